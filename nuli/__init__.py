@@ -1,0 +1,61 @@
+"""NUlIE: makes a picture better by searching chains of readable transforms, guided by a scorer.
+
+    import nuli
+    result = nuli.enhance("photo.jpg", mode="soft", seconds=5)
+    result.image.save("better.jpg")
+
+Importing this package loads neither torch nor any model; what it offers is loaded when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .enhancer import Event, Result, enhance, enhance_iter, score
+    from .errors import NuliError
+    from .options import Options
+    from .recipe import Recipe, Step
+    from .scoring import Scorer
+
+# no module may bear the name of what is offered here: importing it would take the name's place
+_HOMES = {
+    "Event": "enhancer",
+    "NuliError": "errors",
+    "Options": "options",
+    "Recipe": "recipe",
+    "Result": "enhancer",
+    "Scorer": "scoring",
+    "Step": "recipe",
+    "enhance": "enhancer",
+    "enhance_iter": "enhancer",
+    "score": "enhancer",
+}
+__all__ = [
+    "Event",
+    "NuliError",
+    "Options",
+    "Recipe",
+    "Result",
+    "Scorer",
+    "Step",
+    "__version__",
+    "enhance",
+    "enhance_iter",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,25 @@
+"""Everything that nuli raises on purpose. Each message says what to do about it, in one line."""
+
+
+class NuliError(Exception):
+    """Base of all errors that a caller may want to show to a person as they are."""
+
+
+class ImageError(NuliError):
+    """A picture that cannot be read or written."""
+
+
+class RecipeError(NuliError):
+    """A recipe that is malformed, of a newer version, or names an op that does not exist."""
+
+
+class OptionError(NuliError):
+    """An option with an unknown name, or a value outside its range."""
+
+
+class WeightsError(NuliError):
+    """Weights that are absent, incomplete, or not the file that was expected."""
+
+
+class ScoreError(NuliError):
+    """A scorer that returned something else than one finite number per view."""

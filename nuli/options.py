@@ -1,0 +1,180 @@
+"""The option table: every option that a user meets, declared once.
+
+The command line, the controls of the user interfaces, the API's schema and the infotext are made from the
+fields of `Options`; `table()` hands them out. Importing this costs nothing: no torch, no numpy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import OptionError
+
+GROUPS = ("light", "colour", "detail", "art")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table: what a surface needs in order to offer an option and to check its value."""
+
+    name: str
+    kind: type
+    """float, int or str. A value of None stands for `default` where the default is None ("automatic")."""
+    default: Any
+    label: str
+    help: str
+    infotext: str
+    """Key in a picture's infotext; written only where the value is not the default."""
+    minimum: float | None = None
+    """Lowest value allowed; every number has one, and a `maximum`."""
+    maximum: float | None = None
+    choices: tuple[str, ...] | None = None
+
+    def parse(self, value: Any) -> Any:
+        """Check and convert one value, from text or from JSON. Raises OptionError."""
+        if value is None or (value == "auto" and self.default is None):
+            if self.default is None:
+                return None
+            raise OptionError(f"{self.name} needs a value{self._hint()}")
+        if self.kind is str:
+            if not isinstance(value, str):
+                raise OptionError(f"{self.name} must be text, not {value!r}{self._hint()}")
+            if self.choices and value not in self.choices:
+                raise OptionError(f"{self.name} cannot be {value!r}{self._hint()}")
+            return value
+        try:
+            number = self.kind(value)
+            if isinstance(value, bool) or number != float(value):  # also refuses NaN
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            kind = "a whole number" if self.kind is int else "a number"
+            raise OptionError(f"{self.name} must be {kind}, not {value!r}{self._hint()}") from None
+        if not self.minimum <= number <= self.maximum:
+            raise OptionError(f"{self.name} cannot be {value}{self._hint()}")
+        return number
+
+    def _hint(self) -> str:
+        if self.choices:
+            return ": choose " + ", ".join(self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f": give a value from {self.minimum:.15g} to {self.maximum:.15g}"
+        return ""
+
+
+def _option(default: Any, label: str, help: str, infotext: str, **limits: Any) -> Any:
+    row = {"label": label, "help": help, "infotext": infotext, **limits}
+    return dataclasses.field(default=default, metadata=row)
+
+
+@dataclass(frozen=True)
+class Options:
+    """All options of one enhancement, checked. Raises OptionError for a value outside its range."""
+
+    mode: str = _option(
+        "soft",
+        "Mode",
+        "soft: photographic adjustments, the picture stays the same picture; hard: anything striking goes",
+        "NUl mode",
+        choices=("soft", "hard"),
+    )
+    seconds: float | None = _option(
+        None,
+        "Seconds",
+        "longest time to search; the search ends sooner when nothing improves any more "
+        "(automatic: 2 with an embedded scorer, 60 with laion, no limit when evaluations are given)",
+        "NUl seconds",
+        minimum=0.0,
+        maximum=86400.0,
+    )
+    evaluations: int | None = _option(
+        None,
+        "Evaluations",
+        "most candidates to score; with a seed, the same number gives the same result again",
+        "NUl evaluations",
+        minimum=1,
+        maximum=10_000_000,
+    )
+    strength: float = _option(
+        1.0,
+        "Strength",
+        "how much of the found correction to apply: 0 none, 1 as found, up to 1.5",
+        "NUl strength",
+        minimum=0.0,
+        maximum=1.5,
+    )
+    scorer: str = _option(
+        "auto",
+        "Scorer",
+        "which scorer judges (nuli scorers lists them); auto: laion where its weights are present, "
+        "else an embedded one",
+        "NUl scorer",
+    )
+    ops: str = _option(
+        "all",
+        "Ops",
+        f"what may be used: groups ({', '.join(GROUPS)}) or single ops, separated by commas; "
+        "a minus sign excludes: 'light,colour' or '-blur,-equalize'",
+        "NUl ops",
+    )
+    guards: str = _option(
+        "normal",
+        "Guards",
+        "how firmly to hold the picture's light and keep highlights and shadows from clipping",
+        "NUl guards",
+        choices=("off", "normal", "strict"),
+    )
+    max_steps: int = _option(6, "Steps", "most steps that a recipe may have", "NUl steps", minimum=1, maximum=32)
+    margin: float = _option(
+        0.1,
+        "Margin",
+        "what a change must gain to be made, in tenths of the scorer's range; else the picture stays as it is",
+        "NUl margin",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    seed: int = _option(0, "Seed", "start of the random numbers", "NUl seed", minimum=0, maximum=2**32 - 1)
+    device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1, mps...", "NUl device")
+    precision: str = _option(
+        "auto",
+        "Precision",
+        "of the scorer's network: full is float32; half is float16 on a GPU, bfloat16 on a CPU",
+        "NUl precision",
+        choices=("auto", "full", "half"),
+    )
+
+    def __post_init__(self) -> None:
+        for row in table():
+            object.__setattr__(self, row.name, row.parse(getattr(self, row.name)))
+
+
+def table() -> tuple[Option, ...]:
+    """The rows, in the order in which surfaces show them."""
+    return _TABLE
+
+
+def options_from(values: Mapping[str, Any]) -> Options:
+    """Options from names and values; an unknown name is an OptionError that suggests the nearest."""
+    names = [row.name for row in table()]
+    for name in values:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
+            raise OptionError(f"there is no option {name!r}{hint}")
+    return Options(**values)
+
+
+def _rows() -> tuple[Option, ...]:
+    hints = typing.get_type_hints(Options)
+    rows = []
+    for field in dataclasses.fields(Options):
+        kind = next(k for k in (str, int, float) if k in (hints[field.name], *typing.get_args(hints[field.name])))
+        rows.append(Option(name=field.name, kind=kind, default=field.default, **field.metadata))
+    return tuple(rows)
+
+
+_TABLE = _rows()
