@@ -1,0 +1,191 @@
+"""The op registry: what an op is, which ops there are, and how one is run.
+
+An op is declared once, by decorating its batched function with `@op(...)`. Functions get the pictures
+`x` [N,3,H,W] (RGB 0..1) and one [N,1,1,1] tensor per parameter, so that every picture of a batch has its
+own values; they need not clip: `run` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from torch import Tensor
+
+from ..errors import OptionError, RecipeError
+from ..options import GROUPS
+
+Unit = Literal["factor", "amount", "shift", "ev", "plain", "bits", "radius"]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One parameter of an op."""
+
+    name: str
+    identity: float
+    """The value at which the op changes nothing (given that its other parameters are at theirs)."""
+    soft: tuple[float, float]
+    """Range searched in soft mode."""
+    hard: tuple[float, float]
+    """Range searched in hard mode, and the widest that a recipe may hold."""
+    unit: Unit = "amount"
+    """How the value reads in words."""
+    shapes: bool = False
+    """True for a parameter that only shapes the effect (a hue, a balance): no value of it is an identity,
+    and strength leaves it alone."""
+
+    def words(self, value: float) -> str:
+        if self.unit == "factor":
+            return f"{(value - 1) * 100:+.0f} %"
+        if self.unit == "amount":
+            return f"{value * 100:.0f} %"
+        if self.unit == "shift":
+            return f"{value * 100:+.0f}"
+        if self.unit == "ev":
+            return f"{value:+.2f} EV"
+        if self.unit == "bits":
+            return f"{value:.0f} bits"
+        if self.unit == "radius":
+            return f"{value * 100:.2f} % of the short side"
+        return f"{value:.2f}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Which part of a picture `x` shows, for ops that look at neighbours."""
+
+    short: float
+    """Short side, in pixels, of the picture at the size in which it is being filtered."""
+    full: float
+    """Short side of the picture at its full size: what the small view must behave like."""
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    name: str
+    group: str
+    params: tuple[Param, ...]
+    function: Callable[..., Tensor]
+    soft: bool
+    """Whether soft mode may use it."""
+    differentiable: bool
+    """Whether gradients flow to the picture and to every parameter, with the statistics held fixed."""
+    measure: Callable[[Tensor], Tensor] | None
+    """Statistics that it needs: [N,3,H,W] -> [N,...]. Taken from the frame, frozen for the full-size picture."""
+    reach: Callable[[tuple[float, ...], float], int] | None
+    """For ops that look at neighbours: (values, short side in pixels) -> how far, in pixels."""
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether a pixel's result depends on that pixel (and the statistics) only."""
+        return self.reach is None
+
+    @cached_property
+    def identity(self) -> tuple[float, ...]:
+        return tuple(p.identity for p in self.params)
+
+    def ranges(self, mode: str) -> tuple[tuple[float, float], ...]:
+        return tuple(p.soft if mode == "soft" else p.hard for p in self.params)
+
+    @property
+    def words(self) -> str:
+        return self.name.replace("_", " ")
+
+
+OPS: dict[str, Op] = {}
+
+
+def op(
+    group: str,
+    *params: Param,
+    soft: bool = True,
+    differentiable: bool = True,
+    measure: Callable[[Tensor], Tensor] | None = None,
+    reach: Callable[[tuple[float, ...], float], int] | None = None,
+) -> Callable[[Callable[..., Tensor]], Op]:
+    """Declare the decorated function as an op under its own name."""
+
+    def register(function: Callable[..., Tensor]) -> Op:
+        name = function.__name__
+        OPS[name] = Op(name, group, params, function, soft, differentiable, measure, reach)
+        return OPS[name]
+
+    return register
+
+
+def get(name: str) -> Op:
+    """The op of that name. Raises RecipeError."""
+    try:
+        return OPS[name]
+    except KeyError:
+        raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
+
+
+def measure(op: Op, frames: Tensor) -> Tensor | None:
+    """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to.
+
+    Every second pixel in both directions tells as much, in a quarter of the time.
+    """
+    return op.measure(frames[..., ::2, ::2]) if op.measure else None
+
+
+def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:
+    """Apply one op to a batch.
+
+    Args:
+        x: [N,3,H,W], RGB 0..1. May be a band of the whole picture where the op is pointwise, or one with
+            a margin of `op.reach` around it.
+        values: [N,P] parameter values, one row per picture.
+        stats: what `measure` gave for the whole frames, [N,...]; None for ops without.
+        scale: the size of the picture that `x` belongs to.
+    Returns:
+        [N,3,H,W] in 0..1.
+    """
+    arguments = [v.reshape(-1, 1, 1, 1) for v in values.unbind(1)]
+    if op.measure is not None:
+        arguments.append(stats)
+    if op.reach is not None:
+        arguments.append(scale)
+    return op.function(x, *arguments).clamp(0, 1)
+
+
+def luma(x: Tensor) -> Tensor:
+    """[N,3,H,W] -> [N,1,H,W]: Rec. 601 luma, the grey that Pillow converts to."""
+    return 0.299 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
+
+
+def select(mode: str, ops: str = "all") -> tuple[Op, ...]:
+    """The ops that a mode may use, narrowed by the `ops` option ("all", "light,-equalize", "-detail").
+
+    Raises OptionError for a word that is neither a group nor an op, and where nothing is left.
+    """
+    allowed = [o for o in OPS.values() if mode == "hard" or o.soft]
+    words = [w for w in ops.replace(" ", ",").split(",") if w]
+    for word in words:
+        name = word.lstrip("-")
+        if name not in ("all", *GROUPS, *OPS):
+            raise OptionError(f"ops: {name!r} is neither a group ({', '.join(GROUPS)}) nor an op ({', '.join(OPS)})")
+
+    def named(o: Op, words: list[str]) -> bool:
+        return any(w in ("all", o.group, o.name) for w in words)
+
+    wanted = [w for w in words if not w.startswith("-")] or ["all"]
+    unwanted = [w[1:] for w in words if w.startswith("-")]
+    chosen = tuple(o for o in allowed if named(o, wanted) and not named(o, unwanted))
+    if not chosen:
+        raise OptionError(f"ops: {ops!r} leaves nothing to use in {mode} mode; name one of {', '.join(GROUPS)}")
+    return chosen
+
+
+def check(op: Op, values: tuple[float, ...]) -> None:
+    """Raise RecipeError unless `values` fit the op's parameters and their widest ranges."""
+    if len(values) != len(op.params):
+        raise RecipeError(f"{op.name} takes {len(op.params)} values, not {len(values)}")
+    for param, value in zip(op.params, values, strict=True):
+        low, high = min(param.hard[0], param.identity), max(param.hard[1], param.identity)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise RecipeError(f"{op.name} {param.name} must lie from {low:g} to {high:g}, not {value}")
