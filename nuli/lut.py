@@ -1,0 +1,49 @@
+"""A recipe as a .cube file, the 3D look-up table that photo and video editors read.
+
+Format: Adobe, "Cube LUT Specification 1.0", 2013: red changes fastest.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from . import ops, render, views
+from .errors import RecipeError
+from .imageio import Photo
+from .ops import Scale
+from .recipe import Recipe, Step
+
+
+@torch.no_grad()
+def to_cube(recipe: Recipe, photo: Photo | None = None, size: int = 33, title: str = "nuli") -> str:
+    """The pointwise steps of a recipe as the text of a .cube file. Steps that look at neighbours stay out.
+
+    Args:
+        photo: the picture that the recipe was made for; needed where a step measures the picture.
+        size: points along each axis, 2 to 256.
+    Raises:
+        RecipeError: a step measures the picture, and none is given; or no step is pointwise.
+    """
+    steps = [s for s in recipe.active().steps if ops.get(s.op).pointwise]
+    if not steps:
+        raise RecipeError("no step of this recipe can be put in a LUT; steps that look at neighbours can't")
+    measuring = [s.op for s in steps if ops.get(s.op).measure]
+    if measuring and photo is None:
+        raise RecipeError(f"{', '.join(measuring)} measure the picture: name the one to measure with --photo")
+    stats = [None] * len(recipe)
+    if photo is not None:
+        frame = views.make_frame(photo.pixels)
+        stats = render.measure_steps(frame, recipe.steps, render.scale_of(frame, min(photo.pixels.shape[:2])))
+    axis = torch.linspace(0, 1, size)
+    blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
+    x = torch.stack([red, green, blue]).reshape(1, 3, size * size, size)
+    for step, measured in zip(recipe.steps, stats, strict=True):
+        if step in steps:
+            x = render.run_step(x, step, measured, Scale(size, size))
+    rows = [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in x.reshape(3, -1).T.tolist()]
+    return "\n".join([f'TITLE "{title}"', f"LUT_3D_SIZE {size}", *rows, ""])
+
+
+def left_out(recipe: Recipe) -> list[Step]:
+    """The steps that no LUT can hold."""
+    return [s for s in recipe.active().steps if not ops.get(s.op).pointwise]

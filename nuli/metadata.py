@@ -1,0 +1,341 @@
+"""What a picture file carries beside its pixels: read from Pillow's images, and written again by format."""
+
+import re
+import struct
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, JpegImagePlugin, PngImagePlugin, features
+
+_EXIF_PREFIX = b"Exif\0\0"
+_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+_XMP_KEYWORD = "XML:com.adobe.xmp"
+_RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG before PNG had a place for it
+_SEGMENT_ROOM = 65_533
+_LOSSLESS_TIFF = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "lzma", "zstd"}
+
+_ORIENTATION, _XMP_TAG = 0x0112, 700
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+# TIFF field types: bytes in one value, bytes in the units that byte order swaps
+_FIELDS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
+_FIELDS |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
+_NESTED = {0x8769, 0x8825, 0xA005}  # the EXIF, GPS and interoperability directories
+_FIELD_ROOM = 1 << 24  # bytes of fields that one file may fill: many fields can point at the same data
+# TIFF tags that say how the pixels of one file lie in it (or that have a place of their own in Meta):
+# strips, tiles, JPEG thumbnails, colour maps, XMP, Photoshop's layers, ICC, and what makes a TIFF a DNG
+_STRUCTURE = {262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292, 293, 317}
+_STRUCTURE |= {*range(254, 260), *range(320, 348), *range(512, 522), *range(529, 533), _XMP_TAG}
+_STRUCTURE |= {34377, 34675, 37724, *range(50706, 52600)}
+
+_Field = tuple[int, int, int, Any]  # tag, type, count, and its bytes or the fields of a nested directory
+
+
+@dataclass(frozen=True)
+class Meta:
+    """All that is needed to write a picture the way its source was written."""
+
+    format: str | None = None  # Pillow's name; None for arrays and for images made in memory
+    exif: bytes = b""  # a bare TIFF block, its orientation set to 1
+    icc: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()  # PNG: keyword and value, in order; iTXt values are Pillow's iTXt
+    comment: bytes = b""  # JPEG
+    segments: bytes = b""  # JPEG: extended XMP and Photoshop (IPTC), as they were
+    qtables: tuple[tuple[int, ...], ...] = ()  # JPEG: one for each component
+    subsampling: int = 0  # JPEG: Pillow's number
+    progressive: bool = False  # JPEG
+    lossless: bool = False  # WebP
+    compression: str = ""  # TIFF
+
+
+def upright_exif(exif: bytes) -> tuple[bytes, int]:
+    """EXIF with its orientation set to 1, and the orientation (1 to 8) that it asked for.
+
+    Only the value itself changes: rewriting the block would break MakerNotes, which hold offsets into it.
+    """
+    order = _BYTE_ORDERS.get(exif[:4])
+    patched, orientation = bytearray(exif), 1
+    with suppress(struct.error):  # cut short: what was read up to there holds
+        if order:
+            (start,) = struct.unpack_from(order + "I", exif, 4)
+            (count,) = struct.unpack_from(order + "H", exif, start)
+            for at in range(start + 2, start + 2 + 12 * count, 12):
+                tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
+                if tag == _ORIENTATION and values == 1 and kind in (1, 3, 4):
+                    layout = order + {1: "B", 3: "H", 4: "I"}[kind]
+                    (value,) = struct.unpack_from(layout, exif, at + 8)
+                    if 2 <= value <= 8:
+                        struct.pack_into(layout, patched, at + 8, 1)
+                        orientation = value
+    return bytes(patched), orientation
+
+
+def upright_xmp(xmp: bytes) -> bytes:
+    """XMP with its tiff:Orientation, as an attribute or as an element, set to 1."""
+    return re.sub(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8](?=\s*["'<])""", rb"\g<1>1", xmp)
+
+
+def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int]:
+    """The metadata of a loaded image, and the orientation (1 to 8) that is still to be applied to its pixels.
+
+    `stream` is the file that it came from, if there is one: some things Pillow does not tell.
+    """
+    info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
+    exif, orientation = upright_exif(_exif(image, stream))
+    xmp = upright_xmp(_xmp(image)) if orientation > 1 else _xmp(image)
+    known: dict[str, Any] = {}
+    if kind == "WEBP":
+        known["lossless"] = stream is not None and _is_lossless_webp(stream)
+    elif kind == "TIFF":
+        known["compression"] = info.get("compression", "")
+        orientation = 1  # Pillow turns a TIFF as it loads it
+    elif isinstance(image, JpegImagePlugin.JpegImageFile):
+        known = _jpeg(image)
+    meta = Meta(
+        format=kind,
+        exif=exif,
+        icc=_bytes(info.get("icc_profile")),
+        xmp=xmp,
+        dpi=_dpi(image),
+        text=_text(info, kind),
+        comment=_bytes(info.get("comment")) if kind == "JPEG" else b"",
+        **known,
+    )
+    return meta, orientation
+
+
+def icc_for(meta: Meta, mode: str) -> bytes:
+    """The profile to write with pixels of a mode: a profile of greys says nothing about colours."""
+    return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
+
+
+def image_info(meta: Meta, mode: str) -> dict[str, Any]:
+    """The same metadata as Pillow keeps it in an image's `info`."""
+    exif, icc = _EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
+    fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": meta.xmp, "dpi": meta.dpi}
+    return {name: value for name, value in fields.items() if value}
+
+
+def save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
+    """What Pillow's save wants to hear, to write an image of a mode in a format with this metadata."""
+    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode)}
+    if meta.dpi:
+        options["dpi"] = meta.dpi
+    if kind == "JPEG":
+        options |= _jpeg_options(meta, mode)
+    elif kind == "PNG":
+        options |= {"pnginfo": _png_chunks(meta), "exif": meta.exif}
+    elif kind == "WEBP":
+        options |= {"lossless": True, "exact": True} if meta.lossless else {"quality": 95}
+        options |= {"exif": meta.exif, "xmp": meta.xmp}
+    elif kind == "AVIF":
+        # an orientation, Pillow would take out itself, and on the way spoil text that is not ASCII
+        exif = [field for field in _read_fields(BytesIO(meta.exif)) if field[0] != _ORIENTATION]
+        options |= {"quality": 90, "exif": _pack_block(exif), "xmp": meta.xmp}
+    elif kind == "TIFF":
+        options |= _tiff_options(meta)
+    return options
+
+
+def add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
+    """Put EXIF and XMP into a TIFF that Pillow has just written, by a new directory at its end.
+
+    Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
+    """
+    fields = {field[0]: field for field in _read_fields(BytesIO(meta.exif))}
+    if meta.xmp:
+        fields[_XMP_TAG] = (_XMP_TAG, 1, len(meta.xmp), meta.xmp)
+    if not fields:
+        return
+    file.seek(4)
+    file.seek(*struct.unpack("<I", file.read(4)))
+    (count,) = struct.unpack("<H", file.read(2))
+    # four bytes each, value or offset alike: the data that they point at stays where it is
+    written = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
+    end = file.seek(0, 2)
+    end += file.write(bytes(end % 2))  # directories lie at even places
+    file.write(_pack_fields(sorted((fields | written).values()), end))
+    file.seek(4)
+    file.write(struct.pack("<I", end))
+
+
+def _bytes(value: Any) -> bytes:
+    """The value, if it is what it should be: text chunks of a PNG may carry any name in Pillow's info."""
+    return value if isinstance(value, bytes) else b""
+
+
+def _exif(image: Image.Image, stream: BinaryIO | None) -> bytes:
+    exif = _bytes(image.info.get("exif"))
+    raw = image.info.get(_RAW_EXIF_KEYWORD)
+    with suppress(Exception):  # Pillow's own reading of untrusted EXIF may end in any way
+        if image.format == "TIFF":
+            return _pack_block(_read_fields(stream or BytesIO(_bare(image.getexif().tobytes()))))
+        if not exif and isinstance(raw, str):
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+    return _bare(exif)
+
+
+def _bare(exif: bytes) -> bytes:
+    while exif.startswith(_EXIF_PREFIX):
+        exif = exif[len(_EXIF_PREFIX) :]
+    return exif
+
+
+def _xmp(image: Image.Image) -> bytes:
+    in_tiff = getattr(image, "tag_v2", {}).get(_XMP_TAG)
+    for xmp in (image.info.get("xmp"), image.info.get(_XMP_KEYWORD), in_tiff):
+        if xmp and isinstance(xmp, (str, bytes)):
+            return xmp.encode() if isinstance(xmp, str) else xmp
+    packets = (data for _, data in getattr(image, "applist", ()) if data.startswith(_XMP_PREFIX))
+    return next(packets, b"")[len(_XMP_PREFIX) :]
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    # where a file says nothing, Pillow makes up 1 for a TIFF and 72 for a JPEG with EXIF
+    made_up = image.format == "TIFF" and 282 not in getattr(image, "tag_v2", {})
+    with suppress(Exception):  # untrusted: no pair, no numbers, zero denominators, broken EXIF
+        if image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2):
+            made_up = 282 not in image.getexif()
+        across, down = (float(value) for value in image.info["dpi"])
+        if not made_up and 0 < across < 65536 and 0 < down < 65536:
+            return across, down
+    return None
+
+
+def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]:
+    elsewhere = {_XMP_KEYWORD, _RAW_EXIF_KEYWORD} | ({"compression"} if kind == "TIFF" else set())
+    return tuple(
+        (key, value)
+        for key, value in info.items()
+        if isinstance(key, str) and isinstance(value, str) and re.fullmatch("[ -~\xa1-\xff]{1,79}", key)
+        if key not in elsewhere
+    )
+
+
+def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
+    chunks = PngImagePlugin.PngInfo()
+    if meta.xmp:
+        chunks.add_itxt(_XMP_KEYWORD, meta.xmp)
+    for key, value in meta.text:
+        chunks.add_text(key, value)
+    return chunks
+
+
+def _is_lossless_webp(stream: BinaryIO) -> bool:
+    stream.seek(12)
+    while len(head := stream.read(8)) == 8:
+        if head[:4] in (b"VP8 ", b"VP8L"):
+            return head[:4] == b"VP8L"
+        size = int.from_bytes(head[4:], "little")
+        # a frame of an animation: 16 bytes, then chunks of its own
+        stream.seek(16 if head[:4] == b"ANMF" else size + size % 2, 1)
+    return False
+
+
+def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+    kept = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
+    tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
+    return {
+        "segments": b"".join(
+            _segment(0xE0 + int(name[3:]), data)
+            for name, data in image.applist
+            if name in ("APP1", "APP13") and data.startswith(kept)
+        ),
+        "qtables": tuple(tables) if all(tables) else (),
+        # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
+        "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
+        "progressive": bool(image.info.get("progressive")),
+    }
+
+
+def _segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
+    room = _SEGMENT_ROOM - len(_EXIF_PREFIX)
+    parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
+    extra = b"".join(_segment(0xE1, _EXIF_PREFIX + part) for part in parts)
+    if meta.xmp and len(_XMP_PREFIX + meta.xmp) <= _SEGMENT_ROOM:
+        extra += _segment(0xE1, _XMP_PREFIX + meta.xmp)
+    options: dict[str, Any] = {"extra": extra + meta.segments, "comment": meta.comment[:_SEGMENT_ROOM]}
+    if len(meta.qtables) != len(mode):  # "L" or "RGB"
+        return options | {"quality": 95, "subsampling": 0}
+    tables = [list(table) for table in meta.qtables]
+    while tables[-1:] == tables[-2:-1]:  # Pillow gives the last table to all components that follow
+        tables.pop()
+    return options | {"qtables": tables, "subsampling": meta.subsampling, "progressive": meta.progressive}
+
+
+def _tiff_options(meta: Meta) -> dict[str, Any]:
+    if meta.compression in _LOSSLESS_TIFF:
+        compression = meta.compression
+    else:
+        compression = "tiff_adobe_deflate" if features.check("libtiff") else "raw"
+    # the predictor, difference to the pixel before, makes far smaller photos
+    return {"compression": compression, "tiffinfo": {} if compression in ("raw", "packbits") else {317: 2}}
+
+
+def _read_fields(stream: BinaryIO) -> list[_Field]:
+    """The fields of a TIFF file or EXIF block that describe the picture, made little-endian.
+
+    Untrusted: what is damaged or out of bounds is left out, and the work is bounded.
+    """
+    stream.seek(0)
+    head = stream.read(8)
+    order = _BYTE_ORDERS.get(head[:4])
+    if order is None or len(head) < 8:
+        return []
+    room = _FIELD_ROOM
+
+    def number(raw: bytes) -> int:
+        return int.from_bytes(raw, "little" if order == "<" else "big")
+
+    def directory(start: int, nested: set[int]) -> list[_Field]:
+        nonlocal room
+        stream.seek(start)
+        table = stream.read(12 * number(stream.read(2)))
+        fields: dict[int, _Field] = {}
+        for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", table[: len(table) // 12 * 12]):
+            size, unit = _FIELDS.get(kind, (0, 1))
+            if tag in fields or tag in _STRUCTURE or not 0 < size * count <= room:
+                continue
+            if tag in nested:
+                fields[tag] = (tag, 4, 1, directory(number(value), nested - {tag}))
+                continue
+            if size * count > 4:
+                stream.seek(number(value))
+                value = stream.read(size * count)
+            data = value[: size * count]
+            if len(data) == size * count:
+                room -= len(data)
+                swapped = np.frombuffer(data, f"{order}u{unit}").astype(f"<u{unit}").tobytes()
+                fields[tag] = (tag, kind, count, swapped)
+        return sorted(fields.values())
+
+    return directory(number(head[4:]), _NESTED)
+
+
+def _pack_fields(fields: Collection[_Field], start: int) -> bytes:
+    """A TIFF directory, little-endian, that will lie at `start` with its data behind it."""
+    table, data = bytearray(struct.pack("<H", len(fields))), bytearray()
+    behind = start + 2 + 12 * len(fields) + 4
+    for tag, kind, count, value in fields:
+        at = behind + len(data)
+        if isinstance(value, list):
+            value = _pack_fields(value, at)
+        elif len(value) <= 4:
+            table += struct.pack("<HHI4s", tag, kind, count, value)
+            continue
+        table += struct.pack("<HHII", tag, kind, count, at)
+        data += value + bytes(len(value) % 2)
+    return bytes(table + bytes(4) + data)
+
+
+def _pack_block(fields: Collection[_Field]) -> bytes:
+    return struct.pack("<2sHI", b"II", 42, 8) + _pack_fields(fields, 8) if fields else b""

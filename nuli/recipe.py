@@ -1,0 +1,190 @@
+"""Recipes: immutable chains of steps, and the ways to write them down.
+
+A recipe holds values only; what an op measures in a picture (means, histograms) is measured again in each
+picture that the recipe is applied to. The same recipe on the same picture gives the same pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import ops
+from .errors import RecipeError
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+    from PIL import Image
+
+VERSION = 1
+"""Of the written form. A recipe of a newer version is refused, not guessed at."""
+DECIMALS = 4
+"""Values are kept to this many decimals, so that every written form holds them exactly."""
+MOST_STEPS = 64
+"""Longer recipes are refused: nuli never makes them, and each step of one costs a pass over the picture."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One op with its values, in the order of the op's parameters. Raises RecipeError."""
+
+    op: str
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            values = tuple(round(float(v), DECIMALS) + 0.0 for v in self.values)  # + 0.0: no minus zero
+        except (TypeError, ValueError, OverflowError):
+            raise RecipeError(f"{self.op}: {str(self.values)[:60]} are not numbers that it can use") from None
+        ops.check(ops.get(self.op), values)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the step changes nothing."""
+        params = ops.get(self.op).params
+        return all(p.shapes or v == p.identity for p, v in zip(params, self.values, strict=True))
+
+    def words(self) -> str:
+        """'contrast +12 %'; parameters that do nothing are left out."""
+        params = ops.get(self.op).params
+        parts = []
+        for i, (param, value) in enumerate(zip(params, self.values, strict=True)):
+            if i == 0:
+                parts.append(param.words(value))
+            elif param.shapes or value != param.identity:
+                parts.append(f"{param.name} {param.words(value)}")
+        return f"{ops.get(self.op).words} {', '.join(parts)}"
+
+    def scaled(self, strength: float) -> Step:
+        """The values moved towards (below 1) or away from (above 1) those that change nothing."""
+        values = []
+        for param, value in zip(ops.get(self.op).params, self.values, strict=True):
+            if not param.shapes:
+                value = param.identity + strength * (value - param.identity)
+                value = min(max(value, param.hard[0]), param.hard[1])
+            values.append(value)
+        return Step(self.op, tuple(values))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An ordered chain of steps; `Recipe()` leaves a picture as it is. Raises RecipeError if too long."""
+
+    steps: tuple[Step, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.steps) > MOST_STEPS:
+            raise RecipeError(f"a recipe may have at most {MOST_STEPS} steps, not {len(self.steps)}")
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def then(self, step: Step) -> Recipe:
+        return Recipe((*self.steps, step))
+
+    def without(self, index: int) -> Recipe:
+        return Recipe(self.steps[:index] + self.steps[index + 1 :])
+
+    def scaled(self, strength: float) -> Recipe:
+        """Every step's values blended towards those that change nothing (strength 0: `Recipe()`)."""
+        return self if strength == 1 else Recipe(tuple(s.scaled(strength) for s in self.steps)).active()
+
+    def active(self) -> Recipe:
+        """Without the steps that change nothing."""
+        return Recipe(tuple(s for s in self.steps if not s.idle))
+
+    def words(self) -> list[str]:
+        """The steps as a person reads them, in order."""
+        return [s.words() for s in self.steps]
+
+    def apply(self, image: str | os.PathLike[str] | Image.Image | np.ndarray, device: str = "auto") -> Image.Image:
+        """The picture with this recipe applied, at its own size. Raises ImageError."""
+        from . import imageio, render
+
+        photo = imageio.load(image)
+        return imageio.to_image(photo, render.render(photo, self, device))
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"nuli": 1, "steps": [{"op": "contrast", "factor": 1.12}, ...]}"""
+        steps = []
+        for step in self.steps:
+            names = [p.name for p in ops.get(step.op).params]
+            steps.append({"op": step.op, **dict(zip(names, step.values, strict=True))})
+        return {"nuli": VERSION, "steps": steps}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    def to_line(self) -> str:
+        """One line without comma, colon or quote, for infotext: 'nuli1 contrast=1.12 gamma=0.9/1'."""
+        words = [f"{s.op}={'/'.join(f'{v:g}' for v in s.values)}" for s in self.steps]
+        return " ".join([f"nuli{VERSION}", *words])
+
+    @staticmethod
+    def from_dict(data: Any) -> Recipe:
+        """Of `to_dict`, or of anything that holds one under "recipe". Missing parameters get their identity."""
+        if isinstance(data, dict) and isinstance(data.get("recipe"), dict):
+            data = data["recipe"]
+        if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
+            raise RecipeError('a recipe is {"nuli": 1, "steps": [{"op": ..., ...}, ...]}; this is something else')
+        _check_version(data.get("nuli"))
+        return Recipe(tuple(_step_from_dict(s) for s in data["steps"]))
+
+    @staticmethod
+    def from_json(text: str) -> Recipe:
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"not a recipe: {error}") from None
+        return Recipe.from_dict(data)
+
+    @staticmethod
+    def from_line(line: str) -> Recipe:
+        head, *words = line.split()
+        version = re.fullmatch(r"nuli(\d{1,9})", head)
+        if not version:
+            raise RecipeError(f"a recipe line starts with nuli{VERSION}, not {head[:20]!r}")
+        _check_version(int(version[1]))
+        steps = []
+        for word in words:
+            name, _, values = word.partition("=")
+            try:
+                steps.append(Step(name, tuple(float(v) for v in values.split("/"))))
+            except ValueError:
+                raise RecipeError(f"{word[:40]!r} is not a step; a step reads contrast=1.12") from None
+        return Recipe(tuple(steps))
+
+    @staticmethod
+    def parse(text: str) -> Recipe:
+        """A recipe in either written form."""
+        text = text.strip()
+        if not text:
+            raise RecipeError("the recipe is empty; give JSON or a line that starts with nuli1")
+        return Recipe.from_json(text) if text[0] in "{[" else Recipe.from_line(text)
+
+
+def _check_version(version: Any) -> None:
+    if not isinstance(version, int) or version < 1:
+        raise RecipeError('a recipe says its version, "nuli": 1; this one does not')
+    if version > VERSION:
+        raise RecipeError(f"this recipe is of version {version}; update nuli to use it (this one knows {VERSION})")
+
+
+def _step_from_dict(data: Any) -> Step:
+    if not isinstance(data, dict) or not isinstance(data.get("op"), str):
+        raise RecipeError(f'a step is {{"op": ..., ...}}, not {str(data)[:60]}')
+    op = ops.get(data["op"])
+    unknown = set(data) - {"op"} - {p.name for p in op.params}
+    if unknown:
+        names = ", ".join(p.name for p in op.params)
+        raise RecipeError(f"{op.name} has no parameter {sorted(unknown)[0]!r}; it has {names}")
+    values = [data.get(p.name, p.identity) for p in op.params]
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise RecipeError(f"{op.name}: {value!r} is not a number")
+    return Step(op.name, tuple(values))

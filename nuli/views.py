@@ -1,0 +1,81 @@
+"""Small views of a picture: the frame that is searched on, and what a scorer sees of it.
+
+The frame is the whole picture, its short side FRAME pixels. Everything that an op measures is measured in
+the frame, in the search and for the full-size picture alike; the scorer's view is cut from it or, for
+another input size, made from it. So what was scored is what is rendered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+FRAME = 224
+"""Short side of the frame in pixels: CLIP's input, so that its view is a plain crop of the frame."""
+LONGEST = 4
+"""Long side of the frame at most, in short sides; panoramas beyond are squeezed to it."""
+_BAND = 1 << 20
+"""Pixels worked on at a time while a picture is shrunk: bounds the memory."""
+
+
+def to_tensor(pixels: np.ndarray, device: str | torch.device = "cpu") -> Tensor:
+    """Pixels [H,W,C] of 8 or 16 bits, C 1 or 3 -> [1,3,H,W], float32 0..1."""
+    top = np.iinfo(pixels.dtype).max
+    # uint16 tensors lack most functions, and in torch before 2.3 there are none
+    pixels = np.require(pixels, np.uint8 if pixels.dtype == np.uint8 else np.int32, ["C", "W"])
+    source = torch.from_numpy(pixels).to(device)
+    x = source.permute(2, 0, 1)[None].to(torch.float32).div_(top)
+    return x.expand(1, 3, -1, -1) if x.shape[1] == 1 else x
+
+
+def to_pixels(x: Tensor, dtype: np.dtype | type) -> np.ndarray:
+    """[1,3,H,W] in 0..1 -> pixels [H,W,3] of 8 or 16 bits, rounded."""
+    dtype = np.dtype(dtype)
+    x = x[0].permute(1, 2, 0).mul(np.iinfo(dtype).max).round_()
+    return x.to(torch.uint8 if dtype.itemsize == 1 else torch.int32).cpu().numpy().astype(dtype, copy=False)
+
+
+def frame_size(height: int, width: int, short: int = FRAME) -> tuple[int, int]:
+    """Height and width of the frame, rounded as CLIP's own resize does."""
+    long = int(short * min(max(height, width) / min(height, width), LONGEST))
+    return (short, long) if width >= height else (long, short)
+
+
+def make_frame(pixels: np.ndarray, device: str | torch.device = "cpu", short: int = FRAME) -> Tensor:
+    """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: Pillow's bicubic resize, unrounded."""
+    height, width = pixels.shape[:2]
+    size = frame_size(height, width, short)
+    rows = max(1, _BAND // width)
+    # first each band to the frame's width, then all of them to its height
+    bands = (to_tensor(pixels[top : top + rows], device) for top in range(0, height, rows))
+    narrow = torch.cat([_resize(band, band.shape[2], size[1]) for band in bands], 2)
+    return _resize(narrow, *size)
+
+
+def shrink_to(frames: Tensor, other: Tensor) -> Tensor:
+    """Larger frames at the size of another one."""
+    return _resize(frames, *other.shape[2:])
+
+
+def _resize(x: Tensor, height: int, width: int) -> Tensor:
+    if x.shape[2:] == (height, width):
+        return x
+    return F.interpolate(x, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp_(0, 1)
+
+
+def view_of(frames: Tensor, framing: str, input_size: int) -> Tensor:
+    """What a scorer with that framing and input size sees of frames [N,3,h,w] (see `Scorer`)."""
+    if framing == "crop":
+        h, w = frames.shape[2:]
+        top, left = round((h - FRAME) / 2), round((w - FRAME) / 2)
+        frames = frames[:, :, top : top + FRAME, left : left + FRAME]
+    if input_size == FRAME:
+        return frames
+    return _resize(frames, *(round(side * input_size / FRAME) for side in frames.shape[2:]))
+
+
+def is_grey(frame: Tensor) -> bool:
+    """Whether a picture has no colours, by its frame [1,3,h,w]."""
+    return bool((frame.amax(1) - frame.amin(1)).max() < 2 / 255)
