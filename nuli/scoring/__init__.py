@@ -1,0 +1,73 @@
+"""The scorers that nuli knows by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import OptionError
+from ..weights import CLIP_VIT_L14, LAION_HEAD, WeightsFile, locate
+from .protocol import Scorer
+
+__all__ = ["SCORERS", "Scorer", "ScorerInfo", "pick"]
+
+
+@dataclass(frozen=True)
+class ScorerInfo:
+    """What is known about a scorer before it is loaded."""
+
+    name: str
+    summary: str
+    load: Callable[..., Scorer]
+    """load(device, precision, folders) -> Scorer."""
+    files: tuple[WeightsFile, ...] = ()
+    """Weights to download; none for an embedded scorer."""
+
+    def missing(self, folders: Sequence[Path] = ()) -> tuple[WeightsFile, ...]:
+        return tuple(f for f in self.files if locate(f, folders) is None)
+
+
+def _laion(device: str, precision: str, folders: Sequence[Path]) -> Scorer:
+    from .laion import Laion
+
+    return Laion.load(device, precision, folders)
+
+
+def _vivid(device: str, precision: str, folders: Sequence[Path]) -> Scorer:
+    from .vivid import Vivid
+
+    return Vivid()
+
+
+SCORERS = {
+    info.name: info
+    for info in (
+        ScorerInfo(
+            "laion",
+            "CLIP ViT-L/14 and LAION's improved aesthetic predictor: what people liked",
+            _laion,
+            (CLIP_VIT_L14, LAION_HEAD),
+        ),
+        ScorerInfo("vivid", "published measures of colour, contrast, light and detail; no weights", _vivid),
+    )
+}
+EMBEDDED = "vivid"
+"""Judges where no weights are."""
+
+
+def pick(name: str, folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
+    """The scorer of that name; "auto": laion where its weights are present, else the embedded one.
+
+    Args:
+        folders: where weights may lie, besides nuli's and CLIP's own cache.
+    Raises:
+        OptionError: there is no scorer of that name.
+    """
+    if name == "auto":
+        return SCORERS[EMBEDDED] if SCORERS["laion"].missing([Path(f) for f in folders]) else SCORERS["laion"]
+    try:
+        return SCORERS[name]
+    except KeyError:
+        raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join(SCORERS)}") from None

@@ -1,0 +1,79 @@
+"""Guards: penalties, in tenths of the scorer's range, that keep a scorer honest.
+
+Each compares frames [N,3,h,w] with the untouched picture's frame [1,3,h,w], is 0 at identity, smooth, and
+grows from a tolerance on; so a small step never costs much and no step edge invites the search to sit on it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..ops import luma
+
+WEIGHTS = {"off": 0.0, "normal": 1.0, "strict": 3.0}
+"""Of the `guards` option."""
+HARD = 0.25
+"""Hard mode may leave the picture's light behind more easily."""
+
+TOLERANCE = 0.15
+"""Stops that the mean light may move freely."""
+RELIEF = 1.5
+"""Stops more for a picture that is altogether black (or white) to move away from there."""
+LIGHT_COST = 4.0
+CLIP_COST = 30.0
+DRIFT_COST = 4.0
+"""At a root mean square change of 0.1 (25 levels of 255)."""
+CAST_COST = 1.5
+"""At a shift of the mean colour by 0.05, luma aside."""
+EDGE = 4 / 255
+"""Values this near to 0 or 1 count as (partly) clipped."""
+
+
+def light(frames: Tensor, original: Tensor) -> Tensor:
+    """[N]: the square of the stops by which mean luma moved, beyond the tolerance.
+
+    Darkening a dark picture and lightening a light one get the plain tolerance; the way back gets more.
+    """
+    before = luma(original).mean((1, 2, 3)).clamp(min=1 / 255)
+    after = luma(frames).mean((1, 2, 3)).clamp(min=1 / 255)
+    stops = torch.log2(after / before)
+    up = TOLERANCE + RELIEF * (1 - before / 0.5).clamp(min=0)
+    down = TOLERANCE + RELIEF * (before / 0.5 - 1).clamp(min=0) ** 2
+    over = torch.where(stops > 0, stops - up, -stops - down).clamp(min=0)
+    return LIGHT_COST * over**2
+
+
+def clipped(frames: Tensor) -> Tensor:
+    """[N,2]: the parts of the picture at black and at white, those near the edge counted in part."""
+    black = (1 - frames.amax(1) / EDGE).clamp(min=0)
+    white = (1 - (1 - frames.amax(1)) / EDGE).clamp(min=0)
+    return torch.stack([black, white], 1).mean((2, 3))
+
+
+def clipping(frames: Tensor, original: Tensor) -> Tensor:
+    """[N]: the part of the picture newly clipped, half a percent at each end free."""
+    more = (clipped(frames) - clipped(original) - 0.005).clamp(min=0)
+    return CLIP_COST * (more**2 / (more + 0.02)).sum(1)  # smooth at 0, then nearly linear
+
+
+def drift(frames: Tensor, original: Tensor) -> Tensor:
+    """[N]: how far the picture as a whole moved from the original; so that a change must be worth its size."""
+    return DRIFT_COST * (frames - original).square().mean((1, 2, 3)) / 0.1**2
+
+
+def cast(frames: Tensor, original: Tensor) -> Tensor:
+    """[N]: how far the mean colour moved, except straight towards grey: taking a cast away is free."""
+    before, after = ((mean - luma(mean)).flatten(1) for mean in (means(original), means(frames)))
+    kept = ((after * before).sum(1, keepdim=True) / before.square().sum(1, keepdim=True).clamp(min=1e-8)).clamp(0, 1)
+    return CAST_COST * (after - kept * before).square().sum(1) / 0.05**2
+
+
+def means(frames: Tensor) -> Tensor:
+    """[N,3,h,w] -> [N,3,1,1]."""
+    return frames.mean((2, 3), keepdim=True)
+
+
+def penalty(frames: Tensor, original: Tensor, weight: float) -> Tensor:
+    """[N]: all guards together."""
+    return weight * sum(guard(frames, original) for guard in (light, clipping, drift, cast))

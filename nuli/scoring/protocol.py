@@ -1,0 +1,37 @@
+"""What a scorer is. Any object with these attributes can be passed to `nuli.enhance(scorer=...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Score = Callable[[Tensor], Tensor]
+
+
+class Scorer(Protocol):
+    name: str
+    """What the user calls it; saved beside the scores that it gave."""
+    licence: str
+    """SPDX name of the licence of its weights ("" without weights)."""
+    input_size: int
+    """S: the short side, in pixels, of the views that it judges."""
+    framing: Literal["crop", "whole"]
+    """`crop`: views are the square centre crop [N,3,S,S]. `whole`: the whole frame, its short side S,
+    [N,3,H,W]. A scorer without this attribute gets the crop."""
+    differentiable: bool
+    """Whether gradients flow from the scores to the views."""
+    score_range: tuple[float, float]
+    """The span that scores usually fall in; margins and guards are measured in tenths of it."""
+
+    def bind(self, original: Tensor) -> Score:
+        """Prepare to judge candidates made from one picture.
+
+        Args:
+            original: the untouched picture's view, [1,3,H,W], float32 RGB 0..1, on the device to use.
+        Returns:
+            A function from views [N,3,H,W] in 0..1 to scores [N], float32, higher is better.
+        """
+        ...
