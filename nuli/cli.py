@@ -1,0 +1,99 @@
+"""The command line: `nuli` and `python -m nuli`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import __version__, commands
+from .errors import NuliError
+from .options import Option, table
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 1 something failed, 2 asked wrongly."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.command(parsed)
+    except NuliError as error:
+        return commands.complain(error)
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("nuli: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nuli", description="Makes pictures better by searching chains of readable transforms."
+    )
+    parser.add_argument("--version", action="version", version=f"nuli {__version__}")
+    choices = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        sub = choices.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        sub.set_defaults(command=run)
+        return sub
+
+    rows = {row.name: row for row in table()}
+    sub = command("enhance", commands.enhance, "make photos better")
+    _add_pictures(sub)
+    _add_output(sub)
+    sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
+    sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as .json")
+    for row in rows.values():
+        _add_option(sub, row)
+
+    sub = command("score", commands.score, "tell how good pictures are")
+    _add_pictures(sub)
+    sub.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    for name in ("scorer", "device", "precision"):
+        _add_option(sub, rows[name])
+
+    sub = command("apply", commands.apply, "apply a recipe to photos, without a search")
+    sub.add_argument("recipe", metavar="RECIPE", help="a file that holds a recipe, or the recipe itself")
+    _add_pictures(sub)
+    _add_output(sub)
+    for name in ("strength", "device"):
+        _add_option(sub, rows[name])
+
+    sub = command("lut", commands.lut, "write a recipe as a .cube look-up table for other programs")
+    sub.add_argument("recipe", metavar="RECIPE", help="a file that holds a recipe, or the recipe itself")
+    sub.add_argument("output", metavar="OUT.cube", type=Path)
+    sub.add_argument("--photo", type=Path, help="the picture to measure, for recipes with steps that do")
+    sub.add_argument("--size", type=int, default=33, help="points along each axis, 2 to 256 (33)")
+
+    sub = command("scorers", commands.scorers, "list the scorers, or download one's weights")
+    sub.add_argument("action", nargs="?", choices=["list", "download"], default="list")
+    sub.add_argument("name", nargs="?", default="laion", help="which to download (laion)")
+    return parser
+
+
+def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pictures", nargs="+", metavar="PHOTO|FOLDER", type=Path)
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help=f"a file for one photo, else a folder; without it photo.jpg becomes photo{commands.SUFFIX}.jpg beside it",
+    )
+    parser.add_argument("--in-place", action="store_true", help="write over the source")
+
+
+def _add_option(parser: argparse.ArgumentParser, row: Option) -> None:
+    default = "auto" if row.default is None else row.default
+    parser.add_argument(
+        "--" + row.name.replace("_", "-"),
+        default=row.default,
+        metavar="|".join(row.choices) if row.choices else row.name[0].upper(),
+        help=f"{row.help} ({default})".replace("%", "%%"),
+    )

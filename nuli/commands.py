@@ -1,0 +1,291 @@
+"""What the commands of the command line do: each takes its parsed arguments and returns the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ImageError, NuliError, OptionError, RecipeError
+from .options import options_from, table
+
+if TYPE_CHECKING:
+    from .enhancer import Event, Result
+    from .recipe import Recipe
+
+SUFFIX = "-nuli"
+"""Added to the name of an enhanced picture that is written beside its source."""
+
+
+def complain(error: NuliError) -> int:
+    """Tell of an error in one line; returns the exit code: 2 for a wrong option, else 1."""
+    print(f"nuli: {error}", file=sys.stderr)
+    return 2 if isinstance(error, OptionError) else 1
+
+
+def _values(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The options of the table that this command has."""
+    return {row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)}
+
+
+def _sources(parsed: argparse.Namespace) -> list[Path]:
+    """The files to work on: those named, and the pictures in the folders named; our own results left out."""
+    from .imageio import list_images
+
+    found: list[Path] = []
+    for path in parsed.pictures:
+        if path.is_dir():
+            inside = [p for p in list_images(path, parsed.recursive) if not p.stem.endswith(SUFFIX)]
+            if not inside:
+                raise ImageError(f"{path}: no pictures in this folder; name another, or add --recursive")
+            found += inside
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def _target(parsed: argparse.Namespace, source: Path, several: bool) -> Path:
+    """Where the result for a source goes."""
+    from .imageio import can_write
+
+    if parsed.in_place:
+        if parsed.output:
+            raise OptionError("--in-place and --output exclude each other: leave one out")
+        return source
+    extension = source.suffix if can_write(source) else ".png"
+    output: Path | None = parsed.output
+    if output is None:
+        return source.with_name(source.stem + SUFFIX + extension)
+    folder = several or output.is_dir() or not output.suffix
+    if not folder:
+        return output
+    if output.exists() and not output.is_dir():
+        raise OptionError(f"{output} is a file; give a folder for several pictures")
+    target = output / (source.stem + extension)
+    for parent in source.parents:  # keep the layout of a folder that was walked through
+        if parent in parsed.pictures:
+            target = output / source.relative_to(parent).with_suffix(extension)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{target.parent}: can't be made ({error.strerror}); choose another --output") from None
+    return target
+
+
+def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on: Callable[[], bool]) -> int:
+    """Do `work(source, target)` for every picture; one that fails is told of and does not stop the others."""
+    sources = _sources(parsed)
+    several = len(sources) > 1 or any(p.is_dir() for p in parsed.pictures)
+    code = 0
+    for i, source in enumerate(sources):
+        try:
+            target = _target(parsed, source, several)
+            if target.exists() and target.samefile(source) and not parsed.in_place:
+                raise ImageError(f"{target} is the picture itself: choose another --output, or say --in-place")
+            work(source, target)
+        except OptionError:
+            raise
+        except NuliError as error:
+            code = complain(error)
+        if not go_on() and i + 1 < len(sources):
+            print(f"nuli: stopped; {len(sources) - i - 1} pictures left", file=sys.stderr)
+            return 130
+    return code
+
+
+def enhance(parsed: argparse.Namespace) -> int:
+    values = _values(parsed)
+    settings = options_from(values)  # complain before the slow imports
+    from . import ops
+    from .enhancer import load_scorer
+
+    ops.select(settings.mode, settings.ops)
+    scorer = load_scorer(settings)
+    if not parsed.json:
+        _tell_scorer(scorer.name, settings.scorer)
+    with _Stop() as stop:
+
+        def work(source: Path, target: Path) -> None:
+            result = _watch(source, {**values, "scorer": scorer}, stop, quiet=parsed.json)
+            result.save(target, overwrite_input=parsed.in_place)
+            if parsed.save_recipe:
+                _write_text(target.with_suffix(".json"), result.recipe.to_json() + "\n")
+            if parsed.json:
+                print(json.dumps({"input": str(source), "output": str(target), **result.to_dict()}), flush=True)
+            else:
+                _report(source, target, result)
+
+        return _each(parsed, work, lambda: not stop.is_set())
+
+
+class _Stop(threading.Event):
+    """Set by the first Ctrl-C, so that the search ends and its best is saved; the second one interrupts."""
+
+    def __enter__(self) -> _Stop:
+        self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _handle(self, *_: object) -> None:
+        self.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _watch(source: Path, values: dict[str, Any], stop: _Stop, quiet: bool) -> Result:
+    """Enhance one picture and draw a progress line where a person is looking."""
+    from .enhancer import Result, enhance_iter
+
+    show = not quiet and sys.stderr.isatty()
+    for item in enhance_iter(source, stop=stop.is_set, **values):
+        if isinstance(item, Result):
+            result = item
+        elif show:
+            print(f"\r{_progress(source, item)}\x1b[K", end="", file=sys.stderr, flush=True)
+    if show:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    return result
+
+
+def _progress(source: Path, event: Event) -> str:
+    done = int(20 * event.progress)
+    bar = "#" * done + "." * (20 - done)
+    return (
+        f"[{bar}] {source.name[:30]}  {event.score_before:.2f} -> {event.best_score:.2f}  "
+        f"{event.evaluations} tried, {event.seconds:.1f} s"
+    )
+
+
+def _tell_scorer(name: str, asked: str) -> None:
+    if asked == "auto" and name != "laion":
+        print(
+            f"judged by {name}, which is built in; for the stronger laion (894 MB): nuli scorers download laion",
+            file=sys.stderr,
+        )
+
+
+def _report(source: Path, target: Path, result: Result) -> None:
+    print(f"{source} -> {target}")
+    for note in result.notes:
+        print(f"  note: {note}")
+    if result.changed:
+        gain = result.score_after - result.score_before
+        print(f"  {result.scorer} {result.score_before:.2f} -> {result.score_after:.2f} ({gain:+.2f})")
+        for i, words in enumerate(result.recipe.words()):
+            part = f"  worth {result.contributions[i]:.2f}" if result.contributions else ""
+            print(f"  {i + 1}. {words:<30}{part}".rstrip())
+    else:
+        print(f"  {result.scorer} {result.score_before:.2f}: nothing makes it clearly better; copied as it is")
+    print(f"  {result.evaluations} evaluations, {result.seconds:.1f} s", flush=True)
+
+
+def score(parsed: argparse.Namespace) -> int:
+    settings = options_from(_values(parsed))
+    from .enhancer import load_scorer, score
+
+    scorer = load_scorer(settings)
+    code = 0
+    for source in _sources(parsed):
+        try:
+            [value] = score([source], scorer, device=settings.device)
+        except ImageError as error:
+            code = complain(error)
+            continue
+        if parsed.json:
+            print(json.dumps({"input": str(source), "scorer": scorer.name, "score": value}), flush=True)
+        else:
+            print(f"{value:8.3f}  {source}", flush=True)
+    return code
+
+
+def apply(parsed: argparse.Namespace) -> int:
+    settings = options_from(_values(parsed))
+    from . import imageio
+    from .render import render
+
+    recipe = _read_recipe(parsed.recipe).scaled(settings.strength)
+
+    def work(source: Path, target: Path) -> None:
+        photo = imageio.load(source)
+        if len(recipe.active()):
+            imageio.save(photo, render(photo, recipe, settings.device), target, overwrite_input=parsed.in_place)
+        else:
+            imageio.copy(photo, target, overwrite_input=parsed.in_place)
+        print(f"{source} -> {target}", flush=True)
+
+    return _each(parsed, work, lambda: True)
+
+
+def lut(parsed: argparse.Namespace) -> int:
+    if not 2 <= parsed.size <= 256:
+        raise OptionError("--size must lie from 2 to 256")
+    from . import imageio, lut
+
+    recipe = _read_recipe(parsed.recipe)
+    photo = imageio.load(parsed.photo) if parsed.photo else None
+    _write_text(parsed.output, lut.to_cube(recipe, photo, parsed.size, parsed.output.stem))
+    for step in lut.left_out(recipe):
+        print(f"nuli: left out, since a LUT can't hold it: {step.words()}", file=sys.stderr)
+    print(parsed.output)
+    return 0
+
+
+def scorers(parsed: argparse.Namespace) -> int:
+    from .scoring import SCORERS
+    from .weights import cache_dir, download, locate
+
+    if parsed.action == "list":
+        for info in SCORERS.values():
+            state = "built in" if not info.files else "not downloaded" if info.missing() else "ready"
+            print(f"{info.name:8} {state:15} {info.summary}")
+            for file in info.files:
+                print(f"{'':24} {locate(file) or cache_dir() / file.name}  ({file.licence})")
+        return 0
+    if parsed.name not in SCORERS:
+        raise OptionError(f"there is no scorer {parsed.name!r}: choose {', '.join(SCORERS)}")
+    if not SCORERS[parsed.name].files:
+        print(f"{parsed.name} is built in: there is nothing to download")
+    for file in SCORERS[parsed.name].files:
+        path = locate(file) or download(file, progress=_download_line(file.name))
+        print(path)
+    return 0
+
+
+def _download_line(name: str) -> Callable[[int, int | None], None]:
+    def show(done: int, total: int | None) -> None:
+        if sys.stderr.isatty():
+            part = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
+            end = "\n" if done == total else ""
+            print(f"\r{name}: {part}\x1b[K", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _read_recipe(text: str) -> Recipe:
+    """A recipe from a file, or from the text itself."""
+    from .recipe import Recipe
+
+    path = Path(text)
+    literal = text.lstrip()[:1] in ("{", "") or text.split()[0].startswith("nuli")
+    try:
+        if path.is_file():
+            text = path.read_text("utf-8")
+        elif not literal:
+            raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself")
+    except (OSError, UnicodeDecodeError) as error:
+        if not literal:
+            raise RecipeError(f"{path}: can't be read as a recipe ({error}); give JSON or a recipe line") from None
+    return Recipe.parse(text)
+
+
+def _write_text(path: Path, text: str) -> None:
+    from .imageio import replacing
+
+    with replacing(path) as file:
+        file.write(text.encode())

@@ -1,0 +1,313 @@
+"""The one door: a picture in, progress, a better picture out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from . import imageio, ops, render, scoring, views
+from .evaluator import Evaluator, Judged
+from .imageio import Photo
+from .options import Options, options_from
+from .recipe import Recipe
+from .scoring import Scorer, guards
+from .search.simplify import simplify
+from .search.tree import Tree
+
+ROUND = 16
+"""Candidates proposed at a time."""
+PATIENCE = 240
+"""Evaluations without a real improvement after which a search has nothing left to find."""
+
+FINAL = 3
+"""Evaluations that it takes to predict the result's score, and to score the result."""
+SECONDS = {"laion": 60.0}
+"""Time to search where neither seconds nor evaluations are given: a large network needs it on a CPU."""
+DEFAULT_SECONDS = 2.0
+
+Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a search has come."""
+
+    evaluations: int
+    """Candidates scored so far."""
+    seconds: float
+    """Since the call."""
+    score_before: float
+    best_score: float
+    """The scorer's figure for the best recipe so far."""
+    recipe: Recipe
+    """The best so far, before strength and simplification."""
+    progress: float
+    """The part of the budget that is spent, 0..1; a search that finds nothing more ends before 1."""
+    _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+    @cached_property
+    def preview(self) -> Image.Image:
+        """The best so far as a small picture; made when first asked for."""
+        return self._preview()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an enhancement found."""
+
+    photo: Photo = field(repr=False)
+    """The untouched picture."""
+    pixels: np.ndarray = field(repr=False)
+    """[H,W,3], the enhanced picture; the photo's own where nothing was changed."""
+    recipe: Recipe
+    """As applied: strength included, superfluous steps dropped. Empty where nothing was changed."""
+    score_before: float
+    score_after: float
+    """Of the full-size result."""
+    score_predicted: float
+    """What the search expected `score_after` to be."""
+    contributions: tuple[float, ...]
+    """For each step, what the score with penalties would lose without it."""
+    scorer: str
+    evaluations: int
+    seconds: float
+    trace: tuple[tuple[int, float, float], ...]
+    """(evaluations, seconds, best score) at each improvement."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about this picture or run."""
+
+    @property
+    def changed(self) -> bool:
+        return len(self.recipe) > 0
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
+        return imageio.to_image(self.photo, self.pixels)
+
+    def save(self, path: str | os.PathLike[str], overwrite_input: bool = False) -> Path:
+        """Write the result; an untouched picture is copied byte for byte. Raises ImageError."""
+        if not self.changed and self.photo.path is not None:
+            return imageio.copy(self.photo, path, overwrite_input=overwrite_input)
+        return imageio.save(self.photo, self.pixels, path, overwrite_input=overwrite_input)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, for JSON."""
+        return {
+            "changed": self.changed,
+            "scorer": self.scorer,
+            "score_before": self.score_before,
+            "score_after": self.score_after,
+            "score_predicted": self.score_predicted,
+            "steps": self.recipe.words(),
+            "contributions": list(self.contributions),
+            "recipe": self.recipe.to_dict(),
+            "infotext": self.recipe.to_line(),
+            "evaluations": self.evaluations,
+            "seconds": round(self.seconds, 3),
+            "trace": [list(point) for point in self.trace],
+            "notes": list(self.notes),
+        }
+
+
+def enhance(source: Source, **options: Any) -> Result:
+    """Enhance a picture; see `enhance_iter` for the arguments."""
+    for item in enhance_iter(source, **options):
+        result = item
+    return result
+
+
+def enhance_iter(
+    source: Source,
+    *,
+    scorer: str | Scorer = "auto",
+    folders: Sequence[str | os.PathLike[str]] = (),
+    stop: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> Iterator[Event | Result]:
+    """Enhance a picture, telling how it goes.
+
+    Args:
+        source: a path, a PIL image, an array [H,W,3] (8 or 16 bits, or float 0..1), or a loaded Photo.
+        scorer: a scorer's name, or any object that satisfies `nuli.Scorer`.
+        folders: where weights may lie, besides the usual caches.
+        stop: asked after every batch; once it says True, the best so far becomes the result.
+        options: the fields of `nuli.Options`.
+    Yields:
+        An Event after every batch, and the Result at the end.
+    Raises:
+        NuliError: for a source, option, or scorer that can't be used.
+    """
+    name = scorer if isinstance(scorer, str) else "auto"
+    settings = options_from({**options, "scorer": name})
+    ops.select(settings.mode, settings.ops)  # complain before the picture and the weights are loaded
+    photo = source if isinstance(source, Photo) else imageio.load(source)
+    run = _Run(photo, settings, load_scorer(settings, folders) if isinstance(scorer, str) else scorer, stop)
+    yield from run.search()
+    yield run.finish()
+
+
+def score(
+    sources: Sequence[Source],
+    scorer: str | Scorer = "auto",
+    folders: Sequence[str | os.PathLike[str]] = (),
+    device: str = "auto",
+    precision: str = "auto",
+) -> list[float]:
+    """Each picture's own score, in order. Raises NuliError."""
+    settings = Options(scorer=scorer if isinstance(scorer, str) else "auto", device=device, precision=precision)
+    judge = load_scorer(settings, folders) if isinstance(scorer, str) else scorer
+    scores = []
+    for source in sources:
+        photo = source if isinstance(source, Photo) else imageio.load(source)
+        frame = views.make_frame(photo.pixels, render.pick_device(device))
+        [judged] = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0).judge(frame)
+        scores.append(judged.score)
+    return scores
+
+
+def load_scorer(settings: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
+    """The scorer that the options name, on the device that they name."""
+    device = render.pick_device(settings.device)
+    return scoring.pick(settings.scorer, folders).load(device, settings.precision, [Path(f) for f in folders])
+
+
+class _Run:
+    """One enhancement: the best recipe so far and what has been spent on it."""
+
+    def __init__(self, photo: Photo, settings: Options, scorer: Scorer, stop: Callable[[], bool]) -> None:
+        self.start = time.perf_counter()
+        self.photo, self.settings, self.scorer, self.stop = photo, settings, scorer, stop
+        self.seconds = settings.seconds
+        if self.seconds is None and settings.evaluations is None:
+            self.seconds = SECONDS.get(scorer.name, DEFAULT_SECONDS)
+        self.notes = list(photo.notes)
+        self.device = render.pick_device(settings.device)
+        self.ops = ops.select(settings.mode, settings.ops)
+        frame = views.make_frame(photo.pixels, self.device)
+        if settings.mode == "soft" and views.is_grey(frame):
+            self.ops = tuple(o for o in self.ops if o.group != "colour")
+            self.notes.append("a grey picture: colours are left alone")
+        weight = guards.WEIGHTS[settings.guards] * (guards.HARD if settings.mode == "hard" else 1)
+        self.evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, weight)
+        self.margin = settings.margin * self.evaluator.unit
+        [self.before] = self.evaluator.judge(frame)
+        self.recipe, self.best = Recipe(), self.before
+        self.trace = [(1, self.elapsed, self.before.score)]
+        self.prepared = self.elapsed
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    @property
+    def progress(self) -> float:
+        by_time = self.elapsed / self.seconds if self.seconds else 0.0
+        limit = self.settings.evaluations
+        return min(1.0, max(by_time, self.evaluator.evaluations / limit if limit else 0.0))
+
+    def room(self, reserve: int) -> int:
+        """Evaluations that the budget still allows, `reserve` kept back; 0 when stopped or out of time."""
+        used, limit = self.evaluator.evaluations, self.settings.evaluations
+        if self.stop():
+            return 0
+        each = (self.elapsed - self.prepared) / max(1, used - 1)
+        if self.seconds is not None and self.elapsed + reserve * each >= self.seconds:
+            return 0
+        return ROUND if limit is None else max(0, limit - used - reserve)
+
+    def search(self) -> Iterator[Event]:
+        # simplifying at the end and scoring the result take evaluations too
+        reserve = 2 * self.settings.max_steps + FINAL
+        if self.settings.evaluations is not None:
+            reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
+        tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)
+        gained, gained_at = self.before.objective, 1
+        while self.ops and self.evaluator.evaluations < gained_at + PATIENCE:
+            asked = tree.ask(min(ROUND, self.room(reserve)))
+            told: list[float] = []
+            for batch in self.evaluator.evaluate(asked):
+                for recipe, judged in zip(asked[len(told) :], batch, strict=False):
+                    self.offer(recipe, judged)
+                told += [judged.objective for judged in batch]
+                yield self.event()
+                if not self.room(reserve):
+                    break
+            if not told:
+                break
+            tree.tell(asked, told)
+            self.evaluator.keep(self.recipe)
+            if self.best.objective > gained + self.margin / 10:
+                gained, gained_at = self.best.objective, self.evaluator.evaluations
+
+    def offer(self, recipe: Recipe, judged: Judged) -> None:
+        if judged.objective > self.best.objective:
+            self.recipe, self.best = recipe, judged
+            self.trace.append((self.evaluator.evaluations, self.elapsed, judged.score))
+
+    def event(self) -> Event:
+        frame = partial(self.evaluator.frames, [self.recipe])
+        return Event(
+            self.evaluator.evaluations,
+            self.elapsed,
+            self.before.score,
+            self.best.score,
+            self.recipe,
+            self.progress,
+            lambda: Image.fromarray(views.to_pixels(frame(), np.uint8)),
+        )
+
+    def finish(self) -> Result:
+        recipe, contributions = simplify(
+            self.recipe, self.best.objective, self.objectives, self.margin / 5, self.may_simplify
+        )
+        recipe = recipe.scaled(self.settings.strength)
+        pixels, predicted, after = self.photo.pixels, self.before, self.before
+        if len(recipe):
+            predicted = self.predict(recipe)
+        if self.worth(predicted):
+            pixels = render.render(self.photo, recipe, self.device)
+            [after] = self.evaluator.judge(views.make_frame(pixels, self.device))
+        if not self.worth(after):
+            recipe, pixels, predicted, after = Recipe(), self.photo.pixels, self.before, self.before
+        return Result(
+            photo=self.photo,
+            pixels=pixels,
+            recipe=recipe,
+            score_before=self.before.score,
+            score_after=after.score,
+            score_predicted=predicted.score,
+            contributions=contributions if len(contributions) == len(recipe) else (),
+            scorer=self.scorer.name,
+            evaluations=self.evaluator.evaluations,
+            seconds=self.elapsed,
+            trace=tuple(self.trace),
+            notes=tuple(self.notes),
+        )
+
+    def may_simplify(self, count: int, first: bool) -> bool:
+        """Whether a pass of `count` evaluations fits; the first one may be a batch late, but not one too many."""
+        limit = self.settings.evaluations
+        fits = limit is None or self.evaluator.evaluations + count + FINAL <= limit
+        return fits and (first or self.room(count + FINAL) > 0)
+
+    def predict(self, recipe: Recipe) -> Judged:
+        """What the full picture will get: judged on a frame twice as large, which holds more of its detail."""
+        fine = views.make_frame(self.photo.pixels, self.device, 2 * views.FRAME)
+        return self.evaluator.judge_finely(fine, recipe, self.before)
+
+    def worth(self, judged: Judged) -> bool:
+        """Whether a change gains enough to be made at all."""
+        gain = judged.objective - self.before.objective
+        return gain > 0 and gain >= self.margin
+
+    def objectives(self, recipes: list[Recipe]) -> list[float]:
+        return [judged.objective for batch in self.evaluator.evaluate(recipes) for judged in batch]

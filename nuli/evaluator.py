@@ -1,0 +1,158 @@
+"""The evaluator: recipes in, scores out. The only place where candidates meet the device."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from . import ops, render, views
+from .errors import ScoreError
+from .ops import Scale
+from .recipe import Recipe, Step
+from .scoring import guards
+from .scoring.protocol import Scorer
+
+CACHED = 64
+"""Frames of recipes kept, so that their children need one step each (0.9 MB apiece)."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the evaluator thinks of one candidate."""
+
+    score: float
+    """The scorer's own figure."""
+    penalty: float
+    """What the guards take off, in the scorer's units."""
+
+    @property
+    def objective(self) -> float:
+        return self.score - self.penalty
+
+
+class Evaluator:
+    """Scores recipes on one picture.
+
+    Args:
+        frame: the untouched picture's frame [1,3,h,w] (see `views`), on the device to work on.
+        full: short side of the full-size picture, in pixels.
+        scorer: judges the candidates.
+        guard_weight: of all guards together; 0 switches them off.
+    """
+
+    def __init__(self, frame: Tensor, full: int, scorer: Scorer, guard_weight: float = 1.0) -> None:
+        self.original = frame
+        self.scale = Scale(min(frame.shape[2:]), full)
+        self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
+        self.evaluations = 0
+        """Candidates scored so far."""
+        self.batch = 8 if frame.device.type == "cpu" else 64
+        """Candidates scored at once; halved for good when memory runs out."""
+        self._framing = getattr(scorer, "framing", "crop")
+        self._size = scorer.input_size
+        self._weight = guard_weight * self.unit
+        self._score = scorer.bind(self._view(frame))
+        self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
+
+    def _view(self, frames: Tensor) -> Tensor:
+        return views.view_of(frames, self._framing, self._size)
+
+    @torch.no_grad()
+    def judge(self, frames: Tensor) -> list[Judged]:
+        """Score frames [N,3,h,w] as they are. Counts as N evaluations."""
+        scores = self._score(self._view(frames))
+        if not isinstance(scores, Tensor) or scores.shape != (len(frames),):
+            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ScoreError(f"the scorer must return one score per view, a tensor [{len(frames)}]; it gave {got}")
+        if not torch.isfinite(scores).all():
+            raise ScoreError("the scorer returned a score that is not a finite number; try another scorer")
+        penalties = guards.penalty(frames, self.original, self._weight) if self._weight else torch.zeros_like(scores)
+        self.evaluations += len(frames)
+        pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
+        return [Judged(*pair) for pair in pairs]
+
+    @torch.no_grad()
+    def judge_finely(self, fine: Tensor, recipe: Recipe, before: Judged) -> Judged:
+        """Judge a recipe on a larger frame of the picture, which shows more of its detail. 2 evaluations.
+
+        The steps go by what they measure in the usual frame, as they will at full size.
+
+        Args:
+            fine: the untouched picture's larger frame [1,3,h,w].
+            before: what `judge` said of the usual frame; the answer is relative to it.
+        """
+        measured = render.measure_steps(self.original, recipe.steps, self.scale)
+        made = fine
+        for step, stats in zip(recipe.steps, measured, strict=True):
+            made = render.run_step(made, step, stats, render.scale_of(fine, self.scale.full))
+        both = views.shrink_to(torch.cat([fine, made]), self.original)
+        untouched, judged = self.judge(both)
+        return Judged(
+            before.score + judged.score - untouched.score, before.penalty + judged.penalty - untouched.penalty
+        )
+
+    def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Judged]]:
+        """Score recipes in order, one batch per turn, so that the caller can stop in between."""
+        waiting = iter(recipes)
+        while batch := list(islice(waiting, self.batch)):
+            yield self._fitting(batch)
+
+    def _fitting(self, recipes: list[Recipe]) -> list[Judged]:
+        """One batch, in halves when it is too large for the memory."""
+        try:
+            return self.judge(self.frames(recipes))
+        except (torch.cuda.OutOfMemoryError, MemoryError):
+            if len(recipes) == 1:
+                raise
+        # outside of the except block: the traceback would keep the failed batch's memory alive
+        self.batch = len(recipes) // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return [judged for part in self.evaluate(recipes) for judged in part]
+
+    @torch.no_grad()
+    def frames(self, recipes: Sequence[Recipe]) -> Tensor:
+        """The frames [N,3,h,w] that the recipes make. Steps of one op run as one batch."""
+        frames: list[Tensor] = []
+        waiting: list[tuple[Step, ...]] = []
+        for recipe in recipes:
+            start = self._longest_known(recipe.steps)
+            frames.append(self._frames[recipe.steps[:start]])
+            waiting.append(recipe.steps[start:])
+        depth = 0
+        while any(len(steps) > depth for steps in waiting):
+            by_op: dict[str, list[int]] = defaultdict(list)
+            for i, steps in enumerate(waiting):
+                if len(steps) > depth:
+                    by_op[steps[depth].op].append(i)
+            for name, members in by_op.items():
+                op = ops.get(name)
+                x = torch.cat([frames[i] for i in members])
+                values = x.new_tensor([waiting[i][depth].values for i in members])
+                made = ops.run(op, x, values, ops.measure(op, x), self.scale)
+                for i, frame in zip(members, made.split(1), strict=True):
+                    frames[i] = frame
+            depth += 1
+        return torch.cat(frames)
+
+    def _longest_known(self, steps: tuple[Step, ...]) -> int:
+        for length in range(len(steps), 0, -1):
+            if steps[:length] in self._frames:
+                self._frames.move_to_end(steps[:length])
+                return length
+        return 0
+
+    def keep(self, recipe: Recipe) -> None:
+        """Keep a recipe's frame at hand: many candidates that start with it will follow."""
+        if recipe.steps in self._frames:
+            self._frames.move_to_end(recipe.steps)
+            return
+        self._frames[recipe.steps] = self.frames([recipe])
+        self._frames.move_to_end((), last=True)
+        while len(self._frames) > CACHED:
+            self._frames.popitem(last=False)

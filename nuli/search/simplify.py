@@ -1,0 +1,35 @@
+"""The weakest recipe that does the work: steps that add nothing are dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..recipe import Recipe
+
+
+def simplify(
+    recipe: Recipe,
+    objective: float,
+    evaluate: Callable[[list[Recipe]], list[float]],
+    tolerance: float,
+    may_go_on: Callable[[int, bool], bool],
+) -> tuple[Recipe, tuple[float, ...]]:
+    """Drop steps one by one, the least useful first, while that costs at most `tolerance` each.
+
+    Args:
+        recipe, objective: what to simplify, and what it reaches.
+        evaluate: objectives of recipes.
+        may_go_on: asked before every pass over the steps: may_go_on(evaluations it takes, whether it is the first).
+    Returns:
+        The recipe, and for each of its steps what the objective loses without it; empty where there was
+        no time to tell.
+    """
+    first = True
+    while len(recipe) and may_go_on(len(recipe), first):
+        shorter = [recipe.without(i) for i in range(len(recipe))]
+        objectives = evaluate(shorter)
+        best = max(range(len(shorter)), key=objectives.__getitem__)
+        if objectives[best] < objective - tolerance:
+            return recipe, tuple(objective - o for o in objectives)
+        recipe, objective, first = shorter[best], objectives[best], False
+    return recipe, ()
