@@ -1,0 +1,318 @@
+"""The one door, with real pictures: scores that hold at full size, budgets, stops, doing no harm."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nuli
+from nuli import imageio, render, views
+from nuli.enhancer import Event, Result, enhance, enhance_iter
+from nuli.errors import NuliError, OptionError, ScoreError
+from nuli.evaluator import Evaluator
+from nuli.recipe import Recipe, Step
+from nuli.scoring.vivid import Vivid
+
+CPU = {"device": "cpu", "scorer": "vivid"}
+
+
+class Towards:
+    """Likes pictures the more, the nearer they are to a target frame."""
+
+    name = "towards"
+    licence = ""
+    input_size = 224
+    framing = "whole"
+    differentiable = True
+    score_range = (-1.0, 0.0)
+
+    def __init__(self, target: torch.Tensor) -> None:
+        self.target = target
+        self.views = 0
+
+    def bind(self, original: torch.Tensor):
+        def score(views: torch.Tensor) -> torch.Tensor:
+            self.views += len(views)
+            return -(views - self.target).square().mean((1, 2, 3)).sqrt()
+
+        return score
+
+
+@pytest.fixture(scope="module")
+def dull(photo: Image.Image) -> Image.Image:
+    """The photograph with half of its contrast."""
+    return Recipe((Step("contrast", (0.5,)),)).apply(photo, device="cpu")
+
+
+def test_it_recovers_a_known_target(photo: Image.Image, dull: Image.Image) -> None:
+    target = Towards(views.make_frame(np.array(photo)))
+    result = enhance(dull, scorer=target, evaluations=400, guards="off", margin=0, device="cpu", ops="light,colour")
+    assert result.score_before < -0.05
+    assert result.score_after > result.score_before / 4
+    assert result.evaluations <= 400
+    assert target.views == result.evaluations
+
+
+def test_events_and_the_result_tell_how_it_went(dull: Image.Image) -> None:
+    *events, result = enhance_iter(dull, evaluations=150, **CPU)
+    assert all(isinstance(e, Event) for e in events) and isinstance(result, Result)
+    assert [e.evaluations for e in events] == sorted(e.evaluations for e in events)
+    assert all(0 <= e.progress <= 1 for e in events)
+    assert events[-1].preview.size == (336, 224)
+    assert result.changed and len(result.recipe.words()) == len(result.recipe)
+    assert result.contributions == () or len(result.contributions) == len(result.recipe)
+    assert result.image.size == dull.size
+    assert result.trace[0][2] == result.score_before
+    told = result.to_dict()
+    assert Recipe.from_dict(told) == result.recipe == Recipe.from_line(told["infotext"])
+
+
+def test_the_same_seed_gives_the_same_recipe(dull: Image.Image) -> None:
+    first, second, other = (enhance(dull, evaluations=120, seed=seed, **CPU) for seed in (5, 5, 6))
+    assert first.recipe == second.recipe
+    assert np.array_equal(first.pixels, second.pixels)
+    assert other.recipe != first.recipe
+
+
+def test_the_hosts_random_numbers_are_left_alone(dull: Image.Image) -> None:
+    import random
+
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    enhance(dull, evaluations=60, **CPU)
+    after = random.random(), np.random.rand(), torch.rand(1).item()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    assert after == (random.random(), np.random.rand(), torch.rand(1).item())
+
+
+def test_the_recipe_of_a_result_makes_its_pixels(dull: Image.Image) -> None:
+    result = enhance(dull, evaluations=150, **CPU)
+    assert np.array_equal(np.array(result.recipe.apply(dull, device="cpu")), np.array(result.image))
+
+
+def test_what_is_not_worth_it_is_left_alone(photo_path: Path, tmp_path: Path) -> None:
+    result = enhance(photo_path, evaluations=100, margin=10, **CPU)
+    assert not result.changed
+    assert result.pixels is result.photo.pixels
+    assert result.score_after == result.score_before
+    assert result.save(tmp_path / "same.jpg").read_bytes() == photo_path.read_bytes()
+
+
+@pytest.mark.parametrize("evaluations", [1, 2, 5, 17])
+def test_small_budgets_are_kept(dull: Image.Image, evaluations: int) -> None:
+    scorer = Towards(torch.zeros(1, 3, 224, 336))
+    result = enhance(dull, scorer=scorer, evaluations=evaluations, device="cpu")
+    assert result.evaluations == scorer.views <= evaluations
+
+
+def test_stop_ends_it_within_a_batch_and_keeps_the_best(dull: Image.Image) -> None:
+    seen: list[Event] = []
+    for item in enhance_iter(dull, stop=lambda: len(seen) >= 4, **CPU):
+        if isinstance(item, Event):
+            seen.append(item)
+    assert len(seen) == 4
+    assert isinstance(item, Result)
+    assert item.evaluations <= seen[-1].evaluations + 8
+
+
+def test_seconds_are_kept(dull: Image.Image) -> None:
+    start = time.perf_counter()
+    enhance(dull, seconds=0.5, **CPU)
+    assert time.perf_counter() - start < 3
+
+
+def test_seconds_of_a_slow_scorer_are_overshot_by_a_batch_at_most(dull: Image.Image) -> None:
+    class Slow(Vivid):
+        def bind(self, original: torch.Tensor):
+            score = super().bind(original)
+
+            def slowly(views: torch.Tensor) -> torch.Tensor:
+                time.sleep(0.02 * len(views))
+                return score(views)
+
+            return slowly
+
+    result = enhance(dull, scorer=Slow(), seconds=1, device="cpu")
+    assert 0.5 < result.seconds < 1.6
+
+
+def test_strength_blends(dull: Image.Image) -> None:
+    full, half, none = (
+        enhance(dull, evaluations=150, strength=strength, margin=0, **CPU) for strength in (1.0, 0.5, 0.0)
+    )
+    assert not none.changed
+    apart = [np.abs(np.array(r.image, dtype=float) - np.array(dull)).mean() for r in (half, full)]
+    assert 0.2 * apart[1] < apart[0] < 0.8 * apart[1]
+
+
+def test_ops_and_modes_are_respected(dull: Image.Image) -> None:
+    light = enhance(dull, evaluations=150, ops="light,-equalize", **CPU)
+    assert {nuli.Step(s.op, s.values).op for s in light.recipe.steps} <= {
+        "exposure",
+        "brightness",
+        "contrast",
+        "gamma",
+        "shadows",
+        "highlights",
+        "auto_level",
+    }
+    hard = enhance(dull, evaluations=150, mode="hard", ops="art", margin=0, guards="off", **CPU)
+    assert {s.op for s in hard.recipe.steps} <= {"invert", "solarize", "posterize"}
+
+
+def test_a_grey_picture_gets_no_colours(photo: Image.Image) -> None:
+    grey = Recipe((Step("contrast", (0.4,)),)).apply(photo.convert("L"), device="cpu")
+    assert grey.mode == "L"
+    result = enhance(grey, evaluations=150, **CPU)
+    assert result.changed and result.image.mode == "L"
+    assert "grey" in " ".join(result.notes)
+    as_rgb = enhance(grey.convert("RGB"), evaluations=150, **CPU)
+    assert as_rgb.recipe == result.recipe
+    assert not enhance(grey, evaluations=50, ops="colour", **CPU).changed
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 10), (10, 3000), (2, 2)])
+def test_odd_sizes(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(60, 140, (size[1], size[0], 3), np.uint8)
+    result = enhance(pixels, evaluations=60, margin=0, **CPU)
+    assert result.image.size == size
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_flat_pictures_are_survived(value: int) -> None:
+    result = enhance(np.full((64, 64, 3), value, np.uint8), evaluations=60, **CPU)
+    assert np.isfinite([result.score_before, result.score_after]).all()
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [lambda v: v.mean(), lambda v: [1.0] * len(v), lambda v: v.mean((2, 3)), lambda v: v.mean((1, 2, 3)) / 0],
+)
+def test_a_scorer_that_misbehaves_is_named(dull: Image.Image, scores) -> None:
+    class Odd(Vivid):
+        def bind(self, original: torch.Tensor):
+            return scores
+
+    with pytest.raises(ScoreError, match="scorer"):
+        enhance(dull, scorer=Odd(), evaluations=20, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "options", [{"scorer": "nobody"}, {"ops": "nothing"}, {"mode": "firm"}, {"device": "toaster"}, {"speed": 3}]
+)
+def test_wrong_options_are_refused(dull: Image.Image, options: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        enhance(dull, **{"evaluations": 5, **options})
+
+
+def test_laion_without_weights_says_how_to_get_them(
+    dull: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NULI_CACHE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(NuliError, match="nuli scorers download laion"):
+        enhance(dull, scorer="laion", evaluations=5, device="cpu")
+    assert enhance(dull, scorer="auto", evaluations=5, device="cpu").scorer == "vivid"
+
+
+def test_out_of_memory_halves_the_batch(dull: Image.Image) -> None:
+    sizes: list[int] = []
+
+    class Small(Vivid):
+        def bind(self, original: torch.Tensor):
+            score = super().bind(original)
+
+            def limited(views: torch.Tensor) -> torch.Tensor:
+                sizes.append(len(views))
+                if len(views) > 2:
+                    raise torch.cuda.OutOfMemoryError("no room")
+                return score(views)
+
+            return limited
+
+    frame = views.make_frame(np.array(dull))
+    recipes = [Recipe((Step("contrast", (1 + i / 100,)),)) for i in range(1, 14)]
+    small, large = (Evaluator(frame, 300, scorer) for scorer in (Small(), Vivid()))
+    in_parts, at_once = ([j.objective for batch in e.evaluate(recipes) for j in batch] for e in (small, large))
+    assert in_parts == pytest.approx(at_once, abs=1e-4)
+    assert small.batch == 2 and sizes[:2] == [8, 4]
+
+
+def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) -> None:
+    evaluator = Evaluator(photo_tensor, 300, Vivid())
+    recipes = [
+        Recipe.parse(line)
+        for line in (
+            "nuli1",
+            "nuli1 contrast=1.2",
+            "nuli1 contrast=1.2 equalize=0.3/0 sharpness=1.4",
+            "nuli1 equalize=0.5/0 contrast=1.2",
+            "nuli1 auto_level=0.7/0.1 blur=0.002 gamma=0.9/1.05",
+        )
+    ]
+    evaluator.keep(recipes[1])
+    together = evaluator.frames(recipes)
+    for i, recipe in enumerate(recipes):
+        alone, scale = photo_tensor, render.scale_of(photo_tensor, 300)
+        for step, stats in zip(recipe.steps, render.measure_steps(photo_tensor, recipe.steps, scale), strict=True):
+            alone = render.run_step(alone, step, stats, scale)
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+LINES = [
+    "nuli1 contrast=1.2 auto_level=0.8/0.2 equalize=0.4/0 sharpness=1.6 blur=0.0008",
+    "nuli1 auto_level=0.5/0 sharpness=1.8 contrast=1.3",
+    "nuli1 equalize=0.6/0 vibrance=0.5 blur=0.002",
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -> None:
+    """The search's figure and that of the rendered picture, 12 times as large."""
+    large = photo.resize((photo.width * 5, photo.height * 5), Image.Resampling.BICUBIC)
+    source, recipe = imageio.load(large), Recipe.parse(line)
+    frame, fine = (views.make_frame(source.pixels, short=size) for size in (224, 448))
+    evaluator = Evaluator(frame, min(source.pixels.shape[:2]), Vivid())
+    [before] = evaluator.judge(frame)
+    predicted = evaluator.judge_finely(fine, recipe, before)
+    [realised] = evaluator.judge(views.make_frame(render.render(source, recipe, "cpu")))
+    gain = abs(realised.score - before.score)
+    assert abs(predicted.score - realised.score) <= max(0.01, 0.02 * gain)
+
+
+def test_bands_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = imageio.load(photo)
+    recipe = Recipe.parse("nuli1 sharpness=1.7 blur=0.002 contrast=1.2 glow=0.5/0.01 equalize=0.4/0")
+    whole = render.render(source, recipe, "cpu").astype(int)
+    monkeypatch.setattr(render, "_BAND", 450 * 20)
+    assert np.abs(render.render(source, recipe, "cpu").astype(int) - whole).max() <= 1
+
+
+def test_sixteen_bits_stay_sixteen_bits() -> None:
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    made = render.render(imageio.load(ramp), Recipe.parse("nuli1 gamma=0.8/1"), "cpu")
+    assert made.dtype == np.uint16
+    assert len(np.unique(made)) > 50_000
+    expected = np.round((ramp[..., 0] / 65535.0) ** 0.8 * 65535)
+    assert np.abs(made[..., 0] - expected).max() <= 1
+
+
+def test_the_public_names_are_there() -> None:
+    for name in nuli.__all__:
+        assert getattr(nuli, name) is not None
+    with pytest.raises(AttributeError):
+        nuli.nothing  # noqa: B018
+    importlib.import_module("nuli.enhancer")
+    assert callable(nuli.enhance)
+
+
+def test_scores_are_those_of_the_search(dull: Image.Image) -> None:
+    assert nuli.score([dull], scorer="vivid", device="cpu")[0] == pytest.approx(
+        enhance(dull, evaluations=1, **CPU).score_before
+    )
