@@ -196,8 +196,8 @@ class _Run:
         if settings.mode == "soft" and views.is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
-        weight = guards.WEIGHTS[settings.guards] * (guards.HARD if settings.mode == "hard" else 1)
-        self.evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, weight)
+        short, weight = min(photo.pixels.shape[:2]), guards.WEIGHTS[settings.guards]
+        self.evaluator = Evaluator(frame, short, scorer, settings.mode, weight)
         self.margin = settings.margin * self.evaluator.unit
         [self.before] = self.evaluator.judge(frame)
         self.recipe, self.best = Recipe(), self.before

@@ -42,10 +42,11 @@ class Evaluator:
         frame: the untouched picture's frame [1,3,h,w] (see `views`), on the device to work on.
         full: short side of the full-size picture, in pixels.
         scorer: judges the candidates.
+        mode: "soft" or "hard", whose guards to use.
         guard_weight: of all guards together; 0 switches them off.
     """
 
-    def __init__(self, frame: Tensor, full: int, scorer: Scorer, guard_weight: float = 1.0) -> None:
+    def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
         self.original = frame
         self.scale = Scale(min(frame.shape[2:]), full)
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
@@ -55,7 +56,7 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._framing = getattr(scorer, "framing", "crop")
         self._size = scorer.input_size
-        self._weight = guard_weight * self.unit
+        self._mode, self._weight = mode, guard_weight * self.unit
         self._score = scorer.bind(self._view(frame))
         self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
 
@@ -71,7 +72,7 @@ class Evaluator:
             raise ScoreError(f"the scorer must return one score per view, a tensor [{len(frames)}]; it gave {got}")
         if not torch.isfinite(scores).all():
             raise ScoreError("the scorer returned a score that is not a finite number; try another scorer")
-        penalties = guards.penalty(frames, self.original, self._weight) if self._weight else torch.zeros_like(scores)
+        penalties = guards.penalty(frames, self.original, self._mode, self._weight) if self._weight else torch.zeros_like(scores)
         self.evaluations += len(frames)
         pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
         return [Judged(*pair) for pair in pairs]

@@ -46,7 +46,8 @@ def test_a_cast_costs_and_its_removal_does_not(photo_tensor: torch.Tensor) -> No
     assert guards.cast(grey, warm) < 0.1 * guards.cast(warm, grey)
 
 
-def test_black_is_finite(photo_tensor: torch.Tensor) -> None:
+@pytest.mark.parametrize("mode", ["soft", "hard"])
+def test_black_is_finite(photo_tensor: torch.Tensor, mode: str) -> None:
     black = torch.zeros_like(photo_tensor)
-    assert torch.isfinite(guards.penalty(black, photo_tensor, 1.0)).all()
-    assert torch.isfinite(guards.penalty(photo_tensor, black, 1.0)).all()
+    assert torch.isfinite(guards.penalty(black, photo_tensor, mode, 1.0)).all()
+    assert torch.isfinite(guards.penalty(photo_tensor, black, mode, 1.0)).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,16 @@ def test_every_value_in_range_gives_a_picture(op: ops.Op, photo_tensor: torch.Te
         made = run(op.name, photo_tensor, *(p.hard[end] for p in op.params))
         assert made.shape == photo_tensor.shape
         assert torch.isfinite(made).all() and made.min() >= 0 and made.max() <= 1
+
+
+def test_chains_of_extremes_stay_finite(photo_tensor: torch.Tensor) -> None:
+    rng = random.Random(0)
+    for _ in range(60):
+        x = photo_tensor[..., ::3, ::3]
+        for op in rng.choices(ALL, k=4):
+            values = torch.tensor([[float(rng.choice([*p.hard, rng.uniform(*p.hard)])) for p in op.params]])
+            x = ops.run(op, x, values, op.measure(x) if op.measure else None, Scale(100, 700))
+            assert torch.isfinite(x).all(), op.name
 
 
 @names

@@ -141,6 +141,7 @@ def blur(x: Tensor, radius: Tensor, scale: Scale) -> Tensor:
 )
 def glow(x: Tensor, amount: Tensor, radius: Tensor, scale: Scale) -> Tensor:
     """Lay a blurred copy over the picture as a second slide ("screen"), darkened to keep the light."""
-    soft = smooth(x, _blur_width(radius.flatten(), scale.full), 3, scale)
+    # a small view's kernel can overshoot a little, and a power of less than nothing is no number
+    soft = smooth(x, _blur_width(radius.flatten(), scale.full), 3, scale).clamp(0, 1)
     both = 1 - (1 - x) * (1 - soft)
     return torch.lerp(x, both**1.5, amount)

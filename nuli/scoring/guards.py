@@ -14,7 +14,7 @@ from ..ops import luma
 WEIGHTS = {"off": 0.0, "normal": 1.0, "strict": 3.0}
 """Of the `guards` option."""
 HARD = 0.25
-"""Hard mode may leave the picture's light behind more easily."""
+"""Weight in hard mode, which may change the light more, and move away from the picture at no cost."""
 
 TOLERANCE = 0.15
 """Stops that the mean light may move freely."""
@@ -74,6 +74,9 @@ def means(frames: Tensor) -> Tensor:
     return frames.mean((2, 3), keepdim=True)
 
 
-def penalty(frames: Tensor, original: Tensor, weight: float) -> Tensor:
-    """[N]: all guards together."""
-    return weight * sum(guard(frames, original) for guard in (light, clipping, drift, cast))
+def penalty(frames: Tensor, original: Tensor, mode: str, weight: float) -> Tensor:
+    """[N]: all the guards of a mode together."""
+    total = light(frames, original) + clipping(frames, original)
+    if mode == "hard":
+        return HARD * weight * total
+    return weight * (total + drift(frames, original) + cast(frames, original))

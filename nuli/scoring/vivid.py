@@ -1,7 +1,7 @@
 """`vivid`: a scorer without weights, from published measures of a picture.
 
-Each measure earns the most at a value that people rate as lively, and less in both directions, so that
-more is not always better. It knows nothing of what a picture shows.
+Each measure earns the most at a lively value, and less in both directions, so that more is not always
+better. It knows nothing of what a picture shows.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from torch import Tensor
 
 from ..ops import luma
 
-COLOUR = 0.20
-"""Hasler and Suesstrunk, "Measuring colourfulness in natural images", SPIE 2003: on a scale of 0..255,
-45 reads as quite colourful, 59 as highly colourful."""
-CONTRAST = 0.24
-"""RMS contrast (Peli, "Contrast in complex images", JOSA A 7, 1990) of luma."""
+COLOUR = 82 / 255
+"""Hasler and Suesstrunk, "Measuring colourfulness in natural images", SPIE 2003: where people say "highly
+colourful" (45 is average, 59 quite colourful, 109 extremely)."""
+CONTRAST = 0.28
+"""RMS contrast (Peli, "Contrast in complex images", JOSA A 7, 1990) of luma; photographs have about 0.2."""
 LIGHT = 0.46
-"""Mean luma: middle grey of a well exposed picture (18 % grey is 0.46 in sRGB)."""
-DETAIL = 0.11
-"""RMS of the luma gradient (Tenengrad), in luma a pixel of a frame whose short side has 224."""
-WEIGHTS = (0.25, 0.35, 0.2, 0.2)
+"""Mean luma: 18 % grey in sRGB."""
+DETAIL = 0.15
+"""RMS of the luma gradient (Tenengrad), in luma a pixel of a frame whose short side has 224; photographs
+have about 0.1."""
+WEIGHTS = (0.3, 0.3, 0.2, 0.2)
 
 
 def _rms(x: Tensor) -> Tensor:
