@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("score", commands.score, "tell how good pictures are")
     _add_pictures(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture")
-    for name in ("scorer", "device", "precision"):
+    for name in ("scorer", "device", "mirror", "precision"):
         _add_option(sub, rows[name])
 
     sub = command("apply", commands.apply, "apply a recipe to photos, without a search")

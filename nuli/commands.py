@@ -79,6 +79,8 @@ def _target(parsed: argparse.Namespace, source: Path, several: bool) -> Path:
 
 def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on: Callable[[], bool]) -> int:
     """Do `work(source, target)` for every picture; one that fails is told of and does not stop the others."""
+    from .imageio import check_target
+
     sources = _sources(parsed)
     several = len(sources) > 1 or any(p.is_dir() for p in parsed.pictures)
     code = 0
@@ -87,6 +89,7 @@ def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on:
             target = _target(parsed, source, several)
             if target.exists() and target.samefile(source) and not parsed.in_place:
                 raise ImageError(f"{target} is the picture itself: choose another --output, or say --in-place")
+            check_target(target)  # now, rather than after a search of hours
             work(source, target)
         except OptionError:
             raise

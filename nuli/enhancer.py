@@ -159,16 +159,21 @@ def score(
     sources: Sequence[Source],
     scorer: str | Scorer = "auto",
     folders: Sequence[str | os.PathLike[str]] = (),
-    device: str = "auto",
-    precision: str = "auto",
+    **options: Any,
 ) -> list[float]:
-    """Each picture's own score, in order. Raises NuliError."""
-    settings = Options(scorer=scorer if isinstance(scorer, str) else "auto", device=device, precision=precision)
+    """Each picture's own score, in order.
+
+    Args:
+        options: those fields of `nuli.Options` that concern a scorer: device, precision, mirror.
+    Raises:
+        NuliError: for a source, option, or scorer that can't be used.
+    """
+    settings = options_from({**options, "scorer": scorer if isinstance(scorer, str) else "auto"})
     judge = load_scorer(settings, folders) if isinstance(scorer, str) else scorer
     scores = []
     for source in sources:
         photo = source if isinstance(source, Photo) else imageio.load(source)
-        frame = views.make_frame(photo.pixels, render.pick_device(device))
+        frame = views.make_frame(photo.pixels, render.pick_device(settings.device))
         [judged] = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0).judge(frame)
         scores.append(judged.score)
     return scores
@@ -177,7 +182,7 @@ def score(
 def load_scorer(settings: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
     """The scorer that the options name, on the device that they name."""
     device = render.pick_device(settings.device)
-    return scoring.pick(settings.scorer, folders).load(device, settings.precision, [Path(f) for f in folders])
+    return scoring.pick(settings.scorer, folders).load(settings, device, [Path(f) for f in folders])
 
 
 class _Run:
@@ -300,8 +305,8 @@ class _Run:
         return fits and (first or self.room(count + FINAL) > 0)
 
     def predict(self, recipe: Recipe) -> Judged:
-        """What the full picture will get: judged on a frame twice as large, which holds more of its detail."""
-        fine = views.make_frame(self.photo.pixels, self.device, 2 * views.FRAME)
+        """What the full picture will get: judged on a larger frame, which holds more of its detail."""
+        fine = views.make_frame(self.photo.pixels, self.device, views.FINE)
         return self.evaluator.judge_finely(fine, recipe, self.before)
 
     def worth(self, judged: Judged) -> bool:

@@ -72,7 +72,11 @@ class Evaluator:
             raise ScoreError(f"the scorer must return one score per view, a tensor [{len(frames)}]; it gave {got}")
         if not torch.isfinite(scores).all():
             raise ScoreError("the scorer returned a score that is not a finite number; try another scorer")
-        penalties = guards.penalty(frames, self.original, self._mode, self._weight) if self._weight else torch.zeros_like(scores)
+        penalties = (
+            guards.penalty(frames, self.original, self._mode, self._weight)
+            if self._weight
+            else torch.zeros_like(scores)
+        )
         self.evaluations += len(frames)
         pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
         return [Judged(*pair) for pair in pairs]

@@ -139,6 +139,13 @@ class Options:
     )
     seed: int = _option(0, "Seed", "start of the random numbers", "NUl seed", minimum=0, maximum=2**32 - 1)
     device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1, mps...", "NUl device")
+    mirror: str = _option(
+        "off",
+        "Mirror",
+        "average laion's score with that of the mirrored picture: steadier, at twice the cost",
+        "NUl mirror",
+        choices=("off", "on"),
+    )
     precision: str = _option(
         "auto",
         "Precision",

@@ -14,6 +14,8 @@ from torch import Tensor
 
 FRAME = 224
 """Short side of the frame in pixels: CLIP's input, so that its view is a plain crop of the frame."""
+FINE = 3 * FRAME
+"""Short side of the larger frame, on which the score of the full picture is predicted."""
 LONGEST = 4
 """Long side of the frame at most, in short sides; panoramas beyond are squeezed to it."""
 _BAND = 1 << 20

@@ -277,7 +277,7 @@ def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -
     """The search's figure and that of the rendered picture, 12 times as large."""
     large = photo.resize((photo.width * 5, photo.height * 5), Image.Resampling.BICUBIC)
     source, recipe = imageio.load(large), Recipe.parse(line)
-    frame, fine = (views.make_frame(source.pixels, short=size) for size in (224, 448))
+    frame, fine = (views.make_frame(source.pixels, short=size) for size in (views.FRAME, views.FINE))
     evaluator = Evaluator(frame, min(source.pixels.shape[:2]), Vivid())
     [before] = evaluator.judge(frame)
     predicted = evaluator.judge_finely(fine, recipe, before)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps, ImageSequence, PngImagePlugin
 
 from nuli import imageio
+from nuli import pixels as conversions
 from nuli.errors import ImageError
-from nuli.imageio import Photo, copy, list_images, load, save, to_image
+from nuli.imageio import Photo, can_write, copy, list_images, load, replacing, save, to_image
 from nuli.metadata import Meta, upright_exif, upright_xmp
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
@@ -38,17 +39,14 @@ TEXT = (("parameters", "a cat\nSteps: 20"), ("Title", PngImagePlugin.iTXt("æ—¥æœ
 def several_strips():
     """The small pictures here, too, go to and from Pillow in several parts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(imageio, "_STRIP", 300)
+        patch.setattr(conversions, "_STRIP", 300)
         yield
 
 
 def smooth(height=40, width=56, channels=3, seed=0):
     """A picture without noise, so that lossy formats stay close, and without symmetry, so that turns show."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 5, channels), dtype=np.uint8)
-    bands = [
-        Image.fromarray(small[..., i]).resize((width, height), Image.Resampling.BICUBIC)
-        for i in range(channels)
-    ]
+    bands = [Image.fromarray(small[..., i]).resize((width, height), Image.Resampling.BICUBIC) for i in range(channels)]
     return np.stack([np.asarray(band) for band in bands], axis=2)
 
 
@@ -103,16 +101,10 @@ def close(a, b, tolerance):
 def test_arrays(shape, kind):
     rng = np.random.default_rng(1)
     floats = np.dtype(kind).kind == "f"
-    array = (
-        rng.random(shape) if floats else rng.integers(0, np.iinfo(kind).max, shape, endpoint=True)
-    ).astype(kind)
+    array = (rng.random(shape) if floats else rng.integers(0, np.iinfo(kind).max, shape, endpoint=True)).astype(kind)
     before = array.copy()
     photo = load(array)
-    whole = (
-        photo.pixels
-        if photo.alpha is None
-        else np.concatenate([photo.pixels, photo.alpha[..., None]], axis=2)
-    )
+    whole = photo.pixels if photo.alpha is None else np.concatenate([photo.pixels, photo.alpha[..., None]], axis=2)
     wanted = np.rint(array.astype(np.float64) * 65535) if floats else array
     assert photo.pixels.dtype == (np.uint8 if kind is np.uint8 else np.uint16)
     assert photo.pixels.flags.c_contiguous and not np.shares_memory(photo.pixels, array)
@@ -150,10 +142,7 @@ def test_orientation_is_applied_once_and_only_its_value_changes(tmp_path, extens
     photo = load(path)
     with Image.open(path) as opened:
         assert np.array_equal(photo.pixels, np.asarray(ImageOps.exif_transpose(opened)))
-    assert (
-        photo.pixels.shape[:2] == ((40, 56) if orientation < 5 else (56, 40))
-        and photo.pixels.flags.c_contiguous
-    )
+    assert photo.pixels.shape[:2] == ((40, 56) if orientation < 5 else (56, 40)) and photo.pixels.flags.c_contiguous
     out = save(photo, photo.pixels, tmp_path / f"out.{extension}")
     again = load(out)
     assert again.pixels.shape == photo.pixels.shape and close(again.pixels, photo.pixels, 3)
@@ -220,6 +209,7 @@ def test_old_imagemagick_exif_in_png_becomes_exif(tmp_path):
     assert load(write(tmp_path / "b.png", Image.fromarray(smooth()), pnginfo=text)).meta.exif == b""
 
 
+@settings(max_examples=300)
 @given(
     st.sampled_from([b"II*\0", b"MM\0*", b""]),
     st.integers(0, 40),
@@ -236,12 +226,7 @@ def test_old_imagemagick_exif_in_png_becomes_exif(tmp_path):
 )
 def test_exif_patch_changes_values_of_orientation_only(head, start, entries, rest):
     order = ">" if head.startswith(b"M") else "<"
-    exif = (
-        head
-        + struct.pack(order + "I", start)
-        + bytes(max(0, start - 8))
-        + struct.pack(order + "H", len(entries))
-    )
+    exif = head + struct.pack(order + "I", start) + bytes(max(0, start - 8)) + struct.pack(order + "H", len(entries))
     exif += b"".join(struct.pack(order + "HHI4s", *entry) for entry in entries) + rest
     patched, orientation = upright_exif(exif)
     assert len(patched) == len(exif) and 1 <= orientation <= 8
@@ -318,10 +303,7 @@ def test_damaged_metadata_do_not_stop_a_picture(tmp_path):
             path = write(tmp_path / f"{number}.{extension}", image, exif=exif, icc_profile=b"no profile")
             photo = load(path)
             for target in ["png", "jpg", "tif", "webp", *["avif"] * HAS_AVIF]:
-                assert (
-                    load(save(photo, photo.pixels, tmp_path / f"{number}.out.{target}")).meta.icc
-                    == b"no profile"
-                )
+                assert load(save(photo, photo.pixels, tmp_path / f"{number}.out.{target}")).meta.icc == b"no profile"
 
 
 def test_exif_with_its_name_twice(tmp_path):
@@ -367,9 +349,7 @@ def test_large_metadata_in_jpeg(tmp_path):
 def test_jpeg_keeps_iptc_extended_xmp_and_comment(tmp_path):
     iptc = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x05hello\0"
     extended = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40 + b"more"
-    extra = b"".join(
-        struct.pack(">BBH", 0xFF, m, len(d) + 2) + d for m, d in [(0xED, iptc), (0xE1, extended)]
-    )
+    extra = b"".join(struct.pack(">BBH", 0xFF, m, len(d) + 2) + d for m, d in [(0xED, iptc), (0xE1, extended)])
     path = write(tmp_path / "a.jpg", Image.fromarray(smooth()), extra=extra, comment=b"by hand")
     photo = load(path)
     with Image.open(save(photo, photo.pixels, tmp_path / "b.jpg")) as again:
@@ -430,7 +410,7 @@ def mode_cases():
 )
 @pytest.mark.parametrize("strip", [1, 2**20])
 def test_modes(monkeypatch, strip, name, image, pixels, alpha):
-    monkeypatch.setattr(imageio, "_STRIP", strip)  # rows one by one give the same as all at once
+    monkeypatch.setattr(conversions, "_STRIP", strip)  # rows one by one give the same as all at once
     before = (image.mode, image.tobytes(), dict(image.info))
     photo = load(image)
     assert photo.pixels.dtype == pixels.dtype and np.array_equal(photo.pixels, pixels)
@@ -490,9 +470,7 @@ def cmyk_profile(colour_of):
 
 def lab(red, green, blue):
     image = Image.new("RGB", (1, 1), (red, green, blue))
-    transform = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB", 1
-    )
+    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB", 1)
     light, a, b = ImageCms.applyTransform(image, transform).tobytes()
     return light, (a + 128) % 256, (b + 128) % 256
 
@@ -535,9 +513,7 @@ def test_ycck_jpeg(tmp_path):
 
 def test_lab_tiff(tmp_path):
     rgb = Image.fromarray(smooth() // 2 + 64)
-    transform = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB", 1
-    )
+    transform = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB", 1)
     photo = load(write(tmp_path / "a.tif", ImageCms.applyTransform(rgb, transform)))
     assert close(photo.pixels, np.asarray(rgb), 2) and "LAB" in photo.notes[0]
 
@@ -552,9 +528,7 @@ def test_sixteen_bits_become_eight_by_rounding():
     assert np.array_equal(np.asarray(to_image(load(colour), colour)), np.repeat(wanted, 3, axis=2))
     shallow = load(wanted)
     assert np.array_equal(np.asarray(to_image(shallow, levels)), wanted[..., 0])
-    assert np.array_equal(
-        np.asarray(to_image(shallow, levels / 65535)), np.rint(levels / 65535 * 255)[..., 0]
-    )
+    assert np.array_equal(np.asarray(to_image(shallow, levels / 65535)), np.rint(levels / 65535 * 255)[..., 0])
 
 
 @pytest.mark.parametrize(
@@ -600,9 +574,7 @@ def test_alpha_is_kept_or_laid_over_white(tmp_path, extension, kind, channels):
     else:
         assert close(again.alpha, opacity, 0 if extension != "avif" else 2)
     image = to_image(photo, photo.pixels)
-    assert image.mode == ("LA" if channels == 1 else "RGBA") and np.array_equal(
-        np.asarray(image)[..., -1], opacity
-    )
+    assert image.mode == ("LA" if channels == 1 else "RGBA") and np.array_equal(np.asarray(image)[..., -1], opacity)
 
 
 def test_new_pixels_must_fit():
@@ -623,9 +595,7 @@ def tables_by_component(image):
     [{"quality": 30}, {"quality": 91, "progressive": True}, {"qtables": [[9] * 64, [12] * 64, [15] * 64]}],
 )
 def test_jpeg_is_written_as_it_was(tmp_path, mode, subsampling, options):
-    path = write(
-        tmp_path / "a.jpg", Image.fromarray(smooth()).convert(mode), subsampling=subsampling, **options
-    )
+    path = write(tmp_path / "a.jpg", Image.fromarray(smooth()).convert(mode), subsampling=subsampling, **options)
     photo = load(path)
     with Image.open(path) as before, Image.open(save(photo, photo.pixels, tmp_path / "b.jpg")) as after:
         assert after.mode == mode and tables_by_component(after) == tables_by_component(before)
@@ -695,9 +665,7 @@ def test_first_frame(tmp_path, extension):
     assert photo.notes == ("only the first of 3 frames is used",)
     assert close(photo.pixels, smooth(), 6 if extension == "gif" else 0)
     with Image.open(path) as image:
-        second = np.asarray(
-            next(f for i, f in enumerate(ImageSequence.Iterator(image)) if i == 1).convert("RGB")
-        )
+        second = np.asarray(next(f for i, f in enumerate(ImageSequence.Iterator(image)) if i == 1).convert("RGB"))
         assert np.array_equal(load(image).pixels, second)
 
 
@@ -711,9 +679,7 @@ def test_damage_behind_the_first_frame(tmp_path):
     data[second : second + 2] = bytes(2)  # a directory without fields
     path.write_bytes(data)
     photo = load(path)
-    assert np.array_equal(photo.pixels, smooth()) and photo.notes == (
-        "only the first of several frames is used",
-    )
+    assert np.array_equal(photo.pixels, smooth()) and photo.notes == ("only the first of several frames is used",)
 
 
 def test_mpo_is_a_jpeg(tmp_path):
@@ -845,9 +811,7 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize(
-    "extension", ["jpg", "png", "webp", "tif", "bmp", AVIF, "raw tif", "progressive jpg", "copy"]
-)
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "bmp", AVIF, "raw tif", "progressive jpg", "copy"])
 def test_full_disk(tmp_path, full_disk, extension):
     noise = noisy(200, 200, 3)
     source = write(tmp_path / "source.bmp", Image.fromarray(noise))
@@ -870,12 +834,24 @@ def test_interrupted(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(name, interrupt)
             with pytest.raises(KeyboardInterrupt):
-                (
-                    copy(photo, tmp_path / "b.png")
-                    if "copy" in name
-                    else save(photo, smooth(), tmp_path / "b.png")
-                )
+                (copy(photo, tmp_path / "b.png") if "copy" in name else save(photo, smooth(), tmp_path / "b.png"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_other_files_are_replaced_the_same_way(tmp_path):
+    path = tmp_path / "recipe.json"
+    with replacing(path) as file:
+        file.write(b"one")
+    with pytest.raises(ImageError, match=r"recipe\.json"), replacing(path) as file:
+        file.write(b"two")
+        raise ValueError
+    assert path.read_bytes() == b"one" and list(tmp_path.iterdir()) == [path]
+
+
+def test_can_write():
+    answers = {name: can_write(name) for name in ["a.JPG", "a.tiff", "a.gif", "a.mpo", "a.eps", "a"]}
+    assert [name for name, answer in answers.items() if answer] == ["a.JPG", "a.tiff"]
+    assert can_write(Path("a.avif")) == HAS_AVIF
 
 
 def test_list_images(tmp_path):
@@ -904,9 +880,7 @@ def png(path, width, height, depth, colour, line):
 
     head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     pixels = zlib.compress((b"\0" + line) * height, 1)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
     return path
 
 
@@ -926,7 +900,7 @@ def test_sixteen_bits_of_colour_are_read_as_eight_and_the_user_is_told(tmp_path)
 
 
 def test_large_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr(imageio, "_STRIP", 2**20)
+    monkeypatch.setattr(conversions, "_STRIP", 2**20)
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -1020,3 +994,15 @@ def test_real_photos(tmp_path):
             assert close(np.asarray(after), photo.pixels, 2)
         assert np.array_equal(load(save(photo, photo.pixels, tmp_path / "a.png")).pixels, photo.pixels)
         assert copy(photo, tmp_path / "b.jpg").read_bytes() == path.read_bytes()
+
+
+def test_a_target_is_checked_before_there_is_anything_to_write(tmp_path):
+    imageio.check_target(tmp_path / "fine.png")
+    for bad, says in (
+        (tmp_path / "no" / "a.png", "no such"),
+        (tmp_path / "a.xyz", "cannot write"),
+        (tmp_path / "a.gif", "png"),
+    ):
+        with pytest.raises(ImageError, match=says):
+            imageio.check_target(bad)
+    assert not list(tmp_path.iterdir())

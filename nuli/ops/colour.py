@@ -13,16 +13,14 @@ from .registry import Param, luma, op
 @op("colour", Param("factor", 1, (0.6, 1.5), (0, 3), "factor"))
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
     """Away from (above 1) or towards grey (Pillow's ImageEnhance.Color)."""
-    grey = luma(x)
-    return grey + (x - grey) * factor
+    return torch.lerp(luma(x), x, factor)
 
 
 @op("colour", Param("amount", 0, (-0.5, 0.7), (-1, 2), "shift"))
 def vibrance(x: Tensor, amount: Tensor) -> Tensor:
     """Saturation for the pale colours: the stronger a colour is already, the less it changes."""
-    grey = luma(x)
     strength = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
-    return grey + (x - grey) * (1 + amount * (1 - strength) ** 2)
+    return torch.lerp(luma(x), x, 1 + amount * (1 - strength) ** 2)
 
 
 def _gains(x: Tensor, red: Tensor, green: Tensor, blue: Tensor) -> Tensor:

@@ -77,11 +77,11 @@ def box_sums(x: Tensor, width: float) -> Tensor:
     part = (width - 1) / 2 - (count - 1)
     for dim, columns, rows in ((3, count, 0), (2, 0, count)):
         size = x.shape[dim]
-        padded = _pad(x, columns + (dim == 3), rows + (dim == 2)) - 0.5  # small sums lose fewer bits
+        padded = _pad(x, columns + (dim == 3), rows + (dim == 2)).sub_(0.5)  # small sums lose fewer bits
         sums = padded.cumsum(dim)
         outer = sums.narrow(dim, 2 * count + 1, size) - sums.narrow(dim, 0, size)
         inner = sums.narrow(dim, 2 * count, size) - sums.narrow(dim, 1, size)
-        x = torch.lerp(inner, outer, part) / width + 0.5
+        x = inner.lerp_(outer, part).div_(width).add_(0.5)
     return x
 
 
@@ -110,7 +110,7 @@ def sharpness(x: Tensor, factor: Tensor, scale: Scale) -> Tensor:
     Pillow's 3x3 kernel, [1 1 1; 1 5 1; 1 1 1] / 13, is 4/13 of the picture and 9/13 of a 3x3 box.
     """
     width = x.new_full((1,), _sharpness_width(scale.full)).expand(len(x))
-    return x + (1 - factor) * (9 / 13) * (smooth(x, width, 1, scale) - x)
+    return torch.lerp(x, smooth(x, width, 1, scale), (1 - factor) * (9 / 13))
 
 
 def _blur_width(radius: Tensor | float, short: float) -> Tensor | float:

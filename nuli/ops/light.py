@@ -83,7 +83,7 @@ def brightness(x: Tensor, factor: Tensor) -> Tensor:
 @op("light", Param("factor", 1, (0.75, 1.35), (0.2, 3), "factor"), measure=mean_luma)
 def contrast(x: Tensor, factor: Tensor, mean: Tensor) -> Tensor:
     """Spread the code values around the picture's mean luma (Pillow's ImageEnhance.Contrast)."""
-    return mean + (x - mean) * factor
+    return torch.lerp(mean, x, factor)
 
 
 @op(

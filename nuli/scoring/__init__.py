@@ -6,10 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError
+from ..options import Options
 from ..weights import CLIP_VIT_L14, LAION_HEAD, WeightsFile, locate
 from .protocol import Scorer
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["SCORERS", "Scorer", "ScorerInfo", "pick"]
 
@@ -21,7 +26,7 @@ class ScorerInfo:
     name: str
     summary: str
     load: Callable[..., Scorer]
-    """load(device, precision, folders) -> Scorer."""
+    """load(options, device, folders) -> Scorer."""
     files: tuple[WeightsFile, ...] = ()
     """Weights to download; none for an embedded scorer."""
 
@@ -29,13 +34,13 @@ class ScorerInfo:
         return tuple(f for f in self.files if locate(f, folders) is None)
 
 
-def _laion(device: str, precision: str, folders: Sequence[Path]) -> Scorer:
+def _laion(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
     from .laion import Laion
 
-    return Laion.load(device, precision, folders)
+    return Laion.load(device, options.precision, folders, flip=options.mirror == "on")
 
 
-def _vivid(device: str, precision: str, folders: Sequence[Path]) -> Scorer:
+def _vivid(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
     from .vivid import Vivid
 
     return Vivid()

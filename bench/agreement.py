@@ -1,0 +1,65 @@
+"""Does the score that a search predicts hold for the file that is saved?
+
+    python bench/agreement.py FOLDER [--megapixels 12] [--count 20]
+
+Every photo is scaled up, a chain of steps is applied, and the saved PNG is loaded and scored anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+import nuli
+from nuli import imageio, ops, render, views
+from nuli.evaluator import Evaluator
+from nuli.recipe import Recipe, Step
+from nuli.scoring.vivid import Vivid
+
+OPS = ("contrast", "auto_level", "equalize", "sharpness", "blur")
+
+
+def chain(rng: random.Random) -> Recipe:
+    """All of OPS in any order, each somewhere in its soft range."""
+    names = rng.sample(OPS, len(OPS))
+    return Recipe(tuple(Step(n, tuple(rng.uniform(*p.soft) for p in ops.get(n).params)) for n in names))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--megapixels", type=float, default=12)
+    parser.add_argument("--count", type=int, default=20)
+    asked = parser.parse_args()
+    rng, scorer, held = random.Random(0), Vivid(), 0
+    files = imageio.list_images(asked.folder)[: asked.count]
+    for file in files:
+        with Image.open(file) as image:
+            factor = (asked.megapixels * 1e6 / image.width / image.height) ** 0.5
+            size = round(image.width * factor), round(image.height * factor)
+            photo = imageio.load(image.resize(size, Image.Resampling.BICUBIC))
+        recipe = chain(rng)
+        frame, fine = (views.make_frame(photo.pixels, short=s) for s in (views.FRAME, views.FINE))
+        evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, guard_weight=0)
+        [before] = evaluator.judge(frame)
+        predicted = evaluator.judge_finely(fine, recipe, before).score
+        with tempfile.TemporaryDirectory() as folder:
+            saved = imageio.save(photo, render.render(photo, recipe, "cpu"), Path(folder, "saved.png"))
+            [realised] = nuli.score([saved], scorer, device="cpu")
+        gain, apart = realised - before.score, abs(realised - predicted)
+        holds = apart <= max(0.01, 0.02 * abs(gain))
+        held += holds
+        print(
+            f"{file.name:14} gain {gain:+.4f}  predicted {predicted:.4f}  saved {realised:.4f}  apart {apart:.4f}"
+            f"  {'holds' if holds else 'FAILS'}",
+            flush=True,
+        )
+    print(f"{held} of {len(files)} hold (within 2 % of the gain, or 0.01)")
+
+
+if __name__ == "__main__":
+    main()
