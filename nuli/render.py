@@ -1,4 +1,4 @@
-"""Recipes applied: on frames while searching, and at full size in bands."""
+"""Recipes applied: on frames while searching, and at full size in tiles."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from . import ops, views
 from .ops import Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .imageio import Photo
     from .recipe import Recipe, Step
 
-_BAND = 1 << 18
-"""Pixels rendered at a time, margins left out: few enough to stay in a processor's cache."""
-_GPU_BAND = 1 << 22
+_TILE = 512
+"""Side of the tiles rendered at a time, margins left out: small enough to stay in a processor's cache."""
+_GPU_TILE = 2048
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -53,7 +53,7 @@ def measure_steps(frame: Tensor, steps: Sequence[Step], scale: Scale) -> list[Te
 
 
 def run_step(x: Tensor, step: Step, measured: Tensor | None, scale: Scale) -> Tensor:
-    """One step on one picture, or a band of it, [1,3,H,W]."""
+    """One step on one picture, or a tile of it, [1,3,H,W]."""
     return ops.run(ops.get(step.op), x, x.new_tensor([step.values]), measured, scale)
 
 
@@ -63,7 +63,7 @@ def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") ->
 
     Returns:
         New pixels [H,W,3], of the photo's type (8 or 16 bits); for a recipe that does nothing the photo's
-        own pixels. Memory beyond the result is bounded by one band.
+        own pixels. Memory beyond the result is bounded by one tile.
     """
     steps = recipe.active().steps
     if not steps:
@@ -76,14 +76,21 @@ def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") ->
     measured = measure_steps(frame, steps, scale_of(frame, short))
 
     margin = sum(op.reach(s.values, short) for s in steps if (op := ops.get(s.op)).reach)
-    rows = max((_BAND if device.type == "cpu" else _GPU_BAND) // width, 4 * margin, 1)
+    side = max(_TILE if device.type == "cpu" else _GPU_TILE, 4 * margin)
     scale = Scale(short, short)
     result = np.empty((height, width, 3), pixels.dtype)
-    for start in range(0, height, rows):
-        end = min(start + rows, height)
-        first, last = max(start - margin, 0), min(end + margin, height)
-        x = views.to_tensor(pixels[first:last], device)
-        for step, stats in zip(steps, measured, strict=True):
-            x = run_step(x, step, stats, scale)
-        result[start:end] = views.to_pixels(x[:, :, start - first : end - first], pixels.dtype)
+    for rows, outer_rows, inner_rows in _tiles(height, side, margin):
+        for columns, outer_columns, inner_columns in _tiles(width, side, margin):
+            x = views.to_tensor(pixels[outer_rows, outer_columns], device)
+            for step, stats in zip(steps, measured, strict=True):
+                x = run_step(x, step, stats, scale)
+            result[rows, columns] = views.to_pixels(x[:, :, inner_rows, inner_columns], pixels.dtype)
     return result
+
+
+def _tiles(length: int, side: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Tiles along one axis: each as a slice of the picture, the same with its margin, and where in that it lies."""
+    for start in range(0, length, side):
+        end = min(start + side, length)
+        first, last = max(start - margin, 0), min(end + margin, length)
+        yield slice(start, end), slice(first, last), slice(start - first, end - first)

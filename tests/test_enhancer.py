@@ -286,11 +286,11 @@ def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -
     assert abs(predicted.score - realised.score) <= max(0.01, 0.02 * gain)
 
 
-def test_bands_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     source = imageio.load(photo)
     recipe = Recipe.parse("nuli1 sharpness=1.7 blur=0.002 contrast=1.2 glow=0.5/0.01 equalize=0.4/0")
     whole = render.render(source, recipe, "cpu").astype(int)
-    monkeypatch.setattr(render, "_BAND", 450 * 20)
+    monkeypatch.setattr(render, "_TILE", 60)
     assert np.abs(render.render(source, recipe, "cpu").astype(int) - whole).max() <= 1
 
 

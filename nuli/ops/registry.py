@@ -137,7 +137,7 @@ def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -
     """Apply one op to a batch.
 
     Args:
-        x: [N,3,H,W], RGB 0..1. May be a band of the whole picture where the op is pointwise, or one with
+        x: [N,3,H,W], RGB 0..1. May be a tile of the whole picture where the op is pointwise, or one with
             a margin of `op.reach` around it.
         values: [N,P] parameter values, one row per picture.
         stats: what `measure` gave for the whole frames, [N,...]; None for ops without.
