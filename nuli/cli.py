@@ -14,6 +14,9 @@ from .options import Option, table
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 something failed, 2 asked wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal can't show
+            stream.reconfigure(errors="backslashreplace")
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.command(parsed)
@@ -44,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pictures(sub)
     _add_output(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
-    sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as .json")
+    sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as NAME.json")
     for row in rows.values():
         _add_option(sub, row)
 
@@ -65,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("recipe", metavar="RECIPE", help="a file that holds a recipe, or the recipe itself")
     sub.add_argument("output", metavar="OUT.cube", type=Path)
     sub.add_argument("--photo", type=Path, help="the picture to measure, for recipes with steps that do")
-    sub.add_argument("--size", type=int, default=33, help="points along each axis, 2 to 256 (33)")
+    sub.add_argument("--size", type=int, default=33, help="points along each axis, 2 to 129 (33)")
 
     sub = command("scorers", commands.scorers, "list the scorers, or download one's weights")
     sub.add_argument("action", nargs="?", choices=["list", "download"], default="list")
@@ -84,7 +87,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="OUT",
-        help=f"a file for one photo, else a folder; without it photo.jpg becomes photo{commands.SUFFIX}.jpg beside it",
+        help="a file for one photo, else a folder; without it photo.jpg becomes photo-nuli.jpg beside it",
     )
     parser.add_argument("--in-place", action="store_true", help="write over the source")
 

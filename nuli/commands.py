@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
 import threading
@@ -11,15 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ImageError, NuliError, OptionError, RecipeError
+from .errors import NuliError, OptionError, RecipeError
 from .options import options_from, table
 
 if TYPE_CHECKING:
     from .enhancer import Event, Result
     from .recipe import Recipe
-
-SUFFIX = "-nuli"
-"""Added to the name of an enhanced picture that is written beside its source."""
 
 
 def complain(error: NuliError) -> int:
@@ -33,70 +31,19 @@ def _values(parsed: argparse.Namespace) -> dict[str, Any]:
     return {row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)}
 
 
-def _sources(parsed: argparse.Namespace) -> list[Path]:
-    """The files to work on: those named, and the pictures in the folders named; our own results left out."""
-    from .imageio import list_images
-
-    found: list[Path] = []
-    for path in parsed.pictures:
-        if path.is_dir():
-            inside = [p for p in list_images(path, parsed.recursive) if not p.stem.endswith(SUFFIX)]
-            if not inside:
-                raise ImageError(f"{path}: no pictures in this folder; name another, or add --recursive")
-            found += inside
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
-
-
-def _target(parsed: argparse.Namespace, source: Path, several: bool) -> Path:
-    """Where the result for a source goes."""
-    from .imageio import can_write
-
-    if parsed.in_place:
-        if parsed.output:
-            raise OptionError("--in-place and --output exclude each other: leave one out")
-        return source
-    extension = source.suffix if can_write(source) else ".png"
-    output: Path | None = parsed.output
-    if output is None:
-        return source.with_name(source.stem + SUFFIX + extension)
-    folder = several or output.is_dir() or not output.suffix
-    if not folder:
-        return output
-    if output.exists() and not output.is_dir():
-        raise OptionError(f"{output} is a file; give a folder for several pictures")
-    target = output / (source.stem + extension)
-    for parent in source.parents:  # keep the layout of a folder that was walked through
-        if parent in parsed.pictures:
-            target = output / source.relative_to(parent).with_suffix(extension)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(f"{target.parent}: can't be made ({error.strerror}); choose another --output") from None
-    return target
-
-
 def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on: Callable[[], bool]) -> int:
     """Do `work(source, target)` for every picture; one that fails is told of and does not stop the others."""
-    from .imageio import check_target
+    from .jobs import plan
 
-    sources = _sources(parsed)
-    several = len(sources) > 1 or any(p.is_dir() for p in parsed.pictures)
-    code = 0
-    for i, source in enumerate(sources):
+    jobs, errors = plan(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
+    code = max([complain(error) for error in errors], default=0)
+    for i, job in enumerate(jobs):
         try:
-            target = _target(parsed, source, several)
-            if target.exists() and target.samefile(source) and not parsed.in_place:
-                raise ImageError(f"{target} is the picture itself: choose another --output, or say --in-place")
-            check_target(target)  # now, rather than after a search of hours
-            work(source, target)
-        except OptionError:
-            raise
+            work(job.source, job.target)
         except NuliError as error:
             code = complain(error)
-        if not go_on() and i + 1 < len(sources):
-            print(f"nuli: stopped; {len(sources) - i - 1} pictures left", file=sys.stderr)
+        if not go_on() and i + 1 < len(jobs):
+            print(f"nuli: stopped; {len(jobs) - i - 1} pictures left", file=sys.stderr)
             return 130
     return code
 
@@ -117,7 +64,7 @@ def enhance(parsed: argparse.Namespace) -> int:
             result = _watch(source, {**values, "scorer": scorer}, stop, quiet=parsed.json)
             result.save(target, overwrite_input=parsed.in_place)
             if parsed.save_recipe:
-                _write_text(target.with_suffix(".json"), result.recipe.to_json() + "\n")
+                _write_text(target.with_name(target.name + ".json"), result.recipe.to_json() + "\n")
             if parsed.json:
                 print(json.dumps({"input": str(source), "output": str(target), **result.to_dict()}), flush=True)
             else:
@@ -166,17 +113,18 @@ def _progress(source: Path, event: Event) -> str:
 
 
 def _tell_scorer(name: str, asked: str) -> None:
+    from .scoring import SCORERS
+
     if asked == "auto" and name != "laion":
+        size = sum(file.size for file in SCORERS["laion"].files) / 1e6
         print(
-            f"judged by {name}, which is built in; for the stronger laion (894 MB): nuli scorers download laion",
+            f"judged by {name}, which is built in; for the stronger laion ({size:.0f} MB): nuli scorers download laion",
             file=sys.stderr,
         )
 
 
 def _report(source: Path, target: Path, result: Result) -> None:
-    print(f"{source} -> {target}")
-    for note in result.notes:
-        print(f"  note: {note}")
+    _tell_files(source, target, result.notes)
     if result.changed:
         gain = result.score_after - result.score_before
         print(f"  {result.scorer} {result.score_before:.2f} -> {result.score_after:.2f} ({gain:+.2f})")
@@ -188,16 +136,24 @@ def _report(source: Path, target: Path, result: Result) -> None:
     print(f"  {result.evaluations} evaluations, {result.seconds:.1f} s", flush=True)
 
 
+def _tell_files(source: Path, target: Path, notes: tuple[str, ...]) -> None:
+    print(f"{source} -> {target}")
+    for note in notes:
+        print(f"  note: {note}", flush=True)
+
+
 def score(parsed: argparse.Namespace) -> int:
     settings = options_from(_values(parsed))
     from .enhancer import load_scorer, score
+    from .jobs import find_sources
 
     scorer = load_scorer(settings)
-    code = 0
-    for source in _sources(parsed):
+    sources, errors = find_sources(parsed.pictures, parsed.recursive, None)
+    code = max([complain(error) for error in errors], default=0)
+    for source in sources:
         try:
             [value] = score([source], scorer, device=settings.device)
-        except ImageError as error:
+        except NuliError as error:
             code = complain(error)
             continue
         if parsed.json:
@@ -220,14 +176,14 @@ def apply(parsed: argparse.Namespace) -> int:
             imageio.save(photo, render(photo, recipe, settings.device), target, overwrite_input=parsed.in_place)
         else:
             imageio.copy(photo, target, overwrite_input=parsed.in_place)
-        print(f"{source} -> {target}", flush=True)
+        _tell_files(source, target, photo.notes)
 
     return _each(parsed, work, lambda: True)
 
 
 def lut(parsed: argparse.Namespace) -> int:
-    if not 2 <= parsed.size <= 256:
-        raise OptionError("--size must lie from 2 to 256")
+    if parsed.output.suffix.lower() != ".cube":
+        raise OptionError(f"{parsed.output}: the look-up table's name must end in .cube")
     from . import imageio, lut
 
     recipe = _read_recipe(parsed.recipe)
@@ -241,7 +197,7 @@ def lut(parsed: argparse.Namespace) -> int:
 
 def scorers(parsed: argparse.Namespace) -> int:
     from .scoring import SCORERS
-    from .weights import cache_dir, download, locate
+    from .weights import cache_dir, ensure, locate
 
     if parsed.action == "list":
         for info in SCORERS.values():
@@ -255,8 +211,7 @@ def scorers(parsed: argparse.Namespace) -> int:
     if not SCORERS[parsed.name].files:
         print(f"{parsed.name} is built in: there is nothing to download")
     for file in SCORERS[parsed.name].files:
-        path = locate(file) or download(file, progress=_download_line(file.name))
-        print(path)
+        print(ensure(file, progress=_download_line(file.name), allow_download=True))
     return 0
 
 
@@ -274,16 +229,14 @@ def _read_recipe(text: str) -> Recipe:
     """A recipe from a file, or from the text itself."""
     from .recipe import Recipe
 
-    path = Path(text)
-    literal = text.lstrip()[:1] in ("{", "") or text.split()[0].startswith("nuli")
+    if re.match(r"\s*(\{|nuli\d+(\s|$))", text):
+        return Recipe.parse(text)
     try:
-        if path.is_file():
-            text = path.read_text("utf-8")
-        elif not literal:
-            raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself")
-    except (OSError, UnicodeDecodeError) as error:
-        if not literal:
-            raise RecipeError(f"{path}: can't be read as a recipe ({error}); give JSON or a recipe line") from None
+        text = Path(text).read_text("utf-8-sig")
+    except FileNotFoundError:
+        raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself") from None
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{text}: can't be read as a recipe ({error}); give JSON or a recipe line") from None
     return Recipe.parse(text)
 
 

@@ -27,12 +27,8 @@ ROUND = 16
 PATIENCE = 240
 """Evaluations without a real improvement after which a search has nothing left to find."""
 
-FINAL = 3
-"""Evaluations that it takes to predict the result's score, and to score the result."""
-SECONDS = {"laion": 60.0}
-"""Time to search where neither seconds nor evaluations are given: a large network needs it on a CPU."""
-DEFAULT_SECONDS = 2.0
-
+FINAL = 5
+"""Evaluations that it takes at most to predict the result's score, and to score the result."""
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
 
 
@@ -43,7 +39,7 @@ class Event:
     evaluations: int
     """Candidates scored so far."""
     seconds: float
-    """Since the call."""
+    """Since the search began; loading the picture and the scorer comes before."""
     score_before: float
     best_score: float
     """The scorer's figure for the best recipe so far."""
@@ -75,10 +71,12 @@ class Result:
     score_predicted: float
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
-    """For each step, what the score with penalties would lose without it."""
+    """For each step, what the score with penalties would lose without it; empty where there was no time to
+    tell, and at another strength than 1."""
     scorer: str
     evaluations: int
     seconds: float
+    """From the first look at the picture to the finished result; loading comes before, saving after."""
     trace: tuple[tuple[int, float, float], ...]
     """(evaluations, seconds, best score) at each improvement."""
     notes: tuple[str, ...] = ()
@@ -173,7 +171,7 @@ def score(
     scores = []
     for source in sources:
         photo = source if isinstance(source, Photo) else imageio.load(source)
-        frame = views.make_frame(photo.pixels, render.pick_device(settings.device))
+        frame = views.make_frame(photo.pixels, photo.alpha, render.pick_device(settings.device))
         [judged] = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0).judge(frame)
         scores.append(judged.score)
     return scores
@@ -193,11 +191,11 @@ class _Run:
         self.photo, self.settings, self.scorer, self.stop = photo, settings, scorer, stop
         self.seconds = settings.seconds
         if self.seconds is None and settings.evaluations is None:
-            self.seconds = SECONDS.get(scorer.name, DEFAULT_SECONDS)
+            self.seconds = scoring.default_seconds(scorer.name)
         self.notes = list(photo.notes)
         self.device = render.pick_device(settings.device)
         self.ops = ops.select(settings.mode, settings.ops)
-        frame = views.make_frame(photo.pixels, self.device)
+        frame = views.make_frame(photo.pixels, photo.alpha, self.device)
         if settings.mode == "soft" and views.is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
@@ -236,7 +234,7 @@ class _Run:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
         tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)
         gained, gained_at = self.before.objective, 1
-        while self.ops and self.evaluator.evaluations < gained_at + PATIENCE:
+        while self.ops and self.settings.strength and self.evaluator.evaluations < gained_at + PATIENCE:
             asked = tree.ask(min(ROUND, self.room(reserve)))
             told: list[float] = []
             for batch in self.evaluator.evaluate(asked):
@@ -271,26 +269,32 @@ class _Run:
         )
 
     def finish(self) -> Result:
+        gain = self.best.objective - self.before.objective
+        # all steps that are dropped together may cost a fifth of the gain, and never the margin
+        floor = self.before.objective + max(0.8 * gain, min(self.margin, gain))
         recipe, contributions = simplify(
-            self.recipe, self.best.objective, self.objectives, self.margin / 5, self.may_simplify
+            self.recipe, self.best.objective, self.objectives, self.margin / 5, floor, self.may_simplify
         )
-        recipe = recipe.scaled(self.settings.strength)
+        strength = self.settings.strength
+        scaled = recipe.scaled(strength)
         pixels, predicted, after = self.photo.pixels, self.before, self.before
-        if len(recipe):
-            predicted = self.predict(recipe)
-        if self.worth(predicted):
-            pixels = render.render(self.photo, recipe, self.device)
-            [after] = self.evaluator.judge(views.make_frame(pixels, self.device))
-        if not self.worth(after):
-            recipe, pixels, predicted, after = Recipe(), self.photo.pixels, self.before, self.before
+        if len(scaled) and self.gains(predicted := self.predict(recipe), self.margin):
+            if strength != 1:
+                predicted, contributions = self.predict(scaled), ()
+            pixels = render.render(self.photo, scaled, self.device)
+            [after] = self.evaluator.judge(views.make_frame(pixels, self.photo.alpha, self.device))
+        # the margin is for the correction as found: a part of it need only gain
+        if not self.gains(after, self.margin if strength == 1 else 0):
+            scaled, contributions, pixels = Recipe(), (), self.photo.pixels
+            predicted = after = self.before
         return Result(
             photo=self.photo,
             pixels=pixels,
-            recipe=recipe,
+            recipe=scaled,
             score_before=self.before.score,
             score_after=after.score,
             score_predicted=predicted.score,
-            contributions=contributions if len(contributions) == len(recipe) else (),
+            contributions=contributions,
             scorer=self.scorer.name,
             evaluations=self.evaluator.evaluations,
             seconds=self.elapsed,
@@ -306,13 +310,13 @@ class _Run:
 
     def predict(self, recipe: Recipe) -> Judged:
         """What the full picture will get: judged on a larger frame, which holds more of its detail."""
-        fine = views.make_frame(self.photo.pixels, self.device, views.FINE)
+        fine = views.make_frame(self.photo.pixels, self.photo.alpha, self.device, views.FINE)
         return self.evaluator.judge_finely(fine, recipe, self.before)
 
-    def worth(self, judged: Judged) -> bool:
-        """Whether a change gains enough to be made at all."""
+    def gains(self, judged: Judged, least: float) -> bool:
+        """Whether a change gains anything, and at least so much."""
         gain = judged.objective - self.before.objective
-        return gain > 0 and gain >= self.margin
+        return gain > 0 and gain >= least
 
     def objectives(self, recipes: list[Recipe]) -> list[float]:
         return [judged.objective for batch in self.evaluator.evaluate(recipes) for judged in batch]

@@ -23,3 +23,7 @@ class WeightsError(NuliError):
 
 class ScoreError(NuliError):
     """A scorer that returned something else than one finite number per view."""
+
+
+class DeviceMemoryError(NuliError):
+    """A device without the memory for even one candidate."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import ops, render, views
-from .errors import ScoreError
+from .errors import DeviceMemoryError, ScoreError
 from .ops import Scale
 from .recipe import Recipe, Step
 from .scoring import guards
@@ -111,9 +111,13 @@ class Evaluator:
         """One batch, in halves when it is too large for the memory."""
         try:
             return self.judge(self.frames(recipes))
-        except (torch.cuda.OutOfMemoryError, MemoryError):
-            if len(recipes) == 1:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
                 raise
+            if len(recipes) == 1:
+                where = self.original.device.type
+                advice = "free some, or try --device cpu"
+                raise DeviceMemoryError(f"no memory on {where} for a single candidate; {advice}") from None
         # outside of the except block: the traceback would keep the failed batch's memory alive
         self.batch = len(recipes) // 2
         if torch.cuda.is_available():
@@ -161,3 +165,11 @@ class Evaluator:
         self._frames.move_to_end((), last=True)
         while len(self._frames) > CACHED:
             self._frames.popitem(last=False)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has an error of its own; the CPU, MPS and CUDA's libraries only say so."""
+    said = str(error).lower()
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
+        words in said for words in ("out of memory", "can't allocate memory", "alloc_failed")
+    )

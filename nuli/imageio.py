@@ -55,6 +55,7 @@ class Photo:
     meta: Meta = field(default_factory=Meta)
     path: Path | None = None  # where it came from
     notes: tuple[str, ...] = ()  # what the user should know
+    complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
 
 
 def load(source: str | os.PathLike | Image.Image | np.ndarray) -> Photo:
@@ -87,8 +88,11 @@ def save(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, overwrite
     path = Path(path)
     with _blaming(path, "written"):
         kind = _format_to_write(path)
-        if not overwrite_input and _is_source(photo, path):
-            raise ImageError("this is the source picture: choose another name, or allow overwriting it")
+        if _is_source(photo, path):
+            if not overwrite_input:
+                raise ImageError("this is the source picture: choose another name, or allow overwriting it")
+            if not photo.complete:
+                raise ImageError("holds more than was read, which would be lost: choose another name")
         if max(photo.pixels.shape[:2]) > _LONGEST_SIDE.get(kind, MAX_PIXELS):
             raise ImageError(f"{kind} ends at {_LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
         image = compose(pixels, photo.pixels, photo.alpha, deep=kind in _DEEP, keep_alpha=kind not in _NO_ALPHA)
@@ -248,9 +252,9 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None) -> Photo:
     pixels, alpha = to_arrays(image, mode, convert, orientation)
     if deep:
         notes += ("16 bits a colour: read as 8, Pillow has no more",)
-    if getattr(image, "is_animated", False):
+    if animated := getattr(image, "is_animated", False):
         frames = "several"
         with suppress(Exception):  # the first frame is good, whatever follows
             frames = image.n_frames
         notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
-    return Photo(pixels, alpha, meta, None, notes)
+    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from . import ops, render, views
-from .errors import RecipeError
+from .errors import OptionError, RecipeError
 from .imageio import Photo
 from .ops import Scale
 from .recipe import Recipe, Step
@@ -20,19 +20,22 @@ def to_cube(recipe: Recipe, photo: Photo | None = None, size: int = 33, title: s
 
     Args:
         photo: the picture that the recipe was made for; needed where a step measures the picture.
-        size: points along each axis, 2 to 256.
+        size: points along each axis, 2 to 129.
     Raises:
+        OptionError: another size.
         RecipeError: a step measures the picture, and none is given; or no step is pointwise.
     """
+    if not 2 <= size <= 129:
+        raise OptionError(f"the size of a LUT can't be {size}: give a value from 2 to 129")
     steps = [s for s in recipe.active().steps if ops.get(s.op).pointwise]
     if not steps:
-        raise RecipeError("no step of this recipe can be put in a LUT; steps that look at neighbours can't")
+        raise RecipeError("nothing to put in a LUT: it holds no steps that look at neighbours; add another step")
     measuring = [s.op for s in steps if ops.get(s.op).measure]
     if measuring and photo is None:
         raise RecipeError(f"{', '.join(measuring)} measure the picture: name the one to measure with --photo")
     stats = [None] * len(recipe)
     if photo is not None:
-        frame = views.make_frame(photo.pixels)
+        frame = views.make_frame(photo.pixels, photo.alpha)
         stats = render.measure_steps(frame, recipe.steps, render.scale_of(frame, min(photo.pixels.shape[:2])))
     axis = torch.linspace(0, 1, size)
     blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
@@ -40,8 +43,10 @@ def to_cube(recipe: Recipe, photo: Photo | None = None, size: int = 33, title: s
     for step, measured in zip(recipe.steps, stats, strict=True):
         if step in steps:
             x = render.run_step(x, step, measured, Scale(size, size))
-    rows = [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in x.reshape(3, -1).T.tolist()]
-    return "\n".join([f'TITLE "{title}"', f"LUT_3D_SIZE {size}", *rows, ""])
+    lines = ['TITLE "{}"'.format(title.replace('"', "'")), f"LUT_3D_SIZE {size}"]
+    for row in x[0].permute(1, 2, 0):
+        lines += [f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in row.tolist()]
+    return "\n".join([*lines, ""])
 
 
 def left_out(recipe: Recipe) -> list[Step]:

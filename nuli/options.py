@@ -86,7 +86,7 @@ class Options:
         None,
         "Seconds",
         "longest time to search; the search ends sooner when nothing improves any more "
-        "(automatic: 2 with an embedded scorer, 60 with laion, no limit when evaluations are given)",
+        "(automatic: 2 with a built-in scorer, 60 with laion, no limit when evaluations are given)",
         "NUl seconds",
         minimum=0.0,
         maximum=86400.0,
@@ -138,7 +138,7 @@ class Options:
         maximum=10.0,
     )
     seed: int = _option(0, "Seed", "start of the random numbers", "NUl seed", minimum=0, maximum=2**32 - 1)
-    device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1, mps...", "NUl device")
+    device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1...", "NUl device")
     mirror: str = _option(
         "off",
         "Mirror",

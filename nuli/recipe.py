@@ -145,7 +145,7 @@ class Recipe:
 
     @staticmethod
     def from_line(line: str) -> Recipe:
-        head, *words = line.split()
+        head, *words = line.split() or [""]
         version = re.fullmatch(r"nuli(\d{1,9})", head)
         if not version:
             raise RecipeError(f"a recipe line starts with nuli{VERSION}, not {head[:20]!r}")

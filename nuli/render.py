@@ -72,7 +72,7 @@ def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") ->
     pixels = photo.pixels
     height, width = pixels.shape[:2]
     short = min(height, width)
-    frame = views.make_frame(pixels, device)
+    frame = views.make_frame(pixels, photo.alpha, device)
     measured = measure_steps(frame, steps, scale_of(frame, short))
 
     margin = sum(op.reach(s.values, short) for s in steps if (op := ops.get(s.op)).reach)

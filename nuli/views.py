@@ -45,15 +45,33 @@ def frame_size(height: int, width: int, short: int = FRAME) -> tuple[int, int]:
     return (short, long) if width >= height else (long, short)
 
 
-def make_frame(pixels: np.ndarray, device: str | torch.device = "cpu", short: int = FRAME) -> Tensor:
-    """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: Pillow's bicubic resize, unrounded."""
+def make_frame(
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
+    device: str | torch.device = "cpu",
+    short: int = FRAME,
+) -> Tensor:
+    """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: Pillow's bicubic resize, unrounded.
+
+    What is transparent by `alpha` [H,W] takes the mean colour of what is not, so that nobody judges by it.
+    """
     height, width = pixels.shape[:2]
     size = frame_size(height, width, short)
     rows = max(1, _BAND // width)
     # first each band to the frame's width, then all of them to its height
-    bands = (to_tensor(pixels[top : top + rows], device) for top in range(0, height, rows))
-    narrow = torch.cat([_resize(band, band.shape[2], size[1]) for band in bands], 2)
-    return _resize(narrow, *size)
+    bands = []
+    for top in range(0, height, rows):
+        band = to_tensor(pixels[top : top + rows], device)
+        if alpha is not None:
+            seen = to_tensor(alpha[top : top + rows, :, None], device)[:, :1]
+            band = torch.cat([band * seen, seen], 1)
+        bands.append(_resize(band, band.shape[2], size[1]))
+    frame = _resize(torch.cat(bands, 2), *size)
+    if alpha is None:
+        return frame
+    frame, seen = frame[:, :3], frame[:, 3:]
+    mean = frame.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return (frame + mean * (1 - seen)).clamp_(0, 1)
 
 
 def shrink_to(frames: Tensor, other: Tensor) -> Tensor:

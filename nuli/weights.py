@@ -252,7 +252,7 @@ def _is_right(file: WeightsFile, path: Path) -> bool:
 
 
 def _remember(file: WeightsFile, path: Path) -> None:
-    """Note the state in which a file was found right: hashing 890 MB takes seconds, at every start.
+    """Note the state in which a file was found right: hashing 930 MB takes seconds, at every start.
 
     A guard against damage, not against somebody who may write here: they could as well change this program.
     """

@@ -53,7 +53,7 @@ def test_enhance_prints_json_that_apply_repeats(folder: Path, capsys: pytest.Cap
     told = json.loads(capsys.readouterr().out)
     assert told["input"] == str(source) and told["output"] == str(made)
     assert told["score_after"] > told["score_before"]
-    recipe = made.with_suffix(".json")
+    recipe = folder / "made.png.json"
     assert Recipe.parse(recipe.read_text()) == Recipe.from_dict(told)
     for form in (str(recipe), told["infotext"], json.dumps(told["recipe"])):
         assert main(["apply", form, str(source), "-o", str(again)]) == 0
@@ -80,6 +80,48 @@ def test_folders_keep_their_layout(folder: Path) -> None:
     found = {str(p.relative_to(folder.parent / "results")) for p in (folder.parent / "results").rglob("*.*")}
     assert found == {"a.jpg", os.path.join("trip", "day", "a.png")}
     shutil.rmtree(folder.parent / "results")
+
+
+def test_no_source_and_no_other_result_is_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "other").mkdir()
+    with Image.open(folder / "a.jpg") as image:
+        image.rotate(90).save(folder / "other" / "a.jpg")
+    image.convert("P").save(folder / "b.gif")
+    before = {p: p.read_bytes() for p in folder.rglob("*.*")}
+    recipe = "nuli1 contrast=1.3"
+    assert main(["apply", recipe, str(folder / "a.jpg"), str(folder / "other" / "a.jpg"), "-o", str(folder)]) == 1
+    assert "is a source itself" in capsys.readouterr().err
+    assert main(["apply", recipe, str(folder / "b.gif"), str(folder / "b.png")]) == 1
+    assert "would replace another one" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in before} == before
+    with Image.open(folder / "b-nuli.png") as made, Image.open(folder / "b.gif") as source:
+        assert made.size == source.size
+
+
+def test_results_inside_the_input_are_not_taken_for_sources(folder: Path) -> None:
+    for _ in range(2):
+        assert main(["apply", "nuli1 contrast=1.3", "-r", str(folder), "-o", str(folder / "out")]) == 0
+    assert sorted(p.name for p in (folder / "out").rglob("*")) == ["a.jpg", "b.png"]
+
+
+def test_an_empty_folder_does_not_stop_the_rest(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert main(["apply", "nuli1 contrast=1.3", str(folder / "empty"), str(folder / "a.jpg")]) == 1
+    assert (folder / "a-nuli.jpg").exists() and "no pictures" in capsys.readouterr().err
+
+
+def test_a_recipe_file_may_start_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "look.json").write_text(Recipe.parse("nuli1 contrast=1.3").to_json(), "utf-8-sig")
+    assert main(["apply", str(folder / "look.json"), str(folder / "a.jpg")]) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_that_are_no_text_are_survived(folder: Path) -> None:
+    name = os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")
+    shutil.copy(folder / "a.jpg", name)
+    command = [sys.executable, "-m", "nuli", "apply", "nuli1 contrast=1.3", name, str(folder / "b.png")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and (folder / "b-nuli.png").exists()
 
 
 def test_one_bad_picture_does_not_stop_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +198,9 @@ def test_scorers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
         (["apply", "gone.json", "a.jpg"], 1, "gone.json"),
         (["apply", "a.jpg", "a.jpg"], 1, "a.jpg"),
         (["apply", "{", "a.jpg"], 1, "not a recipe"),
-        (["lut", "nuli1 invert=1", "x.cube", "--size", "1"], 2, "256"),
+        (["lut", "nuli1 invert=1", "x.cube", "--size", "1"], 2, "129"),
+        (["lut", "nuli1 invert=1", "a.jpg"], 2, ".cube"),
+        (["apply", "nuli-look.json", "a.jpg"], 1, "no such file"),
     ],
 )
 def test_mishaps_are_told_in_one_line_and_leave_nothing(

@@ -150,6 +150,15 @@ def test_strength_blends(dull: Image.Image) -> None:
     assert 0.2 * apart[1] < apart[0] < 0.8 * apart[1]
 
 
+def test_a_low_strength_is_not_mistaken_for_a_small_gain(dull: Image.Image) -> None:
+    full = enhance(dull, evaluations=150, **CPU)
+    least = 0.9 * (full.score_after - full.score_before) / 10  # in tenths of the range
+    low = enhance(dull, evaluations=150, strength=0.3, margin=least, **CPU)
+    assert low.changed and low.score_after > low.score_before
+    assert low.contributions == ()
+    assert enhance(dull, evaluations=150, strength=0, **CPU).evaluations == 1
+
+
 def test_ops_and_modes_are_respected(dull: Image.Image) -> None:
     light = enhance(dull, evaluations=150, ops="light,-equalize", **CPU)
     assert {nuli.Step(s.op, s.values).op for s in light.recipe.steps} <= {
@@ -221,7 +230,15 @@ def test_laion_without_weights_says_how_to_get_them(
     assert enhance(dull, scorer="auto", evaluations=5, device="cpu").scorer == "vivid"
 
 
-def test_out_of_memory_halves_the_batch(dull: Image.Image) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.cuda.OutOfMemoryError("no room"),
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_out_of_memory_halves_the_batch(dull: Image.Image, failure: Exception) -> None:
     sizes: list[int] = []
 
     class Small(Vivid):
@@ -231,7 +248,7 @@ def test_out_of_memory_halves_the_batch(dull: Image.Image) -> None:
             def limited(views: torch.Tensor) -> torch.Tensor:
                 sizes.append(len(views))
                 if len(views) > 2:
-                    raise torch.cuda.OutOfMemoryError("no room")
+                    raise failure
                 return score(views)
 
             return limited
@@ -242,6 +259,24 @@ def test_out_of_memory_halves_the_batch(dull: Image.Image) -> None:
     in_parts, at_once = ([j.objective for batch in e.evaluate(recipes) for j in batch] for e in (small, large))
     assert in_parts == pytest.approx(at_once, abs=1e-4)
     assert small.batch == 2 and sizes[:2] == [8, 4]
+
+
+def test_no_memory_at_all_is_told_and_other_errors_are_left_alone(dull: Image.Image) -> None:
+    for raised, expected in ((MemoryError(), NuliError), (RuntimeError("a bug"), RuntimeError)):
+
+        class Failing(Vivid):
+            def bind(self, original: torch.Tensor, raised: Exception = raised):
+                score = super().bind(original)
+
+                def fail(views: torch.Tensor) -> torch.Tensor:
+                    if (views - original).abs().max() > 0:
+                        raise raised
+                    return score(views)
+
+                return fail
+
+        with pytest.raises(expected):
+            enhance(dull, scorer=Failing(), evaluations=20, device="cpu")
 
 
 def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) -> None:

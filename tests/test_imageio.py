@@ -1006,3 +1006,15 @@ def test_a_target_is_checked_before_there_is_anything_to_write(tmp_path):
         with pytest.raises(ImageError, match=says):
             imageio.check_target(bad)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_holds_more_than_was_read_is_not_written_over(tmp_path):
+    frames = [Image.new("RGB", (20, 16), colour) for colour in ("red", "green", "blue")]
+    for name in ("pages.tif", "moving.webp"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        before, photo = (tmp_path / name).read_bytes(), load(tmp_path / name)
+        assert not photo.complete
+        with pytest.raises(ImageError, match="would be lost"):
+            save(photo, 255 - photo.pixels, tmp_path / name, overwrite_input=True)
+        assert (tmp_path / name).read_bytes() == before
+        save(photo, 255 - photo.pixels, tmp_path / f"other-{name}")

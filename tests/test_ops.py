@@ -220,3 +220,11 @@ def test_select_narrows_by_group_op_and_mode() -> None:
     for mode, text in (("soft", "lihgt"), ("soft", "art"), ("hard", "light,-light")):
         with pytest.raises(OptionError):
             ops.select(mode, text)
+
+
+def test_a_hosts_autocast_changes_nothing(photo_tensor: torch.Tensor) -> None:
+    for op in ALL:
+        values = middling(op)
+        plain = run(op.name, photo_tensor, *values)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(run(op.name, photo_tensor, *values), plain), op.name

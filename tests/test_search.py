@@ -93,7 +93,7 @@ def test_simplify_drops_what_adds_nothing_and_tells_what_the_rest_is_worth() -> 
     def evaluate(recipes: list[Recipe]) -> list[float]:
         return [objective(r) for r in recipes]
 
-    recipe, parts = simplify(padded, objective(padded), evaluate, 0.01, lambda count, first: True)
+    recipe, parts = simplify(padded, objective(padded), evaluate, 0.01, -9.0, lambda count, first: True)
     assert recipe == Recipe(useful)
     assert parts == pytest.approx((0.2, 0.1))
 
@@ -101,7 +101,17 @@ def test_simplify_drops_what_adds_nothing_and_tells_what_the_rest_is_worth() -> 
 def test_simplify_makes_one_pass_when_time_is_up() -> None:
     padded = Recipe((Step("blur", (0.001,)), Step("tint", (0.01,)), Step("contrast", (1.2,))))
     recipe, parts = simplify(
-        padded, objective(padded), lambda rs: [objective(r) for r in rs], 0.01, lambda n, first: first
+        padded, objective(padded), lambda rs: [objective(r) for r in rs], 0.01, -9.0, lambda n, first: first
     )
     assert len(recipe) == 2
     assert parts == ()
+
+
+def test_simplify_keeps_above_the_floor() -> None:
+    steps = tuple(Step("contrast", (1 + i / 100,)) for i in range(1, 6))
+
+    def evaluate(recipes: list[Recipe]) -> list[float]:
+        return [0.02 * len(r) for r in recipes]
+
+    recipe, _ = simplify(Recipe(steps), 0.1, evaluate, 0.02 + 1e-9, 0.05, lambda count, first: True)
+    assert len(recipe) == 3

@@ -67,3 +67,18 @@ def test_views_of_other_sizes(photo_tensor: torch.Tensor) -> None:
     assert views.view_of(frame, "crop", 224).shape == (1, 3, 224, 224)
     assert views.view_of(frame, "crop", 336).shape == (1, 3, 336, 336)
     assert views.view_of(frame, "whole", 128).shape == (1, 3, 128, 256)
+
+
+def test_what_is_transparent_is_not_judged(photo: Image.Image) -> None:
+    pixels = np.array(photo)
+    alpha = np.zeros(pixels.shape[:2], np.uint8)
+    alpha[50:200, 100:300] = 255
+    alpha[200:220, 100:300] = 128
+    frames = []
+    for hidden in (0, 255):
+        painted = np.where(alpha[..., None] > 0, pixels, np.uint8(hidden))
+        frames.append(views.make_frame(painted, alpha))
+    torch.testing.assert_close(*frames, atol=0.01, rtol=0)
+    opaque = np.full_like(alpha, 255)
+    torch.testing.assert_close(views.make_frame(pixels, opaque), views.make_frame(pixels), atol=1e-5, rtol=0)
+    assert torch.isfinite(views.make_frame(pixels, np.zeros_like(alpha))).all()

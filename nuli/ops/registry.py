@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError
@@ -150,7 +152,9 @@ def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -
         arguments.append(stats)
     if op.reach is not None:
         arguments.append(scale)
-    return op.function(x, *arguments).clamp(0, 1)
+    # a host's autocast would round the ops to half precision
+    with torch.autocast(x.device.type, enabled=False) if x.device.type in ("cpu", "cuda") else nullcontext():
+        return op.function(x, *arguments).clamp(0, 1)
 
 
 def luma(x: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ class ScorerInfo:
     """load(options, device, folders) -> Scorer."""
     files: tuple[WeightsFile, ...] = ()
     """Weights to download; none for an embedded scorer."""
+    seconds: float = 2.0
+    """How long to search where nobody says: a large network needs time on a CPU."""
 
     def missing(self, folders: Sequence[Path] = ()) -> tuple[WeightsFile, ...]:
         return tuple(f for f in self.files if locate(f, folders) is None)
@@ -54,6 +56,7 @@ SCORERS = {
             "CLIP ViT-L/14 and LAION's improved aesthetic predictor: what people liked",
             _laion,
             (CLIP_VIT_L14, LAION_HEAD),
+            seconds=60.0,
         ),
         ScorerInfo("vivid", "published measures of colour, contrast, light and detail; no weights", _vivid),
     )
@@ -76,3 +79,8 @@ def pick(name: str, folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInf
         return SCORERS[name]
     except KeyError:
         raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join(SCORERS)}") from None
+
+
+def default_seconds(name: str) -> float:
+    """How long to search with a scorer, a stranger's included."""
+    return SCORERS[name].seconds if name in SCORERS else ScorerInfo.seconds

@@ -86,7 +86,7 @@ class Laion(nn.Module):
                 with bfloat16 instructions, else full.
             folders: where to look for the weights before the usual places.
             flip: average the score with that of the mirrored view, at twice the cost.
-            allow_download: fetch weights that are absent (890 MB); `progress` as in `weights.download`.
+            allow_download: fetch weights that are absent (930 MB); `progress` as in `weights.download`.
         Raises:
             WeightsError: the weights are absent or damaged, or package `clip` is.
             OptionError: no such precision.

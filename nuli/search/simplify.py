@@ -12,9 +12,10 @@ def simplify(
     objective: float,
     evaluate: Callable[[list[Recipe]], list[float]],
     tolerance: float,
+    floor: float,
     may_go_on: Callable[[int, bool], bool],
 ) -> tuple[Recipe, tuple[float, ...]]:
-    """Drop steps one by one, the least useful first, while that costs at most `tolerance` each.
+    """Drop steps one by one, the least useful first, while that costs at most `tolerance` each, down to `floor`.
 
     Args:
         recipe, objective: what to simplify, and what it reaches.
@@ -29,7 +30,7 @@ def simplify(
         shorter = [recipe.without(i) for i in range(len(recipe))]
         objectives = evaluate(shorter)
         best = max(range(len(shorter)), key=objectives.__getitem__)
-        if objectives[best] < objective - tolerance:
+        if objectives[best] < max(objective - tolerance, floor):
             return recipe, tuple(objective - o for o in objectives)
         recipe, objective, first = shorter[best], objectives[best], False
     return recipe, ()
