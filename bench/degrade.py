@@ -1,0 +1,150 @@
+"""Known damage for good photos: chains of steps drawn at random, in two families.
+
+"mild" and "strong" make what photos commonly lack (light, contrast, colour, sharpness). "unseen-mild" and
+"unseen-strong" share no step with them and none with nuli's ops: they tell whether an enhancer that was
+fitted to the first kind helps with another. Strong chains are the mild ones at twice the size.
+
+Every step takes the picture [H,W,3] in 0..1, the size of the chain (1 or 2), and values from its ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ciede2000 import mean_difference, to_linear, to_srgb
+
+SMALLEST = 1.5
+"""Mean CIEDE2000 by which a chain must change the picture; others are drawn anew."""
+TRIES = 200
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def exposure(x: np.ndarray, size: int, stops: float) -> np.ndarray:
+    return to_srgb(to_linear(x) * 2 ** (size * stops))
+
+
+def contrast(x: np.ndarray, size: int, factor: float) -> np.ndarray:
+    """Around the mean luma."""
+    mean = (x @ LUMA).mean()
+    return mean + factor**size * (x - mean)
+
+
+def gamma(x: np.ndarray, size: int, power: float) -> np.ndarray:
+    return x ** (power**size)
+
+
+def saturation(x: np.ndarray, size: int, factor: float) -> np.ndarray:
+    grey = (x @ LUMA)[..., None]
+    return grey + factor**size * (x - grey)
+
+
+def cast(x: np.ndarray, size: int, red: float, blue: float) -> np.ndarray:
+    """Multiply red and blue, the luma of grey kept."""
+    gains = np.exp(size * np.array([red, 0, blue]))
+    return x * (gains / (gains @ LUMA))
+
+
+def blur(x: np.ndarray, size: int, radius: float) -> np.ndarray:
+    """Gaussian; its standard deviation is a part of the short side."""
+    sigma = size * radius * min(x.shape[:2])
+    half = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    for axis in (0, 1):
+        length = x.shape[axis]
+        padded = np.pad(x, [(half, half) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        x = sum(w * padded.take(range(i, i + length), axis) for i, w in enumerate(kernel))
+    return x
+
+
+def haze(x: np.ndarray, size: int, density: float, horizon: float, light: float, warmth: float) -> np.ndarray:
+    """Blend towards an airlight: the farther the thicker, and what is higher up in the frame is farther."""
+    rows = np.linspace(0, 1, len(x))[:, None, None]
+    depth = 1 / (1 + np.exp((rows - horizon) / 0.2))
+    clear = np.exp(-size * density * (0.2 + 0.8 * depth))
+    air = to_linear(np.array([light + warmth, light, light - warmth]))
+    return to_srgb(to_linear(x) * clear + air * (1 - clear))
+
+
+def tone_curve(x: np.ndarray, size: int, bend: float) -> np.ndarray:
+    """S-shaped where `bend` is above 0, its inverse below: x^p / (x^p + (1 - x)^p)."""
+    power = np.exp(size * bend)
+    up, down = x**power, (1 - x) ** power
+    return up / (up + down)
+
+
+def channel_shift(x: np.ndarray, size: int, *shifts: float) -> np.ndarray:
+    """Add an amount of light to each channel, or take it away."""
+    return to_srgb(to_linear(x) + size * np.array(shifts))
+
+
+def vignette(x: np.ndarray, size: int, amount: float, across: float, down: float) -> np.ndarray:
+    """Darken by the cos^4 law, away from a centre that need not be the frame's."""
+    rows = np.linspace(-1, 1, x.shape[0])[:, None, None] - down
+    columns = np.linspace(-1, 1, x.shape[1])[None, :, None] - across
+    return to_srgb(to_linear(x) / (1 + size * amount * (rows**2 + columns**2) / 2) ** 2)
+
+
+def black_lift(x: np.ndarray, size: int, amount: float) -> np.ndarray:
+    return 1 - (1 - x) * (1 - size * amount)
+
+
+Step = Callable[..., np.ndarray]
+Chain = list[tuple[Step, np.ndarray]]
+Family = dict[Step, list[tuple[float, float]]]
+"""Steps, and the ranges of their values."""
+
+COMMON: Family = {
+    exposure: [(-0.7, 0.7)],
+    contrast: [(0.6, 1.3)],
+    gamma: [(0.7, 1.4)],
+    saturation: [(0.4, 1.4)],
+    cast: [(-0.15, 0.15), (-0.15, 0.15)],
+    blur: [(0.001, 0.003)],
+}
+UNSEEN: Family = {
+    haze: [(0.05, 0.25), (0.2, 0.7), (0.7, 0.95), (-0.05, 0.05)],
+    tone_curve: [(-0.4, 0.4)],
+    channel_shift: [(-0.012, 0.018)] * 3,
+    vignette: [(0.15, 0.45), (-0.2, 0.2), (-0.2, 0.2)],
+    black_lift: [(0.01, 0.07)],
+}
+TRACKS: dict[str, tuple[Family, int]] = {
+    "mild": (COMMON, 1),
+    "strong": (COMMON, 2),
+    "unseen-mild": (UNSEEN, 1),
+    "unseen-strong": (UNSEEN, 2),
+}
+LONGEST = 4
+
+
+def draw(family: Family, rng: np.random.Generator) -> Chain:
+    """1 to 4 different steps in any order, each value anywhere in its range."""
+    steps = list(family)
+    picked = rng.permutation(len(steps))[: rng.integers(1, LONGEST + 1)]
+    return [(steps[i], np.array([rng.uniform(*r) for r in family[steps[i]]])) for i in picked]
+
+
+def apply(chain: Chain, x: np.ndarray, size: int) -> np.ndarray:
+    """[H,W,3] in 0..1, clipped after every step -> the same, float32."""
+    x = np.asarray(x, np.float64)
+    for step, values in chain:
+        x = np.clip(step(x, size, *values), 0, 1)
+    return x.astype(np.float32)
+
+
+def degrade(x: np.ndarray, track: str, rng: np.random.Generator) -> np.ndarray:
+    """A damaged copy; with equal generators a strong track repeats the mild one's chain at twice its size.
+
+    Raises:
+        ValueError: nothing shows on this picture (it is black, say).
+    """
+    family, size = TRACKS[track]
+    for _ in range(TRIES):
+        chain = draw(family, rng)
+        # a strong chain, too, must show at its mild size: else the two tracks would part here
+        if all(mean_difference(apply(chain, x, s), x) >= SMALLEST for s in {1, size}):
+            return apply(chain, x, size)
+    raise ValueError(f"no {track} chain changes it enough")
