@@ -229,7 +229,7 @@ class _Run:
 
     def search(self) -> Iterator[Event]:
         # simplifying at the end and scoring the result take evaluations too
-        reserve = 2 * self.settings.max_steps + FINAL
+        reserve = 3 * self.settings.max_steps + FINAL
         if self.settings.evaluations is not None:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
         tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)

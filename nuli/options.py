@@ -86,7 +86,7 @@ class Options:
         None,
         "Seconds",
         "longest time to search; the search ends sooner when nothing improves any more "
-        "(automatic: 2 with a built-in scorer, 60 with laion, no limit when evaluations are given)",
+        "(automatic: 1.5 with a built-in scorer, 60 with laion, no limit when evaluations are given)",
         "NUl seconds",
         minimum=0.0,
         maximum=86400.0,

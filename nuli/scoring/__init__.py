@@ -29,7 +29,7 @@ class ScorerInfo:
     """load(options, device, folders) -> Scorer."""
     files: tuple[WeightsFile, ...] = ()
     """Weights to download; none for an embedded scorer."""
-    seconds: float = 2.0
+    seconds: float = 1.5
     """How long to search where nobody says: a large network needs time on a CPU."""
 
     def missing(self, folders: Sequence[Path] = ()) -> tuple[WeightsFile, ...]:
