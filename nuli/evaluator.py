@@ -12,7 +12,6 @@ from torch import Tensor
 
 from . import ops, render, views
 from .errors import DeviceMemoryError, ScoreError
-from .ops import Scale
 from .recipe import Recipe, Step
 from .scoring import guards
 from .scoring.protocol import Scorer
@@ -48,7 +47,7 @@ class Evaluator:
 
     def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
         self.original = frame
-        self.scale = Scale(min(frame.shape[2:]), full)
+        self.scale = render.scale_of(frame, full)
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
         self.evaluations = 0
         """Candidates scored so far."""

@@ -38,8 +38,13 @@ def pick_device(device: str | torch.device) -> torch.device:
 
 
 def scale_of(frame: Tensor, full: float) -> Scale:
-    """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels."""
-    return Scale(min(frame.shape[2:]), full)
+    """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels.
+
+    Of a picture of a few pixels the frame shows each pixel as a field; filtering that as the picture is
+    filtered would take kernels as large as the frame, for nothing that can be judged. So there is a limit.
+    """
+    short = min(frame.shape[2:])
+    return Scale(short, max(full, short / 4))
 
 
 def measure_steps(frame: Tensor, steps: Sequence[Step], scale: Scale) -> list[Tensor | None]:
