@@ -223,7 +223,8 @@ class _Run:
         if self.stop():
             return 0
         each = (self.elapsed - self.prepared) / max(1, used - 1)
-        if self.seconds is not None and self.elapsed + reserve * each >= self.seconds:
+        # of a short time, or with a slow scorer, most is still for the search
+        if self.seconds is not None and self.elapsed + min(reserve * each, 0.3 * self.seconds) >= self.seconds:
             return 0
         return ROUND if limit is None else max(0, limit - used - reserve)
 
