@@ -2,13 +2,13 @@
 
 import io
 import os
-import resource
 import stat
 import struct
 import subprocess
 import sys
 import warnings
 import zlib
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -803,24 +803,30 @@ def test_places_that_cannot_be_written(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """A disk with room for 20,000 bytes: writes there first succeed in part, then fail."""
+    """A disk with room for 20,000 bytes: writes there first succeed in part, then fail.
+
+    Not as a fixture: the limit holds for pytest's own output too, which may be a longer file by now.
+    """
+    resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("extension", ["jpg", "png", "webp", "tif", "bmp", AVIF, "raw tif", "progressive jpg", "copy"])
-def test_full_disk(tmp_path, full_disk, extension):
+def test_full_disk(tmp_path, extension):
     noise = noisy(200, 200, 3)
     source = write(tmp_path / "source.bmp", Image.fromarray(noise))
     meta = Meta(compression="raw", qtables=((1,) * 64,) * 3, progressive="progressive" in extension)
     photo = replace(load(source), meta=meta if " " in extension else load(source).meta)
     target = tmp_path / f"a.{extension.split()[-1] if extension != 'copy' else 'bmp'}"
     target.write_bytes(b"the old one")
-    full_disk()
-    with pytest.raises(ImageError, match="no room left"):
+    with full_disk(), pytest.raises(ImageError, match="no room left"):
         copy(photo, target) if extension == "copy" else save(photo, noise, target)
     assert target.read_bytes() == b"the old one" and sorted(tmp_path.iterdir()) == [target, source]
 
