@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from . import imageio, ops, render, scoring, views
 from .evaluator import Evaluator, Judged
@@ -282,7 +283,7 @@ class _Run:
         if len(scaled) and self.gains(predicted := self.predict(recipe), self.margin):
             if strength != 1:
                 predicted, contributions = self.predict(scaled), ()
-            pixels = render.render(self.photo, scaled, self.device)
+            pixels = render.render(self.photo, scaled, self.device, self.evaluator.original)
             [after] = self.evaluator.judge(views.make_frame(pixels, self.photo.alpha, self.device))
         # the margin is for the correction as found: a part of it need only gain
         if not self.gains(after, self.margin if strength == 1 else 0):
@@ -311,8 +312,11 @@ class _Run:
 
     def predict(self, recipe: Recipe) -> Judged:
         """What the full picture will get: judged on a larger frame, which holds more of its detail."""
-        fine = views.make_frame(self.photo.pixels, self.photo.alpha, self.device, views.FINE)
-        return self.evaluator.judge_finely(fine, recipe, self.before)
+        return self.evaluator.judge_finely(self.fine, recipe, self.before)
+
+    @cached_property
+    def fine(self) -> Tensor:
+        return views.make_frame(self.photo.pixels, self.photo.alpha, self.device, views.FINE)
 
     def gains(self, judged: Judged, least: float) -> bool:
         """Whether a change gains anything, and at least so much."""

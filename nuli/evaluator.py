@@ -91,9 +91,7 @@ class Evaluator:
             before: what `judge` said of the usual frame; the answer is relative to it.
         """
         measured = render.measure_steps(self.original, recipe.steps, self.scale)
-        made = fine
-        for step, stats in zip(recipe.steps, measured, strict=True):
-            made = render.run_step(made, step, stats, render.scale_of(fine, self.scale.full))
+        made = render.run_steps(fine, recipe.steps, measured, render.scale_of(fine, self.scale.full))
         both = views.shrink_to(torch.cat([fine, made]), self.original)
         untouched, judged = self.judge(both)
         return Judged(

@@ -62,10 +62,21 @@ def run_step(x: Tensor, step: Step, measured: Tensor | None, scale: Scale) -> Te
     return ops.run(ops.get(step.op), x, x.new_tensor([step.values]), measured, scale)
 
 
+def run_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None], scale: Scale) -> Tensor:
+    """Steps in order, with what they measured."""
+    for step, stats in zip(steps, measured, strict=True):
+        x = run_step(x, step, stats, scale)
+    return x
+
+
 @torch.no_grad()
-def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") -> np.ndarray:
+def render(
+    photo: Photo, recipe: Recipe, device: str | torch.device = "auto", frame: Tensor | None = None
+) -> np.ndarray:
     """Apply a recipe at full size.
 
+    Args:
+        frame: the photo's frame, where the caller has it on that device already.
     Returns:
         New pixels [H,W,3], of the photo's type (8 or 16 bits); for a recipe that does nothing the photo's
         own pixels. Memory beyond the result is bounded by one tile.
@@ -77,7 +88,8 @@ def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") ->
     pixels = photo.pixels
     height, width = pixels.shape[:2]
     short = min(height, width)
-    frame = views.make_frame(pixels, photo.alpha, device)
+    if frame is None:
+        frame = views.make_frame(pixels, photo.alpha, device)
     measured = measure_steps(frame, steps, scale_of(frame, short))
 
     margin = sum(op.reach(s.values, short) for s in steps if (op := ops.get(s.op)).reach)
@@ -87,8 +99,7 @@ def render(photo: Photo, recipe: Recipe, device: str | torch.device = "auto") ->
     for rows, outer_rows, inner_rows in _tiles(height, side, margin):
         for columns, outer_columns, inner_columns in _tiles(width, side, margin):
             x = views.to_tensor(pixels[outer_rows, outer_columns], device)
-            for step, stats in zip(steps, measured, strict=True):
-                x = run_step(x, step, stats, scale)
+            x = run_steps(x, steps, measured, scale)
             result[rows, columns] = views.to_pixels(x[:, :, inner_rows, inner_columns], pixels.dtype)
     return result
 

@@ -295,8 +295,8 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
     together = evaluator.frames(recipes)
     for i, recipe in enumerate(recipes):
         alone, scale = photo_tensor, render.scale_of(photo_tensor, 300)
-        for step, stats in zip(recipe.steps, render.measure_steps(photo_tensor, recipe.steps, scale), strict=True):
-            alone = render.run_step(alone, step, stats, scale)
+        measured = render.measure_steps(photo_tensor, recipe.steps, scale)
+        alone = render.run_steps(alone, recipe.steps, measured, scale)
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
 
 

@@ -75,7 +75,7 @@ class Tree:
         self._seen = {self._root.recipe}
         self._chains: dict[tuple[str, ...], Chain] = {}
         self._parents: dict[Recipe, Node] = {}
-        self._gains: dict[str, list[float]] = {o.name: [] for o in ops}
+        self._gains: dict[str, list[float]] = {o.name: [] for o in ops}  # what each op's steps gained, rising
 
     def ask(self, count: int) -> list[Recipe]:
         """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas."""
@@ -99,7 +99,7 @@ class Tree:
         for recipe, objective in zip(recipes, objectives, strict=False):
             node = Node(recipe, objective)
             if parent := self._parents.get(recipe):
-                self._gains[recipe.steps[-1].op].append(objective - parent.objective)
+                insort(self._gains[recipe.steps[-1].op], objective - parent.objective)
             insort(self._nodes, node, key=_worst_last)
             members = self._chains.setdefault(_ops_of(recipe), Chain()).members
             insort(members, node, key=_worst_last)
@@ -114,7 +114,7 @@ class Tree:
             self._seen = {n.recipe for n in self._nodes}
             kept = {_ops_of(r) for r in self._seen}
             self._chains = {k: c for k, c in self._chains.items() if k in kept}
-            self._gains = {k: sorted(g)[-MEMBERS:] for k, g in self._gains.items()}
+            self._gains = {k: g[-MEMBERS:] for k, g in self._gains.items()}
 
     def _bonus(self, visits: float) -> float:
         return EXPLORE * self._unit * math.sqrt(math.log(self._rounds + 1) / (1 + visits))
@@ -147,7 +147,7 @@ class Tree:
         used = {s.op for s in (recipe.steps if self._once else recipe.steps[-1:])}
 
         def promise(name: str) -> float:
-            gains = sorted(self._gains[name])
+            gains = self._gains[name]
             best = gains[-1 - len(gains) // 4 :]
             worth = sum(best) / len(best) if best else 0.0
             return worth + self._bonus(len(gains) / len(self._ops)) + self._unit * self._random.random()
