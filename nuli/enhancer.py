@@ -20,6 +20,7 @@ from .imageio import Photo
 from .options import Options, options_from
 from .recipe import Recipe
 from .scoring import Scorer, guards
+from .scoring.tone import Tone
 from .search.simplify import simplify
 from .search.tree import Tree
 
@@ -181,7 +182,7 @@ def score(
 def load_scorer(settings: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
     """The scorer that the options name, on the device that they name."""
     device = render.pick_device(settings.device)
-    return scoring.pick(settings.scorer, folders).load(settings, device, [Path(f) for f in folders])
+    return scoring.pick(settings.scorer, settings.mode, folders).load(settings, device, [Path(f) for f in folders])
 
 
 class _Run:
@@ -236,8 +237,9 @@ class _Run:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
         tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)
         gained, gained_at = self.before.objective, 1
-        while self.ops and self.settings.strength and self.evaluator.evaluations < gained_at + PATIENCE:
-            asked = tree.ask(min(ROUND, self.room(reserve)))
+        asked = self.suggestions()[: self.room(reserve)]
+        while self.settings.strength and not self.done and self.evaluator.evaluations < gained_at + PATIENCE:
+            asked = asked or tree.ask(min(ROUND, self.room(reserve)))
             told: list[float] = []
             for batch in self.evaluator.evaluate(asked):
                 for recipe, judged in zip(asked[len(told) :], batch, strict=False):
@@ -249,9 +251,24 @@ class _Run:
             if not told:
                 break
             tree.tell(asked, told)
+            asked = []
             self.evaluator.keep(self.recipe)
             if self.best.objective > gained + self.margin / 10:
                 gained, gained_at = self.best.objective, self.evaluator.evaluations
+
+    def suggestions(self) -> list[Recipe]:
+        """What `tone` predicts for the picture, as far as the options allow: a start for every scorer."""
+        judge = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
+        allowed = {o.name for o in self.ops}
+        steps = [s for s in judge.recipe(self.evaluator.original).steps if s.op in allowed]
+        whole = Recipe(tuple(steps[: self.settings.max_steps]))
+        return [] if not len(whole) else [whole] if self.evaluator.anchored else [whole, whole.scaled(0.5)]
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to search with, or nothing left to find."""
+        top = self.scorer.score_range[1]
+        return not self.ops or (self.evaluator.anchored and self.best.objective >= top - self.margin)
 
     def offer(self, recipe: Recipe, judged: Judged) -> None:
         if judged.objective > self.best.objective:

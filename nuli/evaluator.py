@@ -42,7 +42,7 @@ class Evaluator:
         full: short side of the full-size picture, in pixels.
         scorer: judges the candidates.
         mode: "soft" or "hard", whose guards to use.
-        guard_weight: of all guards together; 0 switches them off.
+        guard_weight: of all guards together; 0 switches them off. An anchored scorer needs none.
     """
 
     def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
@@ -55,7 +55,8 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._framing = getattr(scorer, "framing", "crop")
         self._size = scorer.input_size
-        self._mode, self._weight = mode, guard_weight * self.unit
+        self.anchored = getattr(scorer, "anchored", False)
+        self._mode, self._weight = mode, 0.0 if self.anchored else guard_weight * self.unit
         self._score = scorer.bind(self._view(frame))
         self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
 

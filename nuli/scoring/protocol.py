@@ -21,6 +21,9 @@ class Scorer(Protocol):
     framing: Literal["crop", "whole"]
     """`crop`: views are the square centre crop [N,3,S,S]. `whole`: the whole frame, its short side S,
     [N,3,H,W]. A scorer without this attribute gets the crop."""
+    anchored: bool
+    """Whether the best score stands for one definite picture near the original. Such a scorer needs no guards,
+    and a search is over once it gives the top of its range. A scorer without this attribute is not."""
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
     score_range: tuple[float, float]

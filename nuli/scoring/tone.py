@@ -1,0 +1,225 @@
+"""`tone`: the scorer that ships inside the package. It predicts how a picture wants to be corrected, and
+judges candidates by how near they come to that.
+
+A free-standing "how good is this photo" fails once it is maximised: more contrast is always better. An
+anchored score does not: its best is a definite picture, near the original unless the networks are sure.
+They see statistics of the picture, not what it shows. `training/` made them, and says from what.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import ops, views
+from ..errors import WeightsError
+from ..ops import Scale, luma
+from ..ops.light import to_linear
+from ..recipe import Recipe, Step
+
+SIZE = 128
+"""Short side, in pixels, of the views that are judged."""
+WEIGHTS = Path(__file__).with_name("tone.safetensors")
+SHA256 = "87af97247696c7a248132c1db6cf4f4f0b0b4b3222aeb18a5d8dc4ef3863001c"
+CORRECTION = (
+    ("auto_level", "amount", 1.0),
+    ("auto_level", "colour", 1.0),
+    ("temperature", "shift", 0.35),
+    ("tint", "shift", 0.25),
+    ("exposure", "stops", 1.8),
+    ("gamma", "gamma", math.log(2.2)),
+    ("contrast", "factor", math.log(2.0)),
+    ("saturation", "factor", math.log(2.5)),
+)
+"""The parameters that are predicted, in the order of their steps, and how far each may go at most from what
+changes nothing; of gamma and factors the logarithm."""
+P = len(CORRECTION)
+STEPS = tuple(dict.fromkeys(op for op, _, _ in CORRECTION))
+LIMITS = tuple(limit for _, _, limit in CORRECTION)
+TRUST = 0.7
+"""How much of what the networks ask for is done: all of it mends bad photos a little better and spoils good ones."""
+PER_POINT = 3.0
+"""Mean colour difference that costs a point of the score."""
+
+LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995)
+"""Which quantiles the networks see."""
+
+
+def to_lab(x: Tensor) -> Tensor:
+    """sRGB [N,3,H,W] in 0..1 -> CIELAB (D65), L in 0..100."""
+    r, g, b = to_linear(x).unbind(1)
+    xyz = torch.stack(
+        [
+            (0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047,
+            0.2126729 * r + 0.7151522 * g + 0.0721750 * b,
+            (0.0193339 * r + 0.1191920 * g + 0.9503041 * b) / 1.08883,
+        ],
+        1,
+    )
+    f = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    fx, fy, fz = f.unbind(1)
+    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
+
+
+def colour_difference(lab: Tensor, reference: Tensor) -> Tensor:
+    """Mean CIE94 difference of [N,3,H,W] from a reference [N or 1,3,H,W], both CIELAB -> [N].
+
+    CIE 116-1995, graphic arts; much cheaper than CIEDE2000, and smooth.
+    """
+    chroma = reference[:, 1:].square().sum(1).add(1e-6).sqrt()
+    d = lab - reference
+    d_chroma = lab[:, 1:].square().sum(1).add(1e-6).sqrt() - chroma
+    d_hue2 = (d[:, 1:].square().sum(1) - d_chroma.square()).clamp(min=0)
+    total = d[:, 0].square() + (d_chroma / (1 + 0.045 * chroma)).square() + d_hue2 / (1 + 0.015 * chroma).square()
+    return (total + 1e-4).sqrt().mean((1, 2))
+
+
+def features(x: Tensor) -> Tensor:
+    """What the networks see of views [N,3,H,W], their short side SIZE: [N,F]."""
+    n = len(x)
+    grey = luma(x)
+    lab = to_lab(x) / 100
+    strength = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
+    maps = torch.cat([x, grey, strength, lab[:, 1:]], 1)
+    planes = maps.flatten(2)
+    # every second pixel in both directions tells as much, in a quarter of the time
+    levels = maps[..., ::2, ::2].flatten(2).sort(2).values
+    places = x.new_tensor(LEVELS) * (levels.shape[2] - 1)
+    quantiles = levels[..., places.round().long()]
+    mean = planes.mean(2)
+    spread = (planes - mean[..., None]).square().mean(2).add(1e-8).sqrt()
+    pairs = ((0, 1), (2, 1), (0, 2))
+    ratios = torch.stack([torch.log((mean[:, i] + 0.02) / (mean[:, j] + 0.02)) for i, j in pairs], 1)
+
+    def tint_where(weight: Tensor) -> Tensor:
+        """Mean a and b over a part of the picture: [N,H*W] -> [N,2]."""
+        total = weight.sum(1, keepdim=True).clamp(min=1)
+        return (planes[:, 5:] * weight[:, None]).sum(2) / total
+
+    # the tint of the dark, middle and light tones, and of what is nearly grey
+    flat, low, high = planes[:, 3], quantiles[:, 3, 5:6], quantiles[:, 3, 7:8]
+    zones = (flat < low, (flat >= low) & (flat <= high), flat > high)
+    neutral = torch.exp(-((planes[:, 4] / 0.1) ** 2))
+    tints = [tint_where(zone.to(x.dtype)) for zone in zones] + [tint_where(neutral), neutral.mean(1, keepdim=True)]
+    # where it is light and where it is coloured: skies are above
+    grid = F.adaptive_avg_pool2d(maps[:, 3:], (3, 3)).flatten(1)
+    energies = []
+    level = grey
+    for _ in range(4):
+        smaller = F.avg_pool2d(level, 2)
+        detail = level - F.interpolate(smaller, level.shape[2:], mode="bilinear", align_corners=False)
+        energies.append(torch.log(detail.square().mean((1, 2, 3)) + 1e-7))
+        level = smaller
+    ends = (flat[..., None] - x.new_tensor([0.02, 0.98])).abs().lt(0.02).to(x.dtype).mean(1)
+    parts = [quantiles.reshape(n, -1), mean, spread, ratios, *tints, grid, torch.stack(energies, 1), ends]
+    return torch.cat(parts, 1)
+
+
+def correct(x: Tensor, values: Tensor, ends: Tensor | None = None) -> Tensor:
+    """Apply corrections [N,P], in the units of CORRECTION, to pictures [N,3,H,W].
+
+    Args:
+        ends: what auto_level measures, where it was measured on larger ones.
+    """
+    scale = Scale(min(x.shape[2:]), min(x.shape[2:]))
+    for name in STEPS:
+        op = ops.get(name)
+        stats = ends if name == "auto_level" and ends is not None else ops.measure(op, x)
+        x = ops.run(op, x, torch.stack(_columns(op, values), 1), stats, scale)
+    return x
+
+
+def _columns(op: ops.Op, values: Tensor) -> list[Tensor]:
+    """The values [N] of each of an op's parameters, out of corrections [N,P]."""
+    at = {param: i for i, (name, param, _) in enumerate(CORRECTION) if name == op.name}
+    columns = []
+    for param in op.params:
+        if param.name not in at:
+            columns.append(torch.full_like(values[:, 0], param.identity))
+        elif param.identity == 1:
+            columns.append(values[:, at[param.name]].exp())
+        else:
+            columns.append(values[:, at[param.name]])
+    return columns
+
+
+def bounded(raw: Tensor) -> Tensor:
+    """What the networks say, [...,P], as corrections within their limits.
+
+    An auto level can't be less than none: for it a smooth way down to nearly 0, on which gradients never stop.
+    """
+    shares = torch.cat([torch.sigmoid(2 * raw[..., :2] - 3), torch.tanh(raw[..., 2:])], -1)
+    return shares * raw.new_tensor(LIMITS)
+
+
+class Tone:
+    name = "tone"
+    licence = "MIT"
+    input_size = SIZE
+    framing = "whole"
+    anchored = True
+    differentiable = True
+    score_range = (0.0, 10.0)
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        """
+        Args:
+            weights: mean and deviation [F] of the features; weights [K,out,in] and biases [K,out] of K networks.
+        """
+        self._mean, self._deviation = weights["mean"], weights["deviation"]
+        self._layers = [(weights[f"weight{i}"], weights[f"bias{i}"]) for i in range(3)]
+
+    @classmethod
+    def load(cls, device: str | torch.device = "cpu") -> Tone:
+        """Of the weights that ship with the package. Raises WeightsError."""
+        return cls({key: value.to(device, torch.float32) for key, value in _weights().items()})
+
+    def ask(self, seen: Tensor) -> Tensor:
+        """What the networks, on average, want done to pictures with those features [N,F]: corrections [N,P]."""
+        x = ((seen - self._mean) / self._deviation).clamp(-5, 5)[None]
+        for i, (weight, bias) in enumerate(self._layers):
+            x = F.gelu(x) if i else x
+            x = torch.baddbmm(bias[:, None], x.expand(len(weight), -1, -1), weight.mT)
+        return bounded(x).mean(0)
+
+    def predict(self, view: Tensor) -> Tensor:
+        """The correction [1,P] that a view [1,3,H,W] wants."""
+        return TRUST * self.ask(features(view))
+
+    @torch.no_grad()
+    def recipe(self, frame: Tensor) -> Recipe:
+        """The correction that a picture wants, by its frame [1,3,h,w]."""
+        values = self.predict(views.view_of(frame, self.framing, SIZE))
+        steps = [Step(name, tuple(v.item() for v in _columns(ops.get(name), values))) for name in STEPS]
+        # of each of these ops the first parameter alone decides whether it does anything
+        return Recipe(tuple(s for s in steps if s.values[0] != ops.get(s.op).identity[0]))
+
+    @torch.no_grad()
+    def bind(self, original: Tensor):
+        """10 for the original as it should be; a point less for every PER_POINT of colour difference from that."""
+        original = original.float()
+        target = to_lab(correct(original, self.predict(original)))
+
+        def score(views: Tensor) -> Tensor:
+            return 10 - colour_difference(to_lab(views.float()), target) / PER_POINT
+
+        return score
+
+
+@lru_cache(1)
+def _weights() -> dict[str, Tensor]:
+    from safetensors.torch import load
+
+    try:
+        data = WEIGHTS.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{WEIGHTS}: can't be read ({error.strerror}); install nuli anew") from None
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise WeightsError(f"{WEIGHTS}: not the file that this version came with; install nuli anew")
+    return load(data)

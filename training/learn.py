@@ -1,0 +1,58 @@
+"""Networks that predict corrections: how one is trained."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+from pool import Pool
+from torch import Tensor
+
+from nuli.scoring.tone import P, bounded, colour_difference, correct, to_lab
+
+HIDDEN = 64
+DROPOUT = 0.3
+STEPS = 700
+"""More of them fit the photos better and other photos worse."""
+BLIND = 0.0
+"""Part of the features that a network doesn't get to see, each time others."""
+BATCH = 96
+RATE = 2e-3
+DECAY = 0.02
+NOISE = 0.05
+"""Standard deviation of what is added to the standardised statistics."""
+UNTOUCHED = 2.0
+"""Weight of the samples that nothing was done to."""
+
+
+def network(inputs: int) -> nn.Sequential:
+    hidden = [nn.Dropout(BLIND), nn.Linear(inputs, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
+    hidden += [nn.Linear(HIDDEN, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
+    last = nn.Linear(HIDDEN, P)
+    nn.init.zeros_(last.weight)  # begin with no correction
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*hidden, last)
+
+
+def distances(samples: Pool, values: Tensor, good: Tensor) -> Tensor:
+    """[N]: how far corrected samples are from what they were, `good` [N,3,h,w] in CIELAB."""
+    return colour_difference(to_lab(correct(samples.spoilt, values, samples.ends)), good)
+
+
+def train(pool: Pool, seed: int, steps: int = STEPS, weight: float = UNTOUCHED) -> nn.Sequential:
+    """A network for standardised features: the mean distance of the corrected pictures is made small."""
+    torch.manual_seed(seed)
+    good = torch.cat([to_lab(x) for x in pool.good.split(512)])
+    net = network(pool.features.shape[1])
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps)
+    for _ in range(steps):
+        index = torch.randint(0, len(pool), (BATCH,))
+        samples = pool.take(index)
+        seen = samples.features + NOISE * torch.randn_like(samples.features)
+        weights = 1 + samples.untouched * (weight - 1)
+        loss = (weights * distances(samples, bounded(net(seen)), good[index])).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return net.eval()
