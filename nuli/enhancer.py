@@ -289,10 +289,10 @@ class _Run:
 
     def finish(self) -> Result:
         gain = self.best.objective - self.before.objective
-        # all steps that are dropped together may cost a fifth of the gain, and never the margin
-        floor = self.before.objective + max(0.8 * gain, min(self.margin, gain))
+        # all steps that are dropped together may cost a tenth of the gain, and never the margin
+        floor = self.before.objective + max(0.9 * gain, min(self.margin, gain))
         recipe, contributions = simplify(
-            self.recipe, self.best.objective, self.objectives, self.margin / 5, floor, self.may_simplify
+            self.recipe, self.best.objective, self.objectives, self.margin / 2, floor, self.may_simplify
         )
         strength = self.settings.strength
         scaled = recipe.scaled(strength)

@@ -30,10 +30,6 @@ def frame_of(image: Image.Image) -> torch.Tensor:
     return views.make_frame(np.array(image))
 
 
-def view_of(image: Image.Image) -> torch.Tensor:
-    return views.view_of(frame_of(image), "whole", tone.SIZE)
-
-
 def test_colours_are_cielab_and_differences_cie94(photo_tensor: torch.Tensor) -> None:
     small = photo_tensor[..., ::4, ::4]
     other = (small * 0.9 + 0.02).flip(3)
@@ -57,26 +53,26 @@ def test_it_knows_what_is_wrong(photo: Image.Image, scorer: Tone, fault: str) ->
 
 def test_the_recipe_is_the_best_picture(photo: Image.Image, scorer: Tone) -> None:
     bad = spoilt(photo, "exposure=-1.3")
-    score = scorer.bind(view_of(bad))
+    score = scorer.bind(frame_of(bad))
     recipe = scorer.recipe(frame_of(bad))
     assert len(recipe) > 0
-    best = float(score(view_of(recipe.apply(bad, device="cpu"))))
-    untouched = float(score(view_of(bad)))
-    half = float(score(view_of(recipe.scaled(0.5).apply(bad, device="cpu"))))
-    over = float(score(view_of(spoilt(bad, "exposure=2 contrast=2"))))
+    best = float(score(frame_of(recipe.apply(bad, device="cpu"))))
+    untouched = float(score(frame_of(bad)))
+    half = float(score(frame_of(recipe.scaled(0.5).apply(bad, device="cpu"))))
+    over = float(score(frame_of(spoilt(bad, "exposure=2 contrast=2"))))
     assert best > 9.9
     assert over < untouched < half < best
 
 
 def test_a_correction_that_hardly_shows_is_not_made(photo: Image.Image, scorer: Tone) -> None:
-    margin = 10 - float(scorer.bind(view_of(photo))(view_of(photo)))
+    margin = 10 - float(scorer.bind(frame_of(photo))(frame_of(photo)))
     assert margin > 0
     result = nuli.enhance(photo, scorer="tone", device="cpu", margin=margin * 1.05)
     assert not result.changed and result.pixels is result.photo.pixels
 
 
 def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
-    view = view_of(spoilt(photo, "exposure=-1.3"))
+    view = frame_of(spoilt(photo, "exposure=-1.3"))
     score = scorer.bind(view)
     x = view.clone().requires_grad_()
     score(x).sum().backward()
@@ -85,7 +81,7 @@ def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
 
 
 def test_half_precision_judges_alike(photo: Image.Image, scorer: Tone) -> None:
-    view = view_of(spoilt(photo, "exposure=-1.3"))
+    view = frame_of(spoilt(photo, "exposure=-1.3"))
     batch = torch.cat([view, view * 0.5, (view * 1.5).clamp(0, 1)])
     full, half = scorer.bind(view)(batch), scorer.bind(view.half())(batch.half())
     assert half.dtype == torch.float32

@@ -13,7 +13,7 @@ HIDDEN = 64
 DROPOUT = 0.3
 STEPS = 700
 """More of them fit the photos better and other photos worse."""
-BLIND = 0.0
+BLIND = 0.5
 """Part of the features that a network doesn't get to see, each time others."""
 BATCH = 96
 RATE = 2e-3

@@ -46,7 +46,7 @@ class Param:
         if self.unit == "amount":
             return f"{value * 100:.0f} %"
         if self.unit == "shift":
-            return f"{value * 100:+.0f}"
+            return f"{value * 100:+.{0 if abs(value) >= 0.01 else 1}f}"
         if self.unit == "ev":
             return f"{value:+.2f} EV"
         if self.unit == "bits":
