@@ -221,14 +221,18 @@ class _Run:
 
     def room(self, reserve: int) -> int:
         """Evaluations that the budget still allows, `reserve` kept back; 0 when stopped or out of time."""
-        used, limit = self.evaluator.evaluations, self.settings.evaluations
         if self.stop():
             return 0
-        each = (self.elapsed - self.prepared) / max(1, used - 1)
+        each = (self.elapsed - self.prepared) / max(1, self.evaluator.evaluations - 1)
         # of a short time, or with a slow scorer, most is still for the search
         if self.seconds is not None and self.elapsed + min(reserve * each, 0.3 * self.seconds) >= self.seconds:
             return 0
-        return ROUND if limit is None else max(0, limit - used - reserve)
+        return self.allowed(reserve)
+
+    def allowed(self, reserve: int) -> int:
+        """The same, whatever the time."""
+        limit = self.settings.evaluations
+        return ROUND if limit is None else max(0, limit - self.evaluator.evaluations - reserve)
 
     def search(self) -> Iterator[Event]:
         # simplifying at the end and scoring the result take evaluations too
@@ -237,7 +241,8 @@ class _Run:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
         tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)
         gained, gained_at = self.before.objective, 1
-        asked = self.suggestions()[: self.room(reserve)]
+        # the prediction is tried even where loading took all the time
+        asked = self.suggestions()[: self.allowed(reserve)] if not self.stop() else []
         while self.settings.strength and not self.done and self.evaluator.evaluations < gained_at + PATIENCE:
             asked = asked or tree.ask(min(ROUND, self.room(reserve)))
             told: list[float] = []

@@ -16,7 +16,7 @@ SHARED_PHOTOS = ROOT.parent / "shared" / "data" / "photos"
 @pytest.fixture(scope="session")
 def photo_path() -> Path:
     """A real photograph (see docs/README.md for its source)."""
-    return ROOT / "docs" / "before.jpg"
+    return ROOT / "tests" / "photo.jpg"
 
 
 @pytest.fixture(scope="session")

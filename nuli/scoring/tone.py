@@ -42,8 +42,11 @@ changes nothing; of gamma and factors the logarithm."""
 P = len(CORRECTION)
 STEPS = tuple(dict.fromkeys(op for op, _, _ in CORRECTION))
 LIMITS = tuple(limit for _, _, limit in CORRECTION)
-TRUST = 0.85
+TRUST = 0.9
 """How much of what the networks ask for is done: all of it mends bad photos a little better and spoils good ones."""
+STRANGE = 0.4
+"""How far a picture may be from those that the networks learned from before only half of TRUST is left: the mean
+square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
 PER_POINT = 3.0
 """Mean colour difference that costs a point of the score."""
 
@@ -183,12 +186,16 @@ class Tone:
         return cls({key: value.to(device, torch.float32) for key, value in _weights().items()})
 
     def ask(self, seen: Tensor) -> Tensor:
-        """What the networks, on average, want done to pictures with those features [N,F]: corrections [N,P]."""
+        """What the networks, on average, want done to pictures with those features [N,F]: corrections [N,P].
+
+        The less such pictures resemble photos, the less is done.
+        """
         x = ((seen - self._mean) / self._deviation).clamp(-5, 5)[None]
+        strange = (x[0].abs() - 2).clamp(min=0).square().mean(1, keepdim=True) / STRANGE
         for i, (weight, bias) in enumerate(self._layers):
             x = F.gelu(x) if i else x
             x = torch.baddbmm(bias[:, None], x.expand(len(weight), -1, -1), weight.mT)
-        return bounded(x).mean(0)
+        return bounded(x).mean(0) / (1 + strange**2)
 
     def predict(self, frame: Tensor) -> Tensor:
         """The correction [1,P] that a picture wants, by its frame [1,3,h,w]."""
