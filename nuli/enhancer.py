@@ -29,6 +29,8 @@ ROUND = 16
 PATIENCE = 240
 """Evaluations without a real improvement after which a search has nothing left to find."""
 
+CHAINS = 60
+"""Sequences of ops that a result tells of."""
 FINAL = 5
 """Evaluations that it takes at most to predict the result's score, and to score the result."""
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
@@ -83,6 +85,8 @@ class Result:
     """(evaluations, seconds, best score) at each improvement."""
     notes: tuple[str, ...] = ()
     """What the user should know about this picture or run."""
+    chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
+    """The best sequences of ops that the search tried, and what each gained with penalties; best first."""
 
     @property
     def changed(self) -> bool:
@@ -207,6 +211,7 @@ class _Run:
         [self.before] = self.evaluator.judge(frame)
         self.recipe, self.best = Recipe(), self.before
         self.trace = [(1, self.elapsed, self.before.score)]
+        self.tree = Tree(self.ops, settings.mode, settings.max_steps, settings.seed, self.before.objective)
         self.prepared = self.elapsed
 
     @property
@@ -239,7 +244,7 @@ class _Run:
         reserve = 3 * self.settings.max_steps + FINAL
         if self.settings.evaluations is not None:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
-        tree = Tree(self.ops, self.settings.mode, self.settings.max_steps, self.settings.seed, self.before.objective)
+        tree = self.tree
         gained, gained_at = self.before.objective, 1
         # the prediction is tried even where loading took all the time
         asked = self.suggestions()[: self.allowed(reserve)] if not self.stop() else []
@@ -324,6 +329,7 @@ class _Run:
             seconds=self.elapsed,
             trace=tuple(self.trace),
             notes=tuple(self.notes),
+            chains=tuple((ops, best - self.before.objective) for ops, best in self.tree.chains()[:CHAINS]),
         )
 
     def may_simplify(self, count: int, first: bool) -> bool:

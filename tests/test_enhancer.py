@@ -69,6 +69,8 @@ def test_events_and_the_result_tell_how_it_went(dull: Image.Image) -> None:
     assert result.contributions == () or len(result.contributions) == len(result.recipe)
     assert result.image.size == dull.size
     assert result.trace[0][2] == result.score_before
+    gains = [gain for _, gain in result.chains]
+    assert gains == sorted(gains, reverse=True) and gains[0] > 0 and all(len(ops) > 0 for ops, _ in result.chains)
     told = result.to_dict()
     assert Recipe.from_dict(told) == result.recipe == Recipe.from_line(told["infotext"])
 

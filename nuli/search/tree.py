@@ -108,6 +108,11 @@ class Tree:
         self.best = self._nodes[0]
         self._forget()
 
+    def chains(self) -> list[tuple[tuple[str, ...], float]]:
+        """The sequences of ops tried and still remembered, each with its best objective; best first."""
+        best = [(names, chain.members[0].objective) for names, chain in self._chains.items()]
+        return sorted(best, key=lambda item: -item[1])
+
     def _forget(self) -> None:
         del self._nodes[NODES:]
         if len(self._seen) > REMEMBERED:
