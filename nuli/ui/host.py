@@ -22,18 +22,19 @@ def _nothing(*_: object) -> None:
     return None
 
 
-def save_to_folder(folder: Path, image: Image.Image, infotext: str) -> Path:
+def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = "") -> Path:
     """Write a PNG with the infotext and what `image.info` holds, under a name that is new in the folder."""
     from ..imageio import load, save
+    from ..jobs import SUFFIX
 
     image = image.copy()
     image.info["parameters"] = infotext
     folder.mkdir(parents=True, exist_ok=True)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    number, path = 1, folder / f"nuli-{stamp}.png"
+    stem = f"{Path(name).stem}{SUFFIX}" if name else f"nuli-{datetime.now():%Y%m%d-%H%M%S}"
+    number, path = 1, folder / f"{stem}.png"
     while path.exists():
         number += 1
-        path = folder / f"nuli-{stamp}-{number}.png"
+        path = folder / f"{stem}-{number}.png"
     photo = load(image)
     return save(photo, photo.pixels, path)
 
@@ -50,11 +51,11 @@ class Host:
     """The torch device to work on."""
     folders: Callable[[], Sequence[Path]] = lambda: ()
     """Where weights may lie, besides the usual caches."""
-    save: Callable[[Image.Image, Recipe, str], Path] = field(
-        default=lambda image, recipe, infotext: save_to_folder(Path("nuli-output"), image, infotext)
+    save: Callable[[Image.Image, Recipe, str, str], Path] = field(
+        default=lambda image, recipe, infotext, name: save_to_folder(Path("nuli-output"), image, infotext, name)
     )
-    """save(image, recipe, infotext) -> where it went. `image.info` holds the source's metadata; the infotext is
-    complete: the source's own and ours. Raises NuliError."""
+    """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext
+    is complete: the source's own and ours; the name is that of the source's file, or "". Raises NuliError."""
     add_send_buttons: Callable[[Any], None] = _nothing
     """add_send_buttons(image_component): draw buttons that send the full-size result elsewhere."""
     unload: Callable[[], None] = _nothing
