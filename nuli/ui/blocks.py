@@ -147,7 +147,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
     def show_all(event: Any) -> None:
         show_rows(event).then(handlers.candidates, [state], gallery, **_EVENT)
 
-    show_all(image.change(handlers.opened, [state, image], outputs, **_EVENT))
+    show_all(image.change(handlers.opened, [state, image, strength], outputs, **_EVENT))
     show_all(enhance.click(run, [state, strength, *options], outputs, **_LONG))
     stop.click(handlers.stop, [state], status, **_AT_ONCE)
     show_rows(gallery.select(picked, [state], outputs, **_EVENT))
