@@ -117,7 +117,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 names = [op.words for group in GROUPS for op in ops.OPS.values() if op.group == group]
                 name = gr.Dropdown(names, value=names[0], label="Step to add by hand", elem_id="nuli_add_name", scale=3)
                 add = gr.Button("Add the step", elem_id="nuli_add", scale=1)
-            with gr.Accordion("Score over time", open=False):
+            with gr.Accordion("How the search went", open=False):
                 plot = gr.HTML(elem_id="nuli_plot")
             with gr.Accordion("Apply a recipe", open=False):
                 text = gr.Textbox(

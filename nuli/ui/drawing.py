@@ -12,6 +12,7 @@ from PIL import Image
 from ..recipe import Recipe
 from .job import Live
 from .session import Session, preview
+from .treeplot import tree_plot
 
 PLOT = (640, 180)
 """Width and height of the plot; it scales with the page."""
@@ -93,12 +94,13 @@ def summary(session: Session | None) -> str:
 
 
 def plot(session: Session | None) -> str:
-    """The best score over time, of the result that was chosen."""
+    """The best score over time, and the search's tree, of the result that was chosen."""
     if session is None or not session.found:
         return ""
     found = session.found[session.chosen]
     points = [(seconds, score) for _, seconds, score in found.trace]
-    return score_plot(points, found.seconds)
+    chosen = tuple(step.op for step in found.recipe.steps)
+    return score_plot(points, found.seconds) + tree_plot(found.chains, chosen)
 
 
 def score_plot(points: list[tuple[float, float]], end: float) -> str:

@@ -61,6 +61,7 @@ class Found:
     evaluations: int
     seconds: float
     notes: tuple[str, ...]
+    chains: tuple[tuple[tuple[str, ...], float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,8 @@ def full_size(session: Session, device: str) -> Image.Image:
 def searched(session: Session, results: list[Result], options: Mapping[str, Any]) -> Session:
     """The session with the results of a search made at strength 1."""
     found = tuple(
-        Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes) for r in results
+        Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
+        for r in results
     )
     session = replace(session, scorer=results[0].scorer, options=dict(options), found=found)
     return choose(session, 0)
