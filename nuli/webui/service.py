@@ -57,7 +57,7 @@ class Service:
         megapixels, _ = self.limits()
         options = self._options(body.get("options"))
         photo = decode(body.get("image"), megapixels)
-        return self._enhance(photo, options, stop)
+        return self._enhance(photo, options, (body.get("options") or {}).get("seconds"), stop)
 
     def _enhance(self, photo: Any, options: Options, stop: Callable[[], bool]) -> Generator[Any, None, None]:
         from ..enhancer import Result, enhance_iter
@@ -70,7 +70,9 @@ class Service:
             for event in steps:
                 if not isinstance(event, Result):
                     yield event
-        yield {"image": encode(event.image, infotext.of_result(event, options)), **event.to_dict()}
+        # the server's own limit is none of the client's options
+        entries = infotext.of_result(event, replace(options, seconds=asked))
+        yield {"image": encode(event.image, entries), **event.to_dict()}
 
     def score(self, body: dict[str, Any]) -> dict[str, Any]:
         """Each picture's score."""
