@@ -59,7 +59,9 @@ class Service:
         photo = decode(body.get("image"), megapixels)
         return self._enhance(photo, options, (body.get("options") or {}).get("seconds"), stop)
 
-    def _enhance(self, photo: Any, options: Options, stop: Callable[[], bool]) -> Generator[Any, None, None]:
+    def _enhance(
+        self, photo: Any, options: Options, asked: float | None, stop: Callable[[], bool]
+    ) -> Generator[Any, None, None]:
         from ..enhancer import Result, enhance_iter
 
         with self.job():
