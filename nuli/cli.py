@@ -83,6 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("scorers", commands.scorers, "list the scorers, or download one's weights")
     sub.add_argument("action", nargs="?", choices=["list", "download"], default="list")
     sub.add_argument("name", nargs="?", default="laion", help="which to download (laion)")
+
+    sub = command("ui", commands.ui, "open the user interface in a browser")
+    sub.add_argument("--port", type=int, help="where to serve it (7860, or the next free one)")
+    sub.add_argument("--listen", action="store_true", help="let other machines use it too, over the network")
+    sub.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("nuli-output"),
+        help="where Save puts pictures (nuli-output)",
+    )
     return parser
 
 

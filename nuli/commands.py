@@ -215,6 +215,20 @@ def scorers(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def ui(parsed: argparse.Namespace) -> int:
+    try:
+        import gradio  # noqa: F401
+    except ImportError:
+        raise OptionError("the user interface needs gradio: pip install 'nulie[ui]', or pip install gradio") from None
+    from .ui.app import launch
+
+    try:
+        launch(parsed.port, parsed.listen, parsed.output)
+    except OSError as error:  # gradio's: no free port
+        raise OptionError(f"{error}".splitlines()[0]) from None
+    return 0
+
+
 def _download_line(name: str) -> Callable[[int, int | None], None]:
     def show(done: int, total: int | None) -> None:
         if sys.stderr.isatty():

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
+from .. import ops
+from . import batch, handlers
+from .controls import option_controls
+from .handlers import ROWS
 from .host import Host
+from .session import Session, undone
+
+FIRST = ("mode", "seconds", "scorer", "ops", "seed")
+FURTHER = ("evaluations", "guards", "max_steps", "margin", "mirror", "precision")
+NAMES = (*FIRST, *FURTHER)
+"""Options of a search; strength has a place of its own."""
+
+_MAJOR = int(gr.__version__.split(".")[0])
+_EVENT: dict[str, Any] = {"show_progress": "hidden"}
+_EVENT |= {"api_name": False} if _MAJOR < 6 else {"api_visibility": "private"}
+_LONG = _EVENT | ({"concurrency_limit": None} if _MAJOR >= 4 else {})  # our own lock is the queue
+_LATEST = _EVENT | ({"trigger_mode": "always_last"} if _MAJOR >= 4 else {})
+_AT_ONCE = _EVENT | {"queue": False}
+_LOSSLESS: dict[str, Any] = {"format": "png"} if _MAJOR >= 4 else {}
 
 
 @dataclass(frozen=True)
@@ -16,10 +36,171 @@ class Parts:
     image: gr.Image
     """The picture to enhance (type pil): fill it to send one here."""
     result: gr.Image
-    """The full-size result."""
+    """The full-size result; empty until asked for."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows for steps, made once and hidden while unused."""
+
+    boxes: list[gr.Row]
+    switches: list[gr.Checkbox]
+    sliders: list[tuple[gr.Slider, gr.Slider]]
+    note: gr.Markdown
+
+    @property
+    def values(self) -> list[Any]:
+        """What `handlers.tune` takes."""
+        return [part for switch, pair in zip(self.switches, self.sliders, strict=True) for part in (switch, *pair)]
+
+    @property
+    def all(self) -> list[Any]:
+        """What `handlers.row_updates` fills, but the strength."""
+        parts = zip(self.boxes, self.switches, self.sliders, strict=True)
+        return [part for box, switch, pair in parts for part in (box, switch, *pair)] + [self.note]
 
 
 def build(host: Host | None = None) -> Parts:
-    """Draw the tab inside an open gr.Blocks or gr.Tab. Its script and style come from `nuli.ui.assets`."""
-    image = gr.Image(type="pil", label="Picture", elem_id="nuli_image")
-    return Parts(image, gr.Image(type="pil", label="Full size", elem_id="nuli_result"))
+    """Draw the tab inside an open gr.Blocks or gr.Tab. Its script and style lie in javascript/ and style.css."""
+    host = host or Host()
+    with gr.Column(elem_id="nuli_tab"), gr.Tabs():
+        with gr.Tab("One picture"):
+            parts, controls = _one(host)
+        with gr.Tab("Batch"):
+            _batch(host, controls)
+    return parts
+
+
+def _one(host: Host) -> tuple[Parts, list[Any]]:
+    state = gr.State(None)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            image = gr.Image(
+                type="pil", image_mode="RGBA", label="Picture", elem_id="nuli_image", height=300, interactive=True
+            )
+            with gr.Row(elem_id="nuli_buttons"):
+                enhance = gr.Button("Enhance", variant="primary", elem_id="nuli_enhance")
+                stop = gr.Button("Stop", variant="stop", elem_id="nuli_stop")
+            controls = option_controls(FIRST, "nuli", host.defaults)
+            with gr.Accordion("More options", open=False):
+                controls |= option_controls(FURTHER, "nuli", host.defaults)
+        with gr.Column(scale=2, min_width=320):
+            picture = gr.HTML(handlers.drawing.compared(None), elem_id="nuli_compare")
+            status = gr.HTML(handlers.drawing.summary(None), elem_id="nuli_status")
+            strength = option_controls(["strength"], "nuli", host.defaults)["strength"]
+            gallery = gr.Gallery(
+                label="Pick one", columns=3, height=220, visible=False, elem_id="nuli_gallery", allow_preview=False
+            )
+            rows = _steps()
+            with gr.Row():
+                undo = gr.Button("Undo", elem_id="nuli_undo")
+                clear = gr.Button("Remove all steps", elem_id="nuli_clear")
+            with gr.Row():
+                names = [op.words for op in ops.OPS.values()]
+                name = gr.Dropdown(names, label="Step to add by hand", elem_id="nuli_add_name")
+                add = gr.Button("Add the step", elem_id="nuli_add")
+            with gr.Row(elem_id="nuli_out"):
+                save = gr.Button("Save", variant="primary", elem_id="nuli_save")
+                recipe = gr.Button("Save recipe", elem_id="nuli_save_recipe")
+                lut = gr.Button("Save LUT", elem_id="nuli_save_lut")
+                full = gr.Button("Show at full size", elem_id="nuli_full")
+            file = gr.File(label="Download", visible=False, interactive=False, elem_id="nuli_file")
+            with gr.Accordion("Score over time", open=False):
+                plot = gr.HTML(elem_id="nuli_plot")
+            with gr.Accordion("Apply a recipe", open=False):
+                text = gr.Textbox(
+                    label="Recipe",
+                    info="JSON, a line such as nuli1 contrast=1.12, or the infotext of a picture",
+                    lines=2,
+                    elem_id="nuli_recipe",
+                )
+                use = gr.Button("Apply the recipe", elem_id="nuli_apply")
+            with gr.Accordion("Full size", open=False, elem_id="nuli_full_size"):
+                result = gr.Image(
+                    type="pil",
+                    image_mode="RGBA",
+                    label="Full size",
+                    elem_id="nuli_result",
+                    interactive=False,
+                    **_LOSSLESS,
+                )
+                host.add_send_buttons(result)
+
+    options = list(controls.values())
+    outputs = [state, picture, status, plot, result]
+    everything = [*rows.all, strength]
+
+    def run(session: Session | None, amount: float, *values: Any) -> Iterator[handlers.Shown]:
+        yield from handlers.enhance(host, session, amount, NAMES, values)
+
+    def picked(session: Session | None, event: gr.SelectData) -> handlers.Shown:
+        return handlers.acting(handlers.pick)(session, event.index)
+
+    def act(change: Callable[..., Any], *inputs: Any) -> dict[str, Any]:
+        return {"fn": handlers.acting(change), "inputs": [state, *inputs], "outputs": outputs, **_LATEST}
+
+    def show_rows(event: Any) -> Any:
+        return event.then(handlers.row_updates, [state], everything, **_EVENT)
+
+    def show_all(event: Any) -> None:
+        show_rows(event).then(handlers.candidates, [state], gallery, **_EVENT)
+
+    show_all(image.change(handlers.opened, [state, image], outputs, **_EVENT))
+    show_all(enhance.click(run, [state, strength, *options], outputs, **_LONG))
+    stop.click(handlers.stop, [state], status, **_AT_ONCE)
+    show_rows(gallery.select(picked, [state], outputs, **_EVENT))
+    strength.release(**act(handlers.set_strength, strength))
+    for listen in [s.input for s in rows.switches] + [s.release for pair in rows.sliders for s in pair]:
+        event = listen(**act(handlers.tune, *rows.values))
+        event.then(handlers.label_updates, [state], rows.switches, **_EVENT)
+    show_rows(undo.click(**act(undone)))
+    show_rows(clear.click(**act(handlers.clear)))
+    show_rows(add.click(**act(handlers.add_step, name)))
+    show_rows(use.click(**act(handlers.apply_recipe, text)))
+    save.click(lambda session: handlers.save(host, session), [state], status, **_LONG)
+    full.click(lambda session: handlers.at_full_size(host, session), [state], [result, status], **_LONG)
+    recipe.click(handlers.save_recipe, [state], [file, status], **_EVENT)
+    lut.click(handlers.save_lut, [state], [file, status], **_EVENT)
+    return Parts(image, result), [*options, strength]
+
+
+def _steps() -> _Rows:
+    boxes, switches, sliders = [], [], []
+    with gr.Accordion("Steps", open=True, elem_id="nuli_steps"):
+        note = gr.Markdown("No steps yet.")
+        for i in range(ROWS):
+            with gr.Row(visible=False, elem_classes=["nuli-step"]) as box:
+                switches.append(gr.Checkbox(True, label=f"Step {i + 1}", elem_id=f"nuli_step_{i}", min_width=200))
+                sliders.append(
+                    tuple(
+                        gr.Slider(
+                            0, 1, step=0.01, label="value", elem_id=f"nuli_step_{i}_{j}", visible=j == 0, min_width=160
+                        )
+                        for j in range(2)
+                    )
+                )
+            boxes.append(box)
+    return _Rows(boxes, switches, sliders, note)
+
+
+def _batch(host: Host, controls: list[Any]) -> None:
+    job = gr.State(None)
+    gr.Markdown("Enhances and saves each picture, with the options and the strength chosen under One picture.")
+    files = gr.File(file_count="multiple", label="Pictures", elem_id="nuli_batch_files")
+    folder = gr.Textbox(
+        label="Folder",
+        info="of the machine that this runs on; all pictures in it",
+        elem_id="nuli_batch_folder",
+        visible=host.server_folders,
+    )
+    with gr.Row():
+        start = gr.Button("Enhance all", variant="primary", elem_id="nuli_batch_start")
+        stop = gr.Button("Stop", variant="stop", elem_id="nuli_batch_stop")
+    status = gr.HTML(handlers.drawing.line("No pictures yet."), elem_id="nuli_batch_status")
+    gallery = gr.Gallery(label="Results", columns=4, elem_id="nuli_batch_gallery")
+
+    def run(job: Any, files: Any, folder: str, *values: Any) -> Iterator[tuple[Any, Any, str]]:
+        yield from batch.batch(host, job, files, folder, (*NAMES, "strength"), values)
+
+    start.click(run, [job, files, folder, *controls], [job, gallery, status], **_LONG)
+    stop.click(batch.stop, [job], status, **_AT_ONCE)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..options import Options
     from ..recipe import Recipe
+    from ..scoring import Scorer
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -39,6 +41,22 @@ def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = 
     return save(photo, photo.pixels, path)
 
 
+_kept: dict[tuple[Any, ...], Scorer] = {}
+
+
+def _load_scorer(options: Options, folders: Sequence[Path]) -> Scorer:
+    """The scorer that the options name; the last one is kept, since loading a large one takes seconds."""
+    from .. import scoring
+    from ..enhancer import load_scorer
+
+    name = scoring.pick(options.scorer, options.mode, folders).name
+    key = (name, options.device, options.precision, options.mirror)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = load_scorer(options, folders)
+    return _kept[key]
+
+
 @dataclass(frozen=True)
 class Host:
     """The hooks of a WebUI; the defaults are those of the stand-alone interface."""
@@ -51,6 +69,8 @@ class Host:
     """The torch device to work on."""
     folders: Callable[[], Sequence[Path]] = lambda: ()
     """Where weights may lie, besides the usual caches."""
+    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = field(default=lambda *asked: _load_scorer(*asked))
+    """load_scorer(options, folders): called with the lock held. Raises NuliError."""
     save: Callable[[Image.Image, Recipe, str, str], Path] = field(
         default=lambda image, recipe, infotext, name: save_to_folder(Path("nuli-output"), image, infotext, name)
     )

@@ -150,7 +150,7 @@ def enhance_safely(
 def say(message: str, trace: bool = False) -> None:
     """Tell the log why a picture was left as it is; the same reason once a job."""
     global _said
-    what = (shared.state.job_timestamp, message)
+    what = (shared.state.time_start, message)
     if what == _said:
         return
     _said = what

@@ -46,7 +46,7 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
                 engine.release()
         if enhanced is None:
             return
-        pp.image = enhanced.image
-        pp.info.update(enhanced.infotext)
         if save_before and enhanced.image is not before:
             pp.extra_images.append(pp.create_copy(before, nametags=["before"], disable_processing=True))
+        pp.image = enhanced.image
+        pp.info.update(enhanced.infotext)

@@ -1,0 +1,281 @@
+"""What the tab does: plain functions from a session and the values of controls to what is shown next."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from .. import lut, ops
+from ..enhancer import Result
+from ..errors import ImageError, NuliError, OptionError
+from ..recipe import Recipe, Step
+from . import drawing
+from .controls import options_of
+from .host import Host
+from .job import Live, watch
+from .session import (
+    Row,
+    Session,
+    changed,
+    choose,
+    full_size,
+    infotext,
+    judged,
+    new_row,
+    open_picture,
+    preview,
+    recipe_in,
+    searched,
+)
+
+ROWS = 12
+"""Steps that can be tuned by hand; a longer recipe's further steps are applied and not shown."""
+LIVE_SIDE = 480
+"""Long side of the untouched picture beside a live preview: it is sent again and again."""
+
+log = logging.getLogger("nuli")
+Shown = tuple[Any, str, str, str, Any]
+"""Session, slider, status, plot, full-size picture."""
+
+
+def explain(error: Exception) -> str:
+    """The status line for an error; one that is not meant for people is logged with all that is known."""
+    if isinstance(error, NuliError):
+        return drawing.line(str(error), "error")
+    log.error("in the user interface", exc_info=error)
+    return drawing.line(f"internal error: {type(error).__name__}: {error} (more in the log)", "error")
+
+
+def shown(session: Session | None) -> Shown:
+    """All that shows a session."""
+    return session, drawing.compared(session), drawing.summary(session), drawing.plot(session), None
+
+
+def failed(error: Exception) -> Shown:
+    """The error in the status line, everything else as it was."""
+    return gr.update(), gr.update(), explain(error), gr.update(), gr.update()
+
+
+def opened(session: Session | None, image: Image.Image | None) -> Shown:
+    """Another picture, or none; what runs for the one before is ended."""
+    if session is not None:
+        session.job.end(replaced=True)
+    try:
+        return shown(None if image is None else open_picture(image))
+    except Exception as error:
+        return None, *failed(error)[1:]
+
+
+def acting(change: Callable[..., Session]) -> Callable[..., Shown]:
+    """A handler that changes the session by `change(session, *values)`."""
+
+    def handler(session: Session | None, *values: Any) -> Shown:
+        try:
+            return shown(judged(change(_idle(session), *values)))
+        except Exception as error:
+            return failed(error)
+
+    return handler
+
+
+def _some(session: Session | None) -> Session:
+    if session is None:
+        raise ImageError("there is no picture yet: put one in first")
+    return session
+
+
+def _idle(session: Session | None) -> Session:
+    if _some(session).job.running:
+        raise OptionError("a search is running: wait for its end, or press Stop")
+    return session
+
+
+def enhance(
+    host: Host, session: Session | None, strength: float, names: Sequence[str], values: Sequence[Any]
+) -> Iterator[Shown]:
+    """Search, showing how it goes. The strength is blended in afterwards, so that it can be moved freely."""
+    try:
+        session = _idle(session)
+        options = {**options_of(names, values), "strength": 1.0}
+        results: list[Result] = []
+        before = preview(session, Recipe())
+        before.thumbnail((LIVE_SIDE, LIVE_SIDE))
+        yield gr.update(), gr.update(), drawing.line("starting…", "busy"), gr.update(), gr.update()
+        with session.job.run():
+            for item in watch(host, session.view.photo, options, session.job.stop):
+                if session.job.replaced:
+                    return
+                if isinstance(item, Result):
+                    results.append(item)
+                elif isinstance(item, Live):
+                    picture = drawing.compare(before, item.preview)
+                    yield gr.update(), picture, drawing.told(item), gr.update(), gr.update()
+                else:
+                    said = drawing.line("waiting for another job to end…", "busy")
+                    yield gr.update(), gr.update(), said, gr.update(), gr.update()
+        if results:
+            yield shown(judged(searched(replace(session, strength=strength), results, options)))
+        else:
+            yield shown(session)
+    except Exception as error:
+        yield failed(error)
+
+
+def stop(session: Session | None) -> str:
+    """End the search; its best so far becomes the result."""
+    if session is None or not session.job.running:
+        return drawing.line("nothing is running.")
+    session.job.end()
+    return drawing.line("stopping…", "busy")
+
+
+def set_strength(session: Session, strength: float) -> Session:
+    return changed(session, strength=float(strength))
+
+
+def tune(session: Session, *values: Any) -> Session:
+    """Rows by hand: three values each, the switch and two parameters."""
+    rows = list(session.rows)
+    for i, row in enumerate(session.rows[:ROWS]):
+        on, *numbers = values[3 * i : 3 * i + 3]
+        params = ops.get(row.step.op).params
+        taken = []
+        for param, old, new in zip(params, row.step.values, numbers, strict=False):
+            # the slider shows rounded values: one that was not moved keeps its own
+            moved = new is not None and abs(float(new) - old) > 0.6 * _step_of(param)
+            low, high = min(param.hard[0], param.identity), max(param.hard[1], param.identity)
+            taken.append(min(max(float(new), low), high) if moved else old)
+        rows[i] = Row(Step(row.step.op, tuple(taken)), bool(on))
+    return changed(session, rows=tuple(rows))
+
+
+def add_step(session: Session, name: str | None) -> Session:
+    return changed(session, rows=(*session.rows, new_row((name or "").replace(" ", "_"))))
+
+
+def apply_recipe(session: Session, text: str) -> Session:
+    return changed(session, rows=tuple(Row(step) for step in recipe_in(text or "").steps))
+
+
+def clear(session: Session) -> Session:
+    return changed(session, rows=())
+
+
+def row_updates(session: Session | None) -> list[Any]:
+    """For each row: whether it is seen, its switch, its two sliders; then the note below, and the strength."""
+    rows = session.rows if session else ()
+    updates: list[Any] = []
+    mode = session.options.get("mode", "soft") if session else "soft"
+    for i in range(ROWS):
+        if i >= len(rows):
+            updates += [gr.update(visible=False), *(gr.update() for _ in range(3))]
+            continue
+        op = ops.get(rows[i].step.op)
+        sliders = [gr.update(visible=False)] * 2
+        for j, (param, value) in enumerate(zip(op.params, rows[i].step.values, strict=True)):
+            low, high = param.hard if mode == "hard" or param.soft[0] == param.soft[1] else param.soft
+            step = _step_of(param)
+            sliders[j] = gr.update(
+                minimum=min(low, value),
+                maximum=max(high, value),
+                step=step,
+                value=round(value, 4),
+                label=f"{op.words}: {param.name}",
+                visible=True,
+            )
+        updates += [gr.update(visible=True), gr.update(value=rows[i].on, label=_numbered(i, rows[i].step)), *sliders]
+    more = [row.step.words() for row in rows[ROWS:]]
+    note = f"Applied too: {', '.join(more)}" if more else "" if rows else "No steps yet."
+    return [*updates, gr.update(value=note, visible=bool(note)), gr.update(value=session.strength if session else 1)]
+
+
+def label_updates(session: Session | None) -> list[Any]:
+    """The words of the rows, while their sliders are left to the hand that moves them."""
+    rows = session.rows if session else ()
+    return [gr.update(label=_numbered(i, rows[i].step)) if i < len(rows) else gr.update() for i in range(ROWS)]
+
+
+def _numbered(i: int, step: Step) -> str:
+    return f"{i + 1}. {step.words()}"
+
+
+def _step_of(param: ops.Param) -> float:
+    if param.unit == "bits":
+        return 1.0
+    return 0.0001 if param.unit == "radius" else 0.01
+
+
+def candidates(session: Session | None) -> Any:
+    """The gallery to pick from; hidden where there is nothing to choose."""
+    if session is None or len(session.found) < 2:
+        return gr.update(value=None, visible=False)
+    pictures = []
+    for i, found in enumerate(session.found):
+        picture = preview(session, found.recipe.scaled(session.strength)).convert("RGB")
+        picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
+        pictures.append((picture, f"{i + 1}: {found.after:.2f}"))
+    return gr.update(value=pictures, visible=True)
+
+
+def pick(session: Session, index: int) -> Session:
+    return choose(session, index) if 0 <= index < len(session.found) else session
+
+
+def at_full_size(host: Host, session: Session | None) -> tuple[Any, str]:
+    """The full-size picture, for sending it elsewhere; and the status line."""
+    try:
+        return _render(host, _idle(session)), drawing.summary(session)
+    except Exception as error:
+        return gr.update(), explain(error)
+
+
+def save(host: Host, session: Session | None) -> str:
+    """Write the picture at full size, with its recipe; tells where it went."""
+    try:
+        image = _render(host, _idle(session))
+        path = host.save(image, session.recipe, infotext(session), session.name)
+        return drawing.line(f"saved as {path}")
+    except Exception as error:
+        return explain(error)
+
+
+def _render(host: Host, session: Session) -> Image.Image:
+    with host.lock():
+        try:
+            return full_size(session, host.device())
+        finally:
+            host.unload()
+
+
+def save_recipe(session: Session | None) -> tuple[Any, str]:
+    """The recipe as a file to download."""
+    try:
+        recipe = _some(session).recipe
+        return _download("recipe.json", recipe.to_json() + "\n"), drawing.line(f"recipe: {recipe.to_line()}")
+    except Exception as error:
+        return gr.update(), explain(error)
+
+
+def save_lut(session: Session | None) -> tuple[Any, str]:
+    """The recipe as a .cube file to download."""
+    try:
+        recipe = _some(session).recipe
+        text = lut.to_cube(recipe, session.view.photo, title="NUlIE")
+        left = ", ".join(step.words() for step in lut.left_out(recipe))
+        said = f"LUT ready; left out, since it can't hold it: {left}" if left else "LUT ready, with all steps"
+        return _download("look.cube", text), drawing.line(said)
+    except Exception as error:
+        return gr.update(), explain(error)
+
+
+def _download(name: str, text: str) -> Any:
+    path = Path(tempfile.mkdtemp(prefix="nuli-"), name)
+    path.write_text(text, "utf-8")
+    return gr.update(value=str(path), visible=True)

@@ -1,0 +1,163 @@
+"""One search, run beside the user interface: in a thread of its own, told of a few times a second."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from .. import scoring
+from ..enhancer import Event, Result, enhance_iter
+from ..options import Options, options_from
+from .host import Host
+
+if TYPE_CHECKING:
+    from ..imageio import Photo
+
+TOLD = 0.25
+"""Seconds between two messages: more would only keep the browser busy."""
+HARD_RUNS = 3
+"""Searches that hard mode makes, each from another seed, so that there is something to pick from."""
+
+
+@dataclass
+class Job:
+    """What a session's handlers share while a search is running; each session has its own."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set: end the search, its best is the result."""
+    replaced: bool = False
+    """Another picture has come: nobody wants the result."""
+    running: bool = False
+
+    def end(self, replaced: bool = False) -> None:
+        self.replaced = self.replaced or replaced
+        self.stop.set()
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Marks the job as running, from a clean start to whatever end."""
+        self.stop.clear()
+        self.running = True
+        try:
+            yield
+        finally:
+            self.running = False
+            self.stop.set()  # also where the browser has gone and the generator is closed
+
+
+@dataclass(frozen=True)
+class Live:
+    """How far a search has come."""
+
+    event: Event
+    progress: float
+    """Of all runs together, 0..1."""
+    seconds: float
+    """Of all runs together, so far."""
+    preview: Image.Image
+    scorer: str
+
+
+class Waiting:
+    """Another job has the device."""
+
+
+def watch(
+    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event
+) -> Iterator[Live | Waiting | Result]:
+    """Search for a better picture, telling how it goes; ends with the results, the best first.
+
+    Args:
+        options: by name; `device` is the host's.
+    Raises:
+        NuliError: for an option, a scorer or a device that can't be used.
+    """
+    news: queue.Queue[Any] = queue.Queue()
+    thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, news), daemon=True)
+    thread.start()
+    waiting = True
+    while True:
+        try:
+            item = news.get(timeout=TOLD if waiting else None)
+        except queue.Empty:
+            if stop.is_set():
+                return  # the thread finds out when it gets the lock
+            yield Waiting()
+            continue
+        waiting = False
+        if isinstance(item, list):
+            yield from item
+            return
+        if isinstance(item, BaseException):
+            raise item
+        if isinstance(item, Live) and news.empty():
+            yield item
+
+
+def runs_of(settings: Options, folders: Any = ()) -> list[Options]:
+    """The searches to make: one, or in hard mode several that share the time."""
+    if settings.mode != "hard":
+        return [settings]
+    seconds, evaluations = settings.seconds, settings.evaluations
+    if seconds is None and evaluations is None:
+        usual = scoring.default_seconds(scoring.pick(settings.scorer, settings.mode, folders).name)
+        seconds = max(usual, 3.0)
+    return [
+        replace(
+            settings,
+            seed=(settings.seed + i) % 2**32,
+            seconds=None if seconds is None else seconds / HARD_RUNS,
+            evaluations=None if evaluations is None else max(1, evaluations // HARD_RUNS),
+        )
+        for i in range(HARD_RUNS)
+    ]
+
+
+def _work(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]) -> None:
+    """Put Live messages and then the list of Results, or an exception, into the queue."""
+    try:
+        with host.lock():
+            if stop.is_set():
+                return
+            news.put("begun")
+            try:
+                news.put(_search(host, photo, options, stop, news))
+            finally:
+                host.unload()
+    except BaseException as error:
+        news.put(error)
+
+
+def _search(
+    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]
+) -> list[Result]:
+    folders = list(host.folders())
+    settings = options_from({"device": host.device(), **options})
+    scorer = host.load_scorer(settings, folders)
+    start, told, results = time.perf_counter(), 0.0, []
+    runs = runs_of(settings, folders)
+
+    def ended() -> bool:
+        return stop.is_set() or host.stopped()
+
+    for number, run in enumerate(runs):
+        if number and ended():
+            break
+        values = {name: getattr(run, name) for name in Options.__dataclass_fields__} | {"scorer": scorer}
+        for item in enhance_iter(photo, stop=ended, folders=folders, **values):
+            now = time.perf_counter()
+            if isinstance(item, Result):
+                results.append(item)
+            elif now - told >= TOLD:
+                told = now
+                # the preview is made here: the device and the evaluator belong to this thread
+                progress = (number + item.progress) / len(runs)
+                news.put(Live(item, progress, now - start, item.preview, scorer.name))
+    return sorted(results, key=lambda result: -result.score_after)

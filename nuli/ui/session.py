@@ -1,0 +1,243 @@
+"""What one user has in front of them: a picture, the steps on it, and what is known about them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import imageio, ops, render, scoring, views
+from ..enhancer import Result
+from ..errors import RecipeError
+from ..evaluator import Evaluator
+from ..imageio import Photo
+from ..options import Options, options_from, table
+from ..recipe import Recipe, Step
+from .job import Job
+
+PREVIEW = 1024
+"""Long side of the preview, in pixels."""
+UNDO = 50
+"""Changes that can be undone."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step and whether it is switched on."""
+
+    step: Step
+    on: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The picture as large as a screen shows it, and the frame that steps measure."""
+
+    photo: Photo
+    frame: Tensor
+    small: np.ndarray
+    """[h,w,3], 8 bits."""
+    alpha: Image.Image | None
+    short: int
+    """Of the full-size picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one search said."""
+
+    recipe: Recipe
+    before: float
+    after: float
+    trace: tuple[tuple[int, float, float], ...]
+    evaluations: int
+    seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Immutable, so that a handler that fails leaves everything as it was; only the job is shared."""
+
+    view: View
+    name: str = ""
+    """Of the source's file, where it is known."""
+    rows: tuple[Row, ...] = ()
+    strength: float = 1.0
+    scorer: str = ""
+    """Which one judged; empty before the first search."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the search."""
+    found: tuple[Found, ...] = ()
+    """The results to pick from, the best first."""
+    chosen: int = 0
+    after: float | None = None
+    """The score of what is shown; None where nobody has judged it."""
+    history: tuple[tuple[tuple[Row, ...], float, float | None], ...] = ()
+    """Rows, strength and score before each change."""
+    job: Job = field(default_factory=Job)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is applied: the steps that are on, strength included."""
+        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.strength).active()
+
+    @property
+    def before(self) -> float | None:
+        return self.found[self.chosen].before if self.found else None
+
+
+def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
+    """A session for a picture. Raises ImageError."""
+    photo = image if isinstance(image, Photo) else imageio.load(_without_idle_alpha(image))
+    height, width = photo.pixels.shape[:2]
+    factor = min(1.0, PREVIEW / max(height, width))
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    pixels = photo.pixels if photo.pixels.dtype == np.uint8 else (photo.pixels // 257).astype(np.uint8)
+    whole = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    alpha = None
+    if photo.alpha is not None:
+        top = np.iinfo(photo.alpha.dtype).max
+        alpha = Image.fromarray((photo.alpha // (top // 255)).astype(np.uint8)).resize(size)
+    small = np.array(whole.resize(size, Image.Resampling.LANCZOS))
+    view = View(photo, views.make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
+    return Session(view, name)
+
+
+def _without_idle_alpha(image: Image.Image) -> Image.Image:
+    """Gradio is asked for RGBA, so as to lose nothing; a picture that hides nothing goes back to RGB."""
+    if image.mode == "RGBA" and image.getextrema()[3][0] == 255:
+        info, image = image.info, image.convert("RGB")
+        image.info.update({key: value for key, value in info.items() if key != "transparency"})
+    return image
+
+
+@torch.no_grad()
+def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
+    """The picture as it would be saved, at the size of a screen; on the CPU, so that no job is disturbed."""
+    view, steps = session.view, (session.recipe if recipe is None else recipe).active().steps
+    small = view.small
+    if steps:
+        measured = render.measure_steps(view.frame, steps, render.scale_of(view.frame, view.short))
+        x = views.to_tensor(small)
+        x = render.run_steps(x, steps, measured, render.scale_of(x, view.short))
+        small = views.to_pixels(x, np.uint8)
+    image = Image.fromarray(small)
+    if view.alpha is not None:
+        image.putalpha(view.alpha)
+    if profile := view.photo.meta.icc:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def full_size(session: Session, device: str) -> Image.Image:
+    """The picture with its steps, at its own size, with all metadata. Raises NuliError."""
+    photo = session.view.photo
+    return imageio.to_image(photo, render.render(photo, session.recipe, device))
+
+
+def searched(session: Session, results: list[Result], options: Mapping[str, Any]) -> Session:
+    """The session with the results of a search made at strength 1."""
+    found = tuple(
+        Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes) for r in results
+    )
+    session = replace(session, scorer=results[0].scorer, options=dict(options), found=found)
+    return choose(session, 0)
+
+
+def choose(session: Session, index: int) -> Session:
+    """Take one of the results."""
+    rows = tuple(Row(step) for step in session.found[index].recipe.steps)
+    return judged(changed(replace(session, chosen=index), rows=rows))
+
+
+def changed(session: Session, rows: tuple[Row, ...] | None = None, strength: float | None = None) -> Session:
+    """The session with other steps or another strength, and a way back."""
+    rows = session.rows if rows is None else rows
+    strength = session.strength if strength is None else strength
+    if (rows, strength) == (session.rows, session.strength):
+        return session
+    Recipe(tuple(row.step for row in rows))  # complains where there are too many
+    history = (*session.history, (session.rows, session.strength, session.after))[-UNDO:]
+    return replace(session, rows=rows, strength=strength, after=None, history=history)
+
+
+def undone(session: Session) -> Session:
+    if not session.history:
+        return session
+    *history, (rows, strength, after) = session.history
+    return replace(session, rows=rows, strength=strength, after=after, history=tuple(history))
+
+
+def judged(session: Session) -> Session:
+    """With the score of what is shown: known from the search, or judged anew where the scorer is built in."""
+    if not session.found:
+        return session
+    found = session.found[session.chosen]
+    if session.recipe == found.recipe:
+        return replace(session, after=found.after)
+    info = scoring.SCORERS.get(session.scorer)
+    if info is None or info.files:
+        return session  # a large network is not loaded for a moved slider
+    view, scorer = session.view, _built_in(session.scorer)
+    evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)
+    [before], [after] = evaluator.judge(view.frame), evaluator.judge(evaluator.frames([session.recipe]))
+    return replace(session, after=found.before + after.score - before.score)
+
+
+@lru_cache(maxsize=4)
+def _built_in(name: str) -> scoring.Scorer:
+    return scoring.SCORERS[name].load(Options(), torch.device("cpu"), [])
+
+
+def recipe_in(text: str) -> Recipe:
+    """A recipe as JSON or as a line, or the one in a picture's infotext. Raises RecipeError."""
+    if lines := re.findall(r"NUl recipe:\s*(nuli\d[^,\n]*)", text):
+        return Recipe.from_line(lines[-1])
+    return Recipe.parse(text)
+
+
+def fields(session: Session) -> dict[str, str]:
+    """What a picture's infotext should say: the recipe, who judged, and options that are not the defaults."""
+    said = {}
+    settings = options_from(session.options)
+    for row in table():
+        value = getattr(settings, row.name)
+        if row.name == "strength":
+            value = round(value * session.strength, 4)  # a batch searches with it, the tab blends it in
+        if value != row.default and row.name not in ("scorer", "device"):
+            said[row.infotext] = f"{value}"
+    if session.scorer:
+        said["NUl scorer"] = session.scorer
+        said["NUl score before"] = f"{session.before:.2f}"
+    if session.after is not None:
+        said["NUl score"] = f"{session.after:.2f}"
+    said["NUl recipe"] = session.recipe.to_line()
+    return said
+
+
+def infotext(session: Session) -> str:
+    """The complete infotext: the source's own, where it has one, and ours."""
+    ours = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields(session).items())
+    theirs = dict(session.view.photo.meta.text).get("parameters", "").rstrip()
+    # an older recipe of ours stays: what was applied before is part of the picture's history
+    return f"{theirs}, {ours}" if theirs else ours
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if re.search(r'[,:\n"]', value) else value
+
+
+def new_row(name: str) -> Row:
+    """A step of that op which changes nothing yet. Raises RecipeError."""
+    if not name:
+        raise RecipeError("choose the step to add first")
+    return Row(Step(name, ops.get(name).identity))
