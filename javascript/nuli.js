@@ -22,11 +22,14 @@
     }, true);
 
     // Gradio's sliders tell of a change only when a pointer lets go of them.
+    let pending;
     const released = (element) => element.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
     document.addEventListener("keyup", (event) => {
         const input = target(event);
         if (!isOurs(input) || !input.matches("input[type=range]:not(.nuli-handle)")) return;
-        if (/^(Arrow|Page|Home|End)/.test(event.key)) released(input);
+        if (!/^(Arrow|Page|Home|End)/.test(event.key)) return;
+        clearTimeout(pending); // several presses in a row are one change
+        pending = setTimeout(() => released(input), 150);
     });
     document.addEventListener("change", (event) => {
         const input = target(event);

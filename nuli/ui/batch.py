@@ -44,11 +44,11 @@ def batch(
     made: list[tuple[Image.Image, str]] = []
     troubles: list[str] = []
     done = 0
-    with job.run():
+    with job.run() as stop:
         for number, path in enumerate(sources, 1):
             yield job, gr.update(), drawing.line(f"{number} of {len(sources)}: {path.name}", "busy")
             try:
-                for item in watch(host, imageio.load(path), options, job.stop):
+                for item in watch(host, imageio.load(path), options, stop):
                     if isinstance(item, Live):
                         yield (
                             gr.update(),
@@ -65,7 +65,7 @@ def batch(
             except Exception as error:
                 explain(error)
                 troubles.append(f"{path.name}: internal error: {error} (more in the log)")
-            if job.stop.is_set():
+            if stop.is_set():
                 break
     left = len(sources) - done - len(troubles)
     said = f"{done} done" + (f", {left} left" if left else "") + "".join(f"; {trouble}" for trouble in troubles)

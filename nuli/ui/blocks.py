@@ -88,6 +88,12 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
             picture = gr.HTML(handlers.drawing.compared(None), elem_id="nuli_compare")
             status = gr.HTML(handlers.drawing.summary(None), elem_id="nuli_status")
             strength = option_controls(["strength"], "nuli", host.defaults)["strength"]
+            with gr.Row(elem_id="nuli_out"):
+                save = gr.Button("Save", variant="primary", elem_id="nuli_save")
+                recipe = gr.Button("Save recipe", elem_id="nuli_save_recipe")
+                lut = gr.Button("Save LUT", elem_id="nuli_save_lut")
+                full = gr.Button("Show at full size", elem_id="nuli_full")
+            file = gr.File(label="Download", visible=False, interactive=False, elem_id="nuli_file")
             gallery = gr.Gallery(
                 label="Pick one", columns=3, height=220, visible=False, elem_id="nuli_gallery", allow_preview=False
             )
@@ -97,14 +103,8 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 clear = gr.Button("Remove all steps", elem_id="nuli_clear")
             with gr.Row():
                 names = [op.words for op in ops.OPS.values()]
-                name = gr.Dropdown(names, label="Step to add by hand", elem_id="nuli_add_name")
-                add = gr.Button("Add the step", elem_id="nuli_add")
-            with gr.Row(elem_id="nuli_out"):
-                save = gr.Button("Save", variant="primary", elem_id="nuli_save")
-                recipe = gr.Button("Save recipe", elem_id="nuli_save_recipe")
-                lut = gr.Button("Save LUT", elem_id="nuli_save_lut")
-                full = gr.Button("Show at full size", elem_id="nuli_full")
-            file = gr.File(label="Download", visible=False, interactive=False, elem_id="nuli_file")
+                name = gr.Dropdown(names, label="Step to add by hand", elem_id="nuli_add_name", scale=3)
+                add = gr.Button("Add the step", elem_id="nuli_add", scale=1)
             with gr.Accordion("Score over time", open=False):
                 plot = gr.HTML(elem_id="nuli_plot")
             with gr.Accordion("Apply a recipe", open=False):
@@ -115,7 +115,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                     elem_id="nuli_recipe",
                 )
                 use = gr.Button("Apply the recipe", elem_id="nuli_apply")
-            with gr.Accordion("Full size", open=False, elem_id="nuli_full_size"):
+            with gr.Column(visible=False, elem_id="nuli_full_size") as place:
                 result = gr.Image(
                     type="pil",
                     image_mode="RGBA",
@@ -127,7 +127,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 host.add_send_buttons(result)
 
     options = list(controls.values())
-    outputs = [state, picture, status, plot, result]
+    outputs = [state, picture, status, plot, place]
     everything = [*rows.all, strength]
 
     def run(session: Session | None, amount: float, *values: Any) -> Iterator[handlers.Shown]:
@@ -158,7 +158,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
     show_rows(add.click(**act(handlers.add_step, name)))
     show_rows(use.click(**act(handlers.apply_recipe, text)))
     save.click(lambda session: handlers.save(host, session), [state], status, **_LONG)
-    full.click(lambda session: handlers.at_full_size(host, session), [state], [result, status], **_LONG)
+    full.click(lambda session: handlers.at_full_size(host, session), [state], [result, place, status], **_LONG)
     recipe.click(handlers.save_recipe, [state], [file, status], **_EVENT)
     lut.click(handlers.save_lut, [state], [file, status], **_EVENT)
     return Parts(image, result), [*options, strength]

@@ -41,8 +41,8 @@ LIVE_SIDE = 480
 """Long side of the untouched picture beside a live preview: it is sent again and again."""
 
 log = logging.getLogger("nuli")
-Shown = tuple[Any, str, str, str, Any]
-"""Session, slider, status, plot, full-size picture."""
+Shown = tuple[Any, Any, str, Any, Any]
+"""Session, slider, status, plot, and the place of the full-size picture, which is shown only while it is current."""
 
 
 def explain(error: Exception) -> str:
@@ -55,7 +55,7 @@ def explain(error: Exception) -> str:
 
 def shown(session: Session | None) -> Shown:
     """All that shows a session."""
-    return session, drawing.compared(session), drawing.summary(session), drawing.plot(session), None
+    return session, drawing.compared(session), drawing.summary(session), drawing.plot(session), gr.update(visible=False)
 
 
 def failed(error: Exception) -> Shown:
@@ -108,8 +108,8 @@ def enhance(
         before = preview(session, Recipe())
         before.thumbnail((LIVE_SIDE, LIVE_SIDE))
         yield gr.update(), gr.update(), drawing.line("starting…", "busy"), gr.update(), gr.update()
-        with session.job.run():
-            for item in watch(host, session.view.photo, options, session.job.stop):
+        with session.job.run() as stop:
+            for item in watch(host, session.view.photo, options, stop):
                 if session.job.replaced:
                     return
                 if isinstance(item, Result):
@@ -228,12 +228,12 @@ def pick(session: Session, index: int) -> Session:
     return choose(session, index) if 0 <= index < len(session.found) else session
 
 
-def at_full_size(host: Host, session: Session | None) -> tuple[Any, str]:
-    """The full-size picture, for sending it elsewhere; and the status line."""
+def at_full_size(host: Host, session: Session | None) -> tuple[Any, Any, str]:
+    """The full-size picture, for sending it elsewhere, its place, and the status line."""
     try:
-        return _render(host, _idle(session)), drawing.summary(session)
+        return _render(host, _idle(session)), gr.update(visible=True), drawing.summary(session)
     except Exception as error:
-        return gr.update(), explain(error)
+        return gr.update(), gr.update(), explain(error)
 
 
 def save(host: Host, session: Session | None) -> str:

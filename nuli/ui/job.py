@@ -31,7 +31,8 @@ class Job:
     """What a session's handlers share while a search is running; each session has its own."""
 
     stop: threading.Event = field(default_factory=threading.Event)
-    """Set: end the search, its best is the result."""
+    """Set: end the search, its best is the result. Each run has one of its own: a run that was stopped while
+    it waited may find out after the next has begun."""
     replaced: bool = False
     """Another picture has come: nobody wants the result."""
     running: bool = False
@@ -41,15 +42,15 @@ class Job:
         self.stop.set()
 
     @contextmanager
-    def run(self) -> Iterator[None]:
+    def run(self) -> Iterator[threading.Event]:
         """Marks the job as running, from a clean start to whatever end."""
-        self.stop.clear()
+        self.stop = stop = threading.Event()
         self.running = True
         try:
-            yield
+            yield stop
         finally:
             self.running = False
-            self.stop.set()  # also where the browser has gone and the generator is closed
+            stop.set()  # also where the browser has gone and the generator is closed
 
 
 @dataclass(frozen=True)
