@@ -10,9 +10,9 @@ from modules import images, processing, scripts, shared, ui_components
 
 from ..errors import OptionError
 from ..options import table
-from ..ui.controls import control_value, option_controls, options_of
-from . import engine, infotext, settings
-from .controls import NAMES, settle
+from ..ui.controls import control_value, options_of
+from . import engine, infotext
+from .controls import NAMES, draw, draw_recipe
 
 STAGES = ("after compositing", "before compositing")
 """When to enhance; the first is the default. Compositing lays an inpainted part over its picture."""
@@ -34,21 +34,13 @@ class AutoEnhance(scripts.Script):
         """The components of ARGUMENTS, and how pasted parameters fill them."""
         prefix = "nuli_auto_img2img" if is_img2img else "nuli_auto_txt2img"
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id=prefix) as enabled:
-            controls = option_controls(NAMES, prefix, {"mode": settings.mode()})
-            settle(controls)
+            controls = draw(prefix)
             with gr.Row():
                 stage = gr.Radio(
                     list(STAGES), value=STAGES[0], label="When", elem_id=f"{prefix}_stage", visible=HAS_COMPOSITE
                 )
                 save_before = gr.Checkbox(False, label="Save the picture before", elem_id=f"{prefix}_save_before")
-            recipe = gr.Textbox(
-                "",
-                label="Recipe",
-                info="Applied as it is, instead of a search; pasted parameters bring it along. Empty: search",
-                placeholder="nuli1 ...",
-                lines=1,
-                elem_id=f"{prefix}_recipe",
-            )
+            recipe = draw_recipe(prefix)
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
         self.infotext_fields = [
             (enabled, infotext.was_enhanced),

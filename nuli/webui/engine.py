@@ -143,7 +143,7 @@ def enhance_safely(
         say(str(error))
     except Exception as error:  # the host's picture must survive whatever happens here, out of memory included
         release()
-        say(f"{type(error).__name__}: {error}", trace=True)
+        say(f"{type(error).__name__} {error}".strip(), trace=True)
     return None
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
 from modules import scripts_postprocessing, shared, ui_components
 
-from ..ui.controls import option_controls, options_of
-from . import engine, settings
-from .controls import NAMES, settle
+from ..ui.controls import options_of
+from . import engine
+from .controls import NAMES, draw, draw_recipe
 
 
 class Extras(scripts_postprocessing.ScriptPostprocessing):
@@ -17,12 +18,9 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
 
     def ui(self) -> dict[str, Any]:
         """The arguments of `process`, by name."""
-        import gradio as gr
-
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id="nuli_extras") as enable:
-            controls = option_controls(NAMES, "nuli_extras", {"mode": settings.mode()})
-            settle(controls)
-            recipe = gr.Textbox("", label="Recipe", lines=1, elem_id="nuli_extras_recipe", placeholder="nuli1 ...")
+            controls = draw("nuli_extras")
+            recipe = draw_recipe("nuli_extras")
             save_before = gr.Checkbox(False, label="Save the picture before, too", elem_id="nuli_extras_save_before")
         return {"enable": enable, **controls, "recipe": recipe, "save_before": save_before}
 
