@@ -18,9 +18,9 @@ TITLE = "NUlIE"
 
 def asset(name: str) -> str:
     """The text of javascript/nuli.js or style.css: in a checkout where a WebUI looks for them, else installed."""
-    path = Path(__file__).parents[2] / name
-    if path.with_name("nuli.js").is_file() or (path.parent / "javascript" / "nuli.js").is_file():
-        return path.read_text("utf-8")
+    checkout = Path(__file__).parents[2]
+    if (checkout / "javascript" / "nuli.js").is_file():
+        return (checkout / name).read_text("utf-8")
     with suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files("nulie") or ():
             if file.name == Path(name).name:

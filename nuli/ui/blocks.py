@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from .. import ops
+from ..options import GROUPS
 from . import batch, handlers
 from .controls import option_controls
 from .handlers import ROWS
@@ -26,6 +27,7 @@ _EVENT |= {"api_name": False} if _MAJOR < 6 else {"api_visibility": "private"}
 _LONG = _EVENT | ({"concurrency_limit": None} if _MAJOR >= 4 else {})  # our own lock is the queue
 _LATEST = _EVENT | ({"trigger_mode": "always_last"} if _MAJOR >= 4 else {})
 _AT_ONCE = _EVENT | {"queue": False}
+_NO_RESET: dict[str, Any] = {"buttons": []} if _MAJOR >= 6 else {"show_reset_button": False} if _MAJOR == 5 else {}
 _LOSSLESS: dict[str, Any] = {"format": "png"} if _MAJOR >= 4 else {}
 
 
@@ -94,6 +96,16 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 lut = gr.Button("Save LUT", elem_id="nuli_save_lut")
                 full = gr.Button("Show at full size", elem_id="nuli_full")
             file = gr.File(label="Download", visible=False, interactive=False, elem_id="nuli_file")
+            with gr.Column(visible=False, elem_id="nuli_full_size") as place:
+                result = gr.Image(
+                    type="pil",
+                    image_mode="RGBA",
+                    label="Full size",
+                    elem_id="nuli_result",
+                    interactive=False,
+                    **_LOSSLESS,
+                )
+                host.add_send_buttons(result)
             gallery = gr.Gallery(
                 label="Pick one", columns=3, height=220, visible=False, elem_id="nuli_gallery", allow_preview=False
             )
@@ -102,8 +114,8 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 undo = gr.Button("Undo", elem_id="nuli_undo")
                 clear = gr.Button("Remove all steps", elem_id="nuli_clear")
             with gr.Row():
-                names = [op.words for op in ops.OPS.values()]
-                name = gr.Dropdown(names, label="Step to add by hand", elem_id="nuli_add_name", scale=3)
+                names = [op.words for group in GROUPS for op in ops.OPS.values() if op.group == group]
+                name = gr.Dropdown(names, value=names[0], label="Step to add by hand", elem_id="nuli_add_name", scale=3)
                 add = gr.Button("Add the step", elem_id="nuli_add", scale=1)
             with gr.Accordion("Score over time", open=False):
                 plot = gr.HTML(elem_id="nuli_plot")
@@ -115,16 +127,6 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                     elem_id="nuli_recipe",
                 )
                 use = gr.Button("Apply the recipe", elem_id="nuli_apply")
-            with gr.Column(visible=False, elem_id="nuli_full_size") as place:
-                result = gr.Image(
-                    type="pil",
-                    image_mode="RGBA",
-                    label="Full size",
-                    elem_id="nuli_result",
-                    interactive=False,
-                    **_LOSSLESS,
-                )
-                host.add_send_buttons(result)
 
     options = list(controls.values())
     outputs = [state, picture, status, plot, place]
@@ -145,7 +147,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
     def show_all(event: Any) -> None:
         show_rows(event).then(handlers.candidates, [state], gallery, **_EVENT)
 
-    show_all(image.change(handlers.opened, [state, image], outputs, **_EVENT))
+    show_all(image.change(handlers.opened, [state, image, strength], outputs, **_EVENT))
     show_all(enhance.click(run, [state, strength, *options], outputs, **_LONG))
     stop.click(handlers.stop, [state], status, **_AT_ONCE)
     show_rows(gallery.select(picked, [state], outputs, **_EVENT))
@@ -174,7 +176,14 @@ def _steps() -> _Rows:
                 sliders.append(
                     tuple(
                         gr.Slider(
-                            0, 1, step=0.01, label="value", elem_id=f"nuli_step_{i}_{j}", visible=j == 0, min_width=160
+                            0,
+                            1,
+                            step=0.01,
+                            label="value",
+                            elem_id=f"nuli_step_{i}_{j}",
+                            **_NO_RESET,
+                            visible=j == 0,
+                            min_width=160,
                         )
                         for j in range(2)
                     )

@@ -63,12 +63,12 @@ def failed(error: Exception) -> Shown:
     return gr.update(), gr.update(), explain(error), gr.update(), gr.update()
 
 
-def opened(session: Session | None, image: Image.Image | None) -> Shown:
+def opened(session: Session | None, image: Image.Image | None, strength: float = 1.0) -> Shown:
     """Another picture, or none; what runs for the one before is ended."""
     if session is not None:
         session.job.end(replaced=True)
     try:
-        return shown(None if image is None else open_picture(image))
+        return shown(None if image is None else replace(open_picture(image), strength=strength))
     except Exception as error:
         return None, *failed(error)[1:]
 
@@ -193,7 +193,11 @@ def row_updates(session: Session | None) -> list[Any]:
         updates += [gr.update(visible=True), gr.update(value=rows[i].on, label=_numbered(i, rows[i].step)), *sliders]
     more = [row.step.words() for row in rows[ROWS:]]
     note = f"Applied too: {', '.join(more)}" if more else "" if rows else "No steps yet."
-    return [*updates, gr.update(value=note, visible=bool(note)), gr.update(value=session.strength if session else 1)]
+    return [
+        *updates,
+        gr.update(value=note, visible=bool(note)),
+        gr.update(value=session.strength) if session else gr.update(),
+    ]
 
 
 def label_updates(session: Session | None) -> list[Any]:
