@@ -76,7 +76,9 @@ def test_score(service, picture):
 
 
 def test_apply_takes_strength(service, picture):
-    assert service.apply({"image": picture, "recipe": "nuli1 contrast=1.2", "strength": 0.5})["infotext"].endswith("1.1")
+    assert service.apply({"image": picture, "recipe": "nuli1 contrast=1.2", "strength": 0.5})["infotext"].endswith(
+        "1.1"
+    )
 
 
 @pytest.mark.parametrize(
