@@ -33,7 +33,8 @@
     });
     document.addEventListener("change", (event) => {
         const input = target(event);
-        if (!isOurs(input) || !input.matches(".nuli-step input[type=number], #nuli_strength input[type=number]")) return;
+        const numbers = ".nuli-step input[type=number], #nuli_strength input[type=number]";
+        if (!isOurs(input) || !input.matches(numbers)) return;
         const range = input.closest(".block")?.querySelector("input[type=range]");
         if (range) setTimeout(() => released(range), 50); // gradio takes the number over first
     });

@@ -142,7 +142,7 @@ def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: 
     shows = handlers.enhance(Host(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)  # runs until the first progress line
     assert "running" in handlers.acting(handlers.clear)(opened)[2]
-    assert "stopping" in handlers.stop(opened)
+    handlers.stop(opened)
     *_, last = shows
     assert last[0].found
 
@@ -236,7 +236,8 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
 
     shows = batch.batch(host, None, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
     job = next(shows)[0]
-    assert isinstance(job, Job) and "stopping" in batch.stop(job)
+    assert isinstance(job, Job)
+    batch.stop(job)
     *_, last = shows
     assert "left" in last[2]
 

@@ -59,6 +59,8 @@ def batch(
                         made.append(_saved(host, item, options, path))
                         done += 1
                         break  # of hard mode's several, the best
+                    else:
+                        yield gr.update(), gr.update(), drawing.line(item.why, "busy")
                 yield gr.update(), list(made), drawing.line(f"{number} of {len(sources)}: {path.name} done", "busy")
             except NuliError as error:
                 troubles.append(str(error))
@@ -72,12 +74,10 @@ def batch(
     yield job, list(made), drawing.line(said, "error" if troubles else "")
 
 
-def stop(job: Job | None) -> str:
+def stop(job: Job | None) -> None:
     """End the batch after the best so far of the picture that it is at."""
-    if job is None or not job.running:
-        return drawing.line("no batch is running.")
-    job.end()
-    return drawing.line("stopping…", "busy")
+    if job is not None:
+        job.end()
 
 
 def _sources(host: Host, files: Any, folder: str) -> list[Path]:

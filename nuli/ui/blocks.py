@@ -149,7 +149,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
 
     show_all(image.change(handlers.opened, [state, image, strength], outputs, **_EVENT))
     show_all(enhance.click(run, [state, strength, *options], outputs, **_LONG))
-    stop.click(handlers.stop, [state], status, **_AT_ONCE)
+    stop.click(handlers.stop, [state], None, **_AT_ONCE)
     show_rows(gallery.select(picked, [state], outputs, **_EVENT))
     strength.release(**act(handlers.set_strength, strength))
     for listen in [s.input for s in rows.switches] + [s.release for pair in rows.sliders for s in pair]:
@@ -212,4 +212,4 @@ def _batch(host: Host, controls: list[Any]) -> None:
         yield from batch.batch(host, job, files, folder, (*NAMES, "strength"), values)
 
     start.click(run, [job, files, folder, *controls], [job, gallery, status], **_LONG)
-    stop.click(batch.stop, [job], status, **_AT_ONCE)
+    stop.click(batch.stop, [job], None, **_AT_ONCE)

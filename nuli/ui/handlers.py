@@ -118,8 +118,7 @@ def enhance(
                     picture = drawing.compare(before, item.preview)
                     yield gr.update(), picture, drawing.told(item), gr.update(), gr.update()
                 else:
-                    said = drawing.line("waiting for another job to end…", "busy")
-                    yield gr.update(), gr.update(), said, gr.update(), gr.update()
+                    yield gr.update(), gr.update(), drawing.line(item.why, "busy"), gr.update(), gr.update()
         if results:
             yield shown(judged(searched(replace(session, strength=strength), results, options)))
         else:
@@ -128,12 +127,10 @@ def enhance(
         yield failed(error)
 
 
-def stop(session: Session | None) -> str:
-    """End the search; its best so far becomes the result."""
-    if session is None or not session.job.running:
-        return drawing.line("nothing is running.")
-    session.job.end()
-    return drawing.line("stopping…", "busy")
+def stop(session: Session | None) -> None:
+    """End the search; its best so far becomes the result, which the search's own handler shows."""
+    if session is not None:
+        session.job.end()
 
 
 def set_strength(session: Session, strength: float) -> Session:

@@ -66,13 +66,16 @@ class Live:
     scorer: str
 
 
-class Waiting:
-    """Another job has the device."""
+@dataclass(frozen=True)
+class Pause:
+    """Nothing new for a moment, and why."""
+
+    why: str
 
 
 def watch(
     host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event
-) -> Iterator[Live | Waiting | Result]:
+) -> Iterator[Live | Pause | Result]:
     """Search for a better picture, telling how it goes; ends with the results, the best first.
 
     Args:
@@ -83,14 +86,18 @@ def watch(
     news: queue.Queue[Any] = queue.Queue()
     thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, news), daemon=True)
     thread.start()
-    waiting = True
+    waiting, ending = True, False
     while True:
         try:
-            item = news.get(timeout=TOLD if waiting else None)
+            item = news.get(timeout=TOLD)
         except queue.Empty:
-            if stop.is_set():
+            if waiting and stop.is_set():
                 return  # the thread finds out when it gets the lock
-            yield Waiting()
+            if waiting:
+                yield Pause("waiting for another job to end…")
+            elif stop.is_set() and not ending:
+                ending = True
+                yield Pause("stopping…")
             continue
         waiting = False
         if isinstance(item, list):
@@ -98,7 +105,7 @@ def watch(
             return
         if isinstance(item, BaseException):
             raise item
-        if isinstance(item, Live) and news.empty():
+        if isinstance(item, Live) and news.empty() and not stop.is_set():
             yield item
 
 
