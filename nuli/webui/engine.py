@@ -1,0 +1,168 @@
+"""Enhancing under the host's rules: its device, its weights folder, its interrupts, its progress display."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules import devices, errors, shared
+
+from ..errors import NuliError
+from ..options import Options, options_from
+from . import infotext, settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..scoring import Scorer
+
+PREVIEW_EVERY = 0.5
+"""Seconds between live previews: each is a picture sent to every browser that watches."""
+
+
+@dataclass(frozen=True)
+class Enhanced:
+    image: Image.Image
+    """The very object that was given where nothing was changed."""
+    infotext: dict[str, str]
+
+
+_scorer: tuple[object, Scorer] | None = None
+"""The scorer of the job at hand, with what it was made from."""
+_said: tuple[object, str] | None = None
+"""The last complaint, and the job that it was about."""
+
+
+def device() -> str:
+    """The device that the host would use for a model of its own; --use-cpu is heard."""
+    return str(devices.get_device_for("nuli"))
+
+
+def folders() -> list[Path]:
+    """Where the host keeps CLIP's weights; its interrogator uses the same file."""
+    path = getattr(shared.cmd_opts, "clip_models_path", None)
+    return [Path(path)] if path else []
+
+
+def stopped() -> bool:
+    """Whether the user pressed Interrupt or Skip."""
+    state = shared.state
+    return bool(state.interrupted or state.skipped or getattr(state, "stopping_generation", False))
+
+
+def scorer_for(options: Options) -> Scorer:
+    """The scorer that the options name, loaded at most once between two calls of `release`."""
+    global _scorer
+    from ..enhancer import load_scorer
+    from ..scoring import pick
+
+    # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
+    name = pick(options.scorer, options.mode, folders()).name
+    key = (name, options.device, options.precision, options.mirror)
+    if _scorer is None or _scorer[0] != key:
+        _scorer = None  # two at a time may not fit
+        _scorer = key, load_scorer(replace(options, scorer=name), folders())
+    return _scorer[1]
+
+
+def release() -> None:
+    """Forget the scorer after a job, and give its memory back, unless the user wants it kept."""
+    global _scorer
+    if _scorer is not None and not settings.keep_model():
+        _scorer = None
+        devices.torch_gc()
+
+
+@contextmanager
+def job(name: str = "nuli") -> Iterator[None]:
+    """A job of our own on the host's queue: nothing else works on the device until it ends."""
+    from modules.call_queue import queue_lock
+
+    with queue_lock:
+        shared.state.begin(job=name)
+        try:
+            yield
+        finally:
+            release()
+            shared.state.end()
+
+
+def options_for(values: dict[str, Any]) -> Options:
+    """Options with the user's settings where a value is automatic, on the host's device. Raises OptionError."""
+    seconds = settings.seconds()
+    if values.get("seconds") is None and values.get("evaluations") is None and seconds:
+        values = {**values, "seconds": seconds}
+    return options_from({**values, "device": device()})
+
+
+def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
+    """Search, or apply a recipe where one is given; the picture itself is never written to.
+
+    Raises:
+        NuliError: for a recipe, picture or scorer that can't be used.
+    """
+    from ..recipe import Recipe
+
+    if recipe.strip():
+        steps = Recipe.parse(recipe)
+        done = steps.apply(image, options.device) if len(steps.active()) else image
+        return Enhanced(done, infotext.of_recipe(steps))
+    from ..enhancer import Result, enhance_iter
+    from ..imageio import load
+
+    photo = load(image)  # before the scorer, which may take long to load
+    values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}
+    text, shown = shared.state.textinfo, 0.0
+    try:
+        for event in enhance_iter(photo, scorer=scorer_for(options), stop=stopped, **values):
+            if isinstance(event, Result):
+                return Enhanced(event.image if event.changed else image, infotext.of_result(event, options))
+            if time.monotonic() - shown >= PREVIEW_EVERY:
+                _show(event)
+                shown = time.monotonic()
+    finally:
+        shared.state.textinfo = text
+    raise NuliError("the search ended without a result")
+
+
+def enhance_safely(
+    image: Image.Image, options: Callable[[], dict[str, Any]], recipe: str | None = ""
+) -> Enhanced | None:
+    """As `enhance`; None, and a line in the log, where that failed: the host goes on with what it has.
+
+    Args:
+        options: gives the option values, by name; called here, so that a wrong one is told in the same way.
+    """
+    try:
+        return enhance(image, options_for(options()), recipe or "")
+    except NuliError as error:
+        say(str(error))
+    except Exception as error:  # the host's picture must survive whatever happens here, out of memory included
+        release()
+        say(f"{type(error).__name__} {error}".strip(), trace=True)
+    return None
+
+
+def say(message: str, trace: bool = False) -> None:
+    """Tell the log why a picture was left as it is; the same reason once a job."""
+    global _said
+    what = (shared.state.time_start, message)
+    if what == _said:
+        return
+    _said = what
+    text = f"NUl Enhance left the picture as it is: {message}"
+    if trace:
+        errors.report(text, exc_info=True)
+    else:
+        print(f"*** {text}")
+
+
+def _show(event: Any) -> None:
+    state = shared.state
+    state.textinfo = f"NUl Enhance: {event.score_before:.2f} -> {event.best_score:.2f}, {event.evaluations} tried"
+    if getattr(shared.opts, "live_previews_enable", False):
+        state.assign_current_image(event.preview)

@@ -1,0 +1,61 @@
+"""NUlIE's section of the host's settings page, and how its values are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from modules import shared
+
+from ..options import table
+
+SECTION = ("nuli", "NUl Enhance")
+MEGAPIXELS, API_SECONDS = 64.0, 120.0
+
+
+def add() -> None:
+    """Callback on_ui_settings."""
+    modes = next(row for row in table() if row.name == "mode").choices
+    slider = gr.Slider
+    for key, info in {
+        "nuli_seconds": shared.OptionInfo(
+            0, "Seconds to search where none are given", slider, {"minimum": 0, "maximum": 120, "step": 0.5}
+        ).info("0: automatic, 1.5 with a built-in scorer and 60 with laion"),
+        "nuli_mode": shared.OptionInfo(
+            "soft", "Mode that the accordions start with", gr.Radio, {"choices": list(modes)}
+        ).needs_reload_ui(),
+        "nuli_keep_model": shared.OptionInfo(False, "Keep the scorer on the GPU after a job").info(
+            "faster next time; takes up to 0.6 GB with laion"
+        ),
+        "nuli_api_megapixels": shared.OptionInfo(
+            MEGAPIXELS, "API: largest picture, in megapixels", slider, {"minimum": 1, "maximum": 178, "step": 1}
+        ),
+        "nuli_api_seconds": shared.OptionInfo(
+            API_SECONDS, "API: longest search, in seconds", slider, {"minimum": 1, "maximum": 3600, "step": 1}
+        ),
+    }.items():
+        info.section = SECTION
+        shared.opts.add_option(key, info)
+
+
+def _read(key: str, default: Any) -> Any:
+    value = getattr(shared.opts, key, default)
+    return default if value is None else value
+
+
+def seconds() -> float:
+    """How long to search where nobody says; 0: automatic."""
+    return float(_read("nuli_seconds", 0))
+
+
+def mode() -> str:
+    return str(_read("nuli_mode", "soft"))
+
+
+def keep_model() -> bool:
+    return bool(_read("nuli_keep_model", False))
+
+
+def api_limits() -> tuple[float, float]:
+    """Megapixels and seconds that a request may ask for."""
+    return float(_read("nuli_api_megapixels", MEGAPIXELS)), float(_read("nuli_api_seconds", API_SECONDS))
