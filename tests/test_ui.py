@@ -21,6 +21,7 @@ gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip 
 from nuli.ui import app, batch, blocks, controls, drawing, handlers, session  # noqa: E402
 from nuli.ui.host import Host, save_to_folder  # noqa: E402
 from nuli.ui.job import Job, runs_of, watch  # noqa: E402
+from nuli.ui.treeplot import tree_plot  # noqa: E402
 
 NAMES = ("evaluations", "mode")
 
@@ -214,6 +215,24 @@ def test_recipe_and_lut_to_download(enhanced: session.Session) -> None:
     file, said = handlers.save_lut(enhanced)
     assert "LUT_3D_SIZE 33" in Path(file["value"]).read_text() and "LUT ready" in said
     assert "nothing to put in a LUT" in handlers.save_lut(handlers.clear(enhanced))[1]
+
+
+def test_the_tree_shows_the_chosen_branch_and_shares_beginnings() -> None:
+    chains = [(("gamma", "contrast"), 0.5), (("gamma",), 0.3), (("gamma", "tint"), 0.2), (("blur",), -0.1)]
+    figure = ET.fromstring(tree_plot(chains, ("gamma", "contrast")))
+    dots = figure.findall(".//g")
+    assert [dot.find("title").text for dot in dots] == [
+        "the picture: +0.00",
+        "blur: -0.10",
+        "gamma: +0.30",
+        "gamma + contrast: +0.50",
+        "gamma + tint: +0.20",
+    ]
+    assert sum("nuli-chosen" in dot.get("class") for dot in dots) == 3
+    assert len([p for p in figure.findall(".//path")]) == 4
+    assert tree_plot([]) == ""
+    many = [((f"op{i}", "tint"), 1 / (i + 1)) for i in range(40)]
+    assert len(ET.fromstring(tree_plot(many, ("op39", "tint"))).findall(".//g")) < 50
 
 
 def test_the_plot_is_well_formed_and_says_its_ends() -> None:
