@@ -39,7 +39,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         "devices": SimpleNamespace(get_device_for=lambda task: "cpu", torch_gc=lambda: None),
         "shared": SimpleNamespace(state=state, opts=SimpleNamespace(samples_format="png"), cmd_opts=SimpleNamespace()),
         "errors": MagicMock(),
-        "images": MagicMock(),
+        "images": MagicMock(FilenameGenerator=SimpleNamespace(replacements={})),
         "processing": MagicMock(),
         "ui_components": MagicMock(),
         "scripts": scripts,
@@ -50,7 +50,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         setattr(package, name, fake)
         monkeypatch.setitem(sys.modules, f"modules.{name}", fake)
     monkeypatch.setitem(sys.modules, "modules", package)
-    ours = ("auto", "controls", "engine", "extras", "settings")
+    ours = ("auto", "controls", "engine", "extras", "filenames", "settings")
     if importlib.util.find_spec("gradio") is None:
         monkeypatch.setitem(sys.modules, "gradio", MagicMock(__version__="3.41.2"))
         monkeypatch.delitem(sys.modules, "nuli.ui.controls", raising=False)
@@ -244,3 +244,13 @@ def test_a_real_host_has_the_hooks(checkout):
     assert {"all_negative_prompts", "index"} <= names_in(checkout, "processing")["create_infotext"]
     paste = names_in(checkout, "infotext_utils")
     assert {"add_paste_fields", "register_paste_params_button", "ParamBinding"} <= set(paste)
+
+
+def test_the_score_goes_into_file_names(host: SimpleNamespace) -> None:
+    host.our_filenames.add()
+    pattern = host.images.FilenameGenerator.replacements["nuli_score"]
+    judged = SimpleNamespace(p=SimpleNamespace(extra_generation_params={"NUl score": "9.812"}))
+    assert pattern(judged) == "9.812"
+    nothing = host.images.NOTHING_AND_SKIP_PREVIOUS_TEXT
+    assert pattern(SimpleNamespace(p=SimpleNamespace(extra_generation_params={}))) is nothing
+    assert pattern(SimpleNamespace(p=None)) is nothing

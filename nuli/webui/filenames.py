@@ -1,0 +1,20 @@
+"""`[nuli_score]` in the host's patterns for file names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import images
+
+from . import infotext
+
+
+def add() -> None:
+    """Register the pattern. The host's list outlives a reload of its pages; adding it again changes nothing."""
+    images.FilenameGenerator.replacements["nuli_score"] = score
+
+
+def score(generator: Any) -> Any:
+    """The score of the picture that is being saved; nothing, nor the text before it, where there is none."""
+    entries = getattr(generator.p, "extra_generation_params", None) or {}
+    return entries.get(infotext.AFTER) or images.NOTHING_AND_SKIP_PREVIOUS_TEXT
