@@ -230,5 +230,5 @@ def test_routes(service, picture):
 
 def test_the_api_imports_nothing_of_a_webui():
     root = Path(pictures.__file__).parent
-    for name in ("api", "apijobs", "infotext", "pictures", "service"):
+    for name in ("api", "apijobs", "pictures", "service"):
         assert "from modules" not in (root / f"{name}.py").read_text(encoding="utf-8")

@@ -19,7 +19,8 @@ from ..enhancer import Result
 from ..errors import RecipeError
 from ..evaluator import Evaluator
 from ..imageio import Photo
-from ..options import Options, options_from, table
+from ..infotext import RECIPE, entries
+from ..options import Options, options_from
 from ..recipe import Recipe, Step
 from .job import Job
 
@@ -202,28 +203,17 @@ def _built_in(name: str) -> scoring.Scorer:
 
 def recipe_in(text: str) -> Recipe:
     """A recipe as JSON or as a line, or the one in a picture's infotext. Raises RecipeError."""
-    if lines := re.findall(r"NUl recipe:\s*(nuli\d[^,\n]*)", text):
+    if lines := re.findall(RECIPE + r":\s*(nuli\d[^,\n]*)", text):
         return Recipe.from_line(lines[-1])
     return Recipe.parse(text)
 
 
 def fields(session: Session) -> dict[str, str]:
     """What a picture's infotext should say: the recipe, who judged, and options that are not the defaults."""
-    said = {}
     settings = options_from(session.options)
-    for row in table():
-        value = getattr(settings, row.name)
-        if row.name == "strength":
-            value = round(value * session.strength, 4)  # a batch searches with it, the tab blends it in
-        if value != row.default and row.name not in ("scorer", "device"):
-            said[row.infotext] = f"{value}"
-    if session.scorer:
-        said["NUl scorer"] = session.scorer
-        said["NUl score before"] = f"{session.before:.2f}"
-    if session.after is not None:
-        said["NUl score"] = f"{session.after:.2f}"
-    said["NUl recipe"] = session.recipe.to_line()
-    return said
+    # a batch searches with the strength, the tab blends it in
+    settings = replace(settings, strength=round(settings.strength * session.strength, 4))
+    return entries(session.recipe, settings, session.scorer, session.before, session.after)
 
 
 def infotext(session: Session) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from modules import images, processing, scripts, shared, ui_components
 
+from .. import infotext
 from ..errors import OptionError
 from ..options import table
 from ..ui.controls import control_value, options_of
-from . import engine, infotext
+from . import engine
 from .controls import NAMES, draw, draw_recipe
 
 STAGES = ("after compositing", "before compositing")

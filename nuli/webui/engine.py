@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from modules import devices, errors, shared
 
+from .. import infotext
 from ..errors import NuliError
 from ..options import Options, options_from
-from . import infotext, settings
+from . import settings
 
 if TYPE_CHECKING:
     from PIL import Image

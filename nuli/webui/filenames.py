@@ -6,7 +6,7 @@ from typing import Any
 
 from modules import images
 
-from . import infotext
+from .. import infotext
 
 
 def add() -> None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .. import __version__, infotext
 from ..options import Options, options_from, table
 from ..scoring import SCORERS, Scorer, default_seconds, pick
-from . import infotext
 from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")

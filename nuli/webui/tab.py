@@ -13,10 +13,11 @@ try:
 except ImportError:  # its older name
     from modules import generation_parameters_copypaste as infotext_utils
 
+from .. import infotext
 from ..errors import ImageError
 from ..ui import blocks
 from ..ui.host import Host
-from . import engine, infotext, settings
+from . import engine, settings
 
 if TYPE_CHECKING:
     from PIL import Image

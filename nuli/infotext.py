@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..options import Options, table
+from .options import Options, table
 
 if TYPE_CHECKING:
-    from ..enhancer import Result
-    from ..recipe import Recipe
+    from .enhancer import Result
+    from .recipe import Recipe
 
 RECIPE = "NUl recipe"
 """Present on every picture that was looked at: "nuli1" alone where nothing was changed."""
 BEFORE, AFTER = "NUl score before", "NUl score"
 STAGE = "NUl stage"
-PASTED = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
-"""The options that are written and read; device and precision are a matter of the machine."""
 _ROWS = {row.name: row for row in table()}
-KEYS = (RECIPE, BEFORE, AFTER, STAGE, *(_ROWS[name].infotext for name in PASTED))
+WRITTEN = tuple(row for row in table() if row.name not in ("device", "precision"))
+"""The options that are written; those left out are a matter of the machine."""
+KEYS = (RECIPE, BEFORE, AFTER, STAGE, *(row.infotext for row in WRITTEN))
+"""All that we ever write."""
 
 
 def of_recipe(recipe: Recipe) -> dict[str, str]:
@@ -28,15 +29,25 @@ def of_recipe(recipe: Recipe) -> dict[str, str]:
 
 def of_result(result: Result, options: Options) -> dict[str, str]:
     """Entries for a picture that was searched on: options that are not the default, scores, recipe."""
-    entries = {}
-    for name in PASTED:
-        value = getattr(options, name)
-        if value != _ROWS[name].default:
-            entries[_ROWS[name].infotext] = f"{value:g}" if isinstance(value, float) else str(value)
-    # who judged, rather than "auto": the figures mean nothing without it
-    entries[_ROWS["scorer"].infotext] = result.scorer
-    entries[BEFORE], entries[AFTER] = f"{result.score_before:.3f}", f"{result.score_after:.3f}"
-    return {**entries, **of_recipe(result.recipe)}
+    return entries(result.recipe, options, result.scorer, result.score_before, result.score_after)
+
+
+def entries(
+    recipe: Recipe, options: Options, scorer: str = "", before: float | None = None, after: float | None = None
+) -> dict[str, str]:
+    """The same out of its parts; no scorer, and no scores, where nobody has judged."""
+    said = {}
+    for row in WRITTEN:
+        value = getattr(options, row.name)
+        if value != row.default and row.name != "scorer":
+            said[row.infotext] = f"{value:g}" if isinstance(value, float) else str(value)
+    if scorer:
+        # who judged, rather than "auto": the figures mean nothing without it
+        said[_ROWS["scorer"].infotext] = scorer
+    for key, score in ((BEFORE, before), (AFTER, after)):
+        if score is not None:
+            said[key] = f"{score:.3f}"
+    return {**said, **of_recipe(recipe)}
 
 
 def was_enhanced(params: Mapping[str, Any]) -> bool:
