@@ -6,7 +6,7 @@ All of them know what the untouched picture has, and use the same ops, ranges an
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from nuli.ops import Op
 from nuli.recipe import Recipe, Step
+from nuli.search.polish import Plan, explore
 from nuli.search.tree import Tree
 
-Search = Generator[list[Recipe], list[float], None]
+Search = Plan
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,11 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
     return Recipe(tuple(steps)).active()
 
 
-def tree(task: Task, warm: bool = False) -> Search:
-    """nuli's own; `warm` as in the product: it begins with what `tone` predicts."""
+def tree(task: Task, warm: bool = False, slopes: bool = False) -> Search:
+    """nuli's own; `warm`: from what `tone` predicts; `slopes`: with climbs along the gradient, 3 evaluations each."""
     grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity)
-    if warm and task.starts:
-        grown.tell(list(task.starts), (yield list(task.starts)))
-    while asked := grown.ask(16):
-        grown.tell(asked, (yield asked))
+    starts = list(task.starts) if warm else []
+    return explore(grown, starts, task.ops, "soft", task.max_steps, slopes, 16)
 
 
 SEARCHERS: dict[str, Callable[[Task], Search]] = {
@@ -135,5 +134,6 @@ SEARCHERS: dict[str, Callable[[Task], Search]] = {
     "random": at_random,
     "cma-es": cma_es,
     "tree": tree,
-    "nuli": partial(tree, warm=True),
+    "slopes": partial(tree, slopes=True),
+    "nuli": partial(tree, warm=True, slopes=True),
 }

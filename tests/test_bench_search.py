@@ -56,7 +56,8 @@ def test_each_search_keeps_to_its_evaluations_repeats_itself_and_never_falls_bac
     assert (np.diff(curve) >= 0).all()
     assert 0 < curve[-1] <= before
     assert (climb(oracle, tiny, name, 70)[0] == curve).all()
-    assert not (climb(oracle, tiny, name, 70, seed=1)[0] == curve).all()
+    if name not in ("slopes", "nuli"):  # a climb draws nothing
+        assert not (climb(oracle, tiny, name, 70, seed=1)[0] == curve).all()
 
 
 def test_the_original_goes_on_when_its_best_nodes_are_as_long_as_allowed() -> None:
