@@ -21,6 +21,7 @@ from .options import Options, options_from
 from .recipe import Recipe
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
+from .search.polish import COST, explore
 from .search.simplify import simplify
 from .search.tree import Tree
 
@@ -246,25 +247,40 @@ class _Run:
             reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
         tree = self.tree
         gained, gained_at = self.before.objective, 1
+        if not self.settings.strength or self.done or self.stop():
+            return
         # the prediction is tried even where loading took all the time
-        asked = self.suggestions()[: self.allowed(reserve)] if not self.stop() else []
-        while self.settings.strength and not self.done and self.evaluator.evaluations < gained_at + PATIENCE:
-            asked = asked or tree.ask(min(ROUND, self.room(reserve)))
-            told: list[float] = []
-            for batch in self.evaluator.evaluate(asked):
-                for recipe, judged in zip(asked[len(told) :], batch, strict=False):
-                    self.offer(recipe, judged)
-                told += [judged.objective for judged in batch]
+        starts = self.suggestions()[: self.allowed(reserve)]
+        slopes = getattr(self.scorer, "differentiable", False)
+        plan = explore(tree, starts, self.ops, self.settings.mode, self.settings.max_steps, slopes, ROUND)
+        asked = next(plan, None)
+        room = len(starts) or self.room(reserve)
+        while asked and room:
+            told: list[float] | tuple[float, list[float]] | None = None
+            if isinstance(asked, list):
+                told = []
+                for batch in self.evaluator.evaluate(asked[:room]):
+                    for recipe, judged in zip(asked[len(told) :], batch, strict=False):
+                        self.offer(recipe, judged)
+                    told += [judged.objective for judged in batch]
+                    yield self.event()
+                    if not self.room(reserve):
+                        break
+                self.evaluator.keep(self.recipe)
+            elif room >= COST and (found := self.evaluator.slope(asked)):
+                judged, slope = found
+                self.offer(Recipe(asked).active(), judged)
+                told = judged.objective, slope
                 yield self.event()
-                if not self.room(reserve):
-                    break
-            if not told:
-                break
-            tree.tell(asked, told)
-            asked = []
-            self.evaluator.keep(self.recipe)
             if self.best.objective > gained + self.margin / 10:
                 gained, gained_at = self.best.objective, self.evaluator.evaluations
+            if self.done or self.evaluator.evaluations >= gained_at + PATIENCE:
+                break
+            room = self.room(reserve)
+            try:
+                asked = plan.send(told) if room else None
+            except StopIteration:  # no ideas left
+                break
 
     def suggestions(self) -> list[Recipe]:
         """What `tone` predicts for the picture, as far as the options allow: a start for every scorer."""

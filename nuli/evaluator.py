@@ -15,9 +15,11 @@ from .errors import DeviceMemoryError, ScoreError
 from .recipe import Recipe, Step
 from .scoring import guards
 from .scoring.protocol import Scorer
+from .search.polish import COST
 
 CACHED = 64
 """Frames of recipes kept, so that their children need one step each (0.9 MB apiece)."""
+NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Evaluator:
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise ScoreError(f"the scorer must return one score per view, a tensor [{len(frames)}]; it gave {got}")
         if not torch.isfinite(scores).all():
-            raise ScoreError("the scorer returned a score that is not a finite number; try another scorer")
+            raise ScoreError(NOT_FINITE)
         penalties = (
             guards.penalty(frames, self.original, self._mode, self._weight)
             if self._weight
@@ -98,6 +100,34 @@ class Evaluator:
         return Judged(
             before.score + judged.score - untouched.score, before.penalty + judged.penalty - untouched.penalty
         )
+
+    def slope(self, steps: tuple[Step, ...]) -> tuple[Judged, list[float]] | None:
+        """Judge a chain, and tell how steeply its objective rises along each of its values. Counts as COST.
+
+        What the steps measure in the picture is held fixed. None where the scorer lets no gradient through,
+        or memory ran out.
+        """
+        frame, rows = self.original, []
+        try:
+            with torch.enable_grad():
+                for step in steps:
+                    op = ops.get(step.op)
+                    rows.append(frame.new_tensor([step.values]).requires_grad_())
+                    frame = ops.run(op, frame, rows[-1], ops.measure(op, frame.detach()), self.scale)
+                score = self._score(self._view(frame)).float()
+                if not score.requires_grad:
+                    return None
+                penalty = guards.penalty(frame, self.original, self._mode, self._weight) if self._weight else 0 * score
+                found = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
+        if not torch.isfinite(score).all():
+            raise ScoreError(NOT_FINITE)
+        self.evaluations += COST
+        slopes = torch.cat([torch.zeros_like(r) if g is None else g for r, g in zip(rows, found, strict=True)], 1)
+        return Judged(score.item(), penalty.item()), slopes[0].nan_to_num(0, 0, 0).tolist()
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Judged]]:
         """Score recipes in order, one batch per turn, so that the caller can stop in between."""

@@ -6,6 +6,7 @@ import pytest
 
 from nuli import ops
 from nuli.recipe import Recipe, Step
+from nuli.search.polish import explore
 from nuli.search.simplify import simplify
 from nuli.search.tree import NODES, Tree
 
@@ -115,3 +116,48 @@ def test_simplify_keeps_above_the_floor() -> None:
 
     recipe, _ = simplify(Recipe(steps), 0.1, evaluate, 0.02 + 1e-9, 0.05, lambda count, first: True)
     assert len(recipe) == 3
+
+
+def slope(steps: tuple[Step, ...]) -> tuple[float, list[float]]:
+    """Of `objective`, by differences; steps that change nothing cost nothing here."""
+    slopes = []
+    for i, step in enumerate(steps):
+        for j in range(len(step.values)):
+            around = []
+            for by in (-0.001, 0.001):
+                values = (*step.values[:j], step.values[j] + by, *step.values[j + 1 :])
+                around.append(objective(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :])).active()))
+            slopes.append((around[1] - around[0]) / 0.002)
+    return objective(Recipe(steps).active()), slopes
+
+
+@pytest.mark.parametrize("max_steps", [2, 6])
+def test_a_plan_climbs_within_ranges_and_lengths(max_steps: int) -> None:
+    names = "contrast,temperature,shadows"
+    allowed = {o.name: o for o in ops.select("soft", names)}
+    tree = Tree(tuple(allowed.values()), "soft", max_steps, 0, objective(Recipe()))
+    plan = explore(tree, [Recipe.from_line("nuli1 contrast=1.1")], tuple(allowed.values()), "soft", max_steps, True, 16)
+    asked, climbed = next(plan), 0
+    assert asked == [Recipe.from_line("nuli1 contrast=1.1")]
+    for _ in range(40):
+        if isinstance(asked, list):
+            assert all(len(r) <= max_steps for r in asked)
+            asked = plan.send([objective(r) for r in asked])
+            continue
+        climbed += 1
+        for step in asked:
+            for value, (low, high) in zip(step.values, allowed[step.op].ranges("soft"), strict=True):
+                assert low - 1e-4 <= value <= high + 1e-4
+        asked = plan.send(slope(asked))
+    assert climbed > 20
+    assert tree.best.objective > -0.15  # contrast 1.1 alone has -0.2
+
+
+def test_a_plan_goes_on_with_the_tree_where_there_are_no_slopes() -> None:
+    tree = tree_of(0)
+    plan = explore(tree, [], ops.select("soft"), "soft", 6, True, 16)
+    assert isinstance(next(plan), tuple)
+    asked = plan.send(None)
+    for _ in range(20):
+        assert isinstance(asked, list)
+        asked = plan.send([objective(r) for r in asked])
