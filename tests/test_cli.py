@@ -18,7 +18,7 @@ from PIL import Image
 from nuli.cli import main
 from nuli.recipe import Recipe
 
-QUICK = ["--evaluations", "60", "--device", "cpu", "--scorer", "vivid", "--margin", "0"]
+QUICK = ["--evaluations", "150", "--device", "cpu", "--scorer", "vivid", "--margin", "0"]
 
 
 @pytest.fixture
