@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .enhancer import Event, Result, enhance, enhance_iter, score
+    from .enhancer import enhance, enhance_iter, score
     from .errors import NuliError
     from .options import Options
     from .recipe import Recipe, Step
+    from .result import Event, Result
     from .scoring import Scorer
 
 # no module may bear the name of what is offered here: importing it would take the name's place
 _HOMES = {
-    "Event": "enhancer",
+    "Event": "result",
     "NuliError": "errors",
     "Options": "options",
     "Recipe": "recipe",
-    "Result": "enhancer",
+    "Result": "result",
     "Scorer": "scoring",
     "Step": "recipe",
     "enhance": "enhancer",

@@ -16,8 +16,8 @@ from .errors import NuliError, OptionError, RecipeError
 from .options import options_from, table
 
 if TYPE_CHECKING:
-    from .enhancer import Event, Result
     from .recipe import Recipe
+    from .result import Event, Result
 
 
 def complain(error: NuliError) -> int:
@@ -90,7 +90,8 @@ class _Stop(threading.Event):
 
 def _watch(source: Path, values: dict[str, Any], stop: _Stop, quiet: bool) -> Result:
     """Enhance one picture and draw a progress line where a person is looking."""
-    from .enhancer import Result, enhance_iter
+    from .enhancer import enhance_iter
+    from .result import Result
 
     show = not quiet and sys.stderr.isatty()
     for item in enhance_iter(source, stop=stop.is_set, **values):

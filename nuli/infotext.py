@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .options import Options, table
 
 if TYPE_CHECKING:
-    from .enhancer import Result
     from .recipe import Recipe
+    from .result import Result
 
 RECIPE = "NUl recipe"
 """Present on every picture that was looked at: "nuli1" alone where nothing was changed."""

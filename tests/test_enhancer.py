@@ -13,10 +13,11 @@ from PIL import Image
 
 import nuli
 from nuli import imageio, render, views
-from nuli.enhancer import FINAL, Event, Result, enhance, enhance_iter
+from nuli.enhancer import FINAL, enhance, enhance_iter
 from nuli.errors import NuliError, OptionError, ScoreError
 from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe, Step
+from nuli.result import Event, Result
 from nuli.scoring.vivid import Vivid
 from nuli.search.polish import COST
 

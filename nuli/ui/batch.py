@@ -10,9 +10,9 @@ import gradio as gr
 from PIL import Image
 
 from .. import imageio
-from ..enhancer import Result
 from ..errors import ImageError, NuliError
 from ..jobs import find_sources
+from ..result import Result
 from . import drawing
 from .controls import options_of
 from .handlers import explain

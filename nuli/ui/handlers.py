@@ -13,9 +13,9 @@ import gradio as gr
 from PIL import Image
 
 from .. import lut, ops
-from ..enhancer import Result
 from ..errors import ImageError, NuliError, OptionError
 from ..recipe import Recipe, Step
+from ..result import Result
 from . import drawing
 from .controls import options_of
 from .host import Host

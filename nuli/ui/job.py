@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from .. import scoring
-from ..enhancer import Event, Result, enhance_iter
+from ..enhancer import enhance_iter
 from ..options import Options, options_from
+from ..result import Event, Result
 from .host import Host
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from .. import imageio, ops, render, scoring, views
-from ..enhancer import Result
 from ..errors import RecipeError
 from ..evaluator import Evaluator
 from ..imageio import Photo
 from ..infotext import RECIPE, entries
 from ..options import Options, options_from
 from ..recipe import Recipe, Step
+from ..result import Result
 from .job import Job
 
 PREVIEW = 1024

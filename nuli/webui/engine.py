@@ -112,8 +112,9 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
         steps = Recipe.parse(recipe)
         done = steps.apply(image, options.device) if len(steps.active()) else image
         return Enhanced(done, infotext.of_recipe(steps))
-    from ..enhancer import Result, enhance_iter
+    from ..enhancer import enhance_iter
     from ..imageio import load
+    from ..result import Result
 
     photo = load(image)  # before the scorer, which may take long to load
     values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}

@@ -61,7 +61,8 @@ class Service:
     def _enhance(
         self, photo: Any, options: Options, asked: float | None, stop: Callable[[], bool]
     ) -> Generator[Any, None, None]:
-        from ..enhancer import Result, enhance_iter
+        from ..enhancer import enhance_iter
+        from ..result import Result
 
         with self.job():
             if stop():

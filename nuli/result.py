@@ -1,0 +1,103 @@
+"""What an enhancement tells while it runs, and what it gives at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from . import imageio
+from .imageio import Photo
+from .recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a search has come."""
+
+    evaluations: int
+    """Candidates scored so far."""
+    seconds: float
+    """Since the search began; loading the picture and the scorer comes before."""
+    score_before: float
+    best_score: float
+    """The scorer's figure for the best recipe so far."""
+    recipe: Recipe
+    """The best so far, before strength and simplification."""
+    progress: float
+    """The part of the budget that is spent, 0..1; a search that finds nothing more ends before 1."""
+    _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
+
+    @cached_property
+    def preview(self) -> Image.Image:
+        """The best so far as a small picture; made when first asked for."""
+        return self._preview()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What an enhancement found."""
+
+    photo: Photo = field(repr=False)
+    """The untouched picture."""
+    pixels: np.ndarray = field(repr=False)
+    """[H,W,3], the enhanced picture; the photo's own where nothing was changed."""
+    recipe: Recipe
+    """As applied: strength included, superfluous steps dropped. Empty where nothing was changed."""
+    score_before: float
+    score_after: float
+    """Of the full-size result."""
+    score_predicted: float
+    """What the search expected `score_after` to be."""
+    contributions: tuple[float, ...]
+    """For each step, what the score with penalties would lose without it; empty where there was no time to
+    tell, and at another strength than 1."""
+    scorer: str
+    evaluations: int
+    seconds: float
+    """From the first look at the picture to the finished result; loading comes before, saving after."""
+    trace: tuple[tuple[int, float, float], ...]
+    """(evaluations, seconds, best score) at each improvement."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about this picture or run."""
+    chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
+    """The best sequences of ops that the search tried, and what each gained with penalties; best first."""
+
+    @property
+    def changed(self) -> bool:
+        return len(self.recipe) > 0
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
+        return imageio.to_image(self.photo, self.pixels)
+
+    def save(self, path: str | os.PathLike[str], overwrite_input: bool = False) -> Path:
+        """Write the result; an untouched picture is copied byte for byte. Raises ImageError."""
+        if not self.changed and self.photo.path is not None:
+            return imageio.copy(self.photo, path, overwrite_input=overwrite_input)
+        return imageio.save(self.photo, self.pixels, path, overwrite_input=overwrite_input)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, for JSON."""
+        return {
+            "changed": self.changed,
+            "scorer": self.scorer,
+            "score_before": self.score_before,
+            "score_after": self.score_after,
+            "score_predicted": self.score_predicted,
+            "steps": self.recipe.words(),
+            "contributions": list(self.contributions),
+            "recipe": self.recipe.to_dict(),
+            "infotext": self.recipe.to_line(),
+            "evaluations": self.evaluations,
+            "seconds": round(self.seconds, 3),
+            "trace": [list(point) for point in self.trace],
+            "notes": list(self.notes),
+        }
