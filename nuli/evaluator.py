@@ -144,7 +144,7 @@ class Evaluator:
                 raise
             if len(recipes) == 1:
                 where = self.original.device.type
-                advice = "free some, or try --device cpu"
+                advice = "free some, or choose the device cpu (--device cpu)"
                 raise DeviceMemoryError(f"no memory on {where} for a single candidate; {advice}") from None
         # outside of the except block: the traceback would keep the failed batch's memory alive
         self.batch = len(recipes) // 2

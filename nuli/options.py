@@ -110,8 +110,8 @@ class Options:
     scorer: str = _option(
         "auto",
         "Scorer",
-        "which scorer judges (nuli scorers lists them); auto: laion where its weights are present, "
-        "else an embedded one",
+        "which scorer judges; auto: laion where its weights are present, "
+        "else an embedded one: tone in soft mode, vivid in hard",
         "NUl scorer",
     )
     ops: str = _option(

@@ -23,7 +23,8 @@ Progress = Callable[[int, int | None], None]
 _BLOCK = 1 << 20
 _TIMEOUT = 30.0
 """Seconds without any sign of the server."""
-_ELSE = "or use another scorer (--scorer vivid)"
+ANOTHER = "or choose another scorer, such as vivid (--scorer vivid)"
+"""The way out of every trouble with weights, for the command line and for a WebUI."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,9 @@ def verify(file: WeightsFile, path: Path) -> None:
         right = _is_right(file, path)
     except OSError as error:
         reason = error.strerror or error
-        raise WeightsError(f"{path} cannot be read ({reason}): allow reading it, {_ELSE}") from error
+        raise WeightsError(f"{path} cannot be read ({reason}): allow reading it, {ANOTHER}") from error
     if not right:
-        raise WeightsError(f"{path} is damaged or another file: delete it and fetch it again, {_ELSE}")
+        raise WeightsError(f"{path} is damaged or another file: delete it and fetch it again, {ANOTHER}")
 
 
 def download(file: WeightsFile, folder: Path | None = None, progress: Progress | None = None) -> Path:
@@ -127,7 +128,7 @@ def download(file: WeightsFile, folder: Path | None = None, progress: Progress |
                 part.unlink()
                 raise WeightsError(
                     f"{file.url} sent something else (sha256 {digest}), which was deleted: "
-                    f"try again, or save the right {file.name} as {target}, {_ELSE}"
+                    f"try again, or save the right {file.name} as {target}, {ANOTHER}"
                 )
             os.replace(part, target)
             _remember(file, target)
@@ -151,8 +152,8 @@ def ensure(
     if allow_download:
         return download(file, progress=progress)
     raise WeightsError(
-        f"{file.name} is not here: get it with `nuli scorers download laion`, "
-        f"or save {file.url} as {cache_dir() / file.name}, {_ELSE}"
+        f"{file.name} is not here: get it with `nuli scorers download laion` on the command line, "
+        f"or save {file.url} as {cache_dir() / file.name} yourself, {ANOTHER}"
     )
 
 
@@ -175,7 +176,7 @@ def _gather(file: WeightsFile, part: Path, target: Path, progress: Progress | No
         if got <= most:
             kept = f"; {got} bytes are kept for the next try" if got else ""
             raise WeightsError(
-                f"{file.name} could not be downloaded ({why}{kept}): save {file.url} as {target}, {_ELSE}"
+                f"{file.name} could not be downloaded ({why}{kept}): save {file.url} as {target}, {ANOTHER}"
             )
         most = got
 
@@ -197,7 +198,7 @@ def _fetch(file: WeightsFile, part: Path, target: Path, progress: Progress | Non
         total = _total(response, got)
         if total and file.size and total != file.size:  # such as the login page of a hotel's network
             raise WeightsError(
-                f"{file.url} has {total} bytes, not {file.size}: save the right one as {target}, {_ELSE}"
+                f"{file.url} has {total} bytes, not {file.size}: save the right one as {target}, {ANOTHER}"
             )
         with _disk(target):
             # Unbuffered: a buffer that a full disk refused would be written again on closing, and fail again.
@@ -229,7 +230,7 @@ def _disk(target: Path) -> Iterator[None]:
     except OSError as error:
         raise WeightsError(
             f"{target} cannot be written ({error.strerror or error}): make room or allow writing there, "
-            f"or choose another folder with NULI_CACHE, {_ELSE}"
+            f"or choose another folder with NULI_CACHE, {ANOTHER}"
         ) from error
 
 

@@ -209,6 +209,25 @@ def test_extras_survive_anything(host, picture):
     assert pp.image is picture
 
 
+@pytest.mark.parametrize(("by_name", "stem"), [(False, "nuli"), (True, "photo-nuli")])
+def test_the_tab_saves_under_a_numbered_name(host, picture, monkeypatch, by_name, stem):
+    pytest.importorskip("gradio")
+    monkeypatch.setattr(sys.modules["modules"], "infotext_utils", MagicMock(), raising=False)
+    tab = importlib.import_module("nuli.webui.tab")
+    try:
+        host.shared.opts = SimpleNamespace(
+            outdir_samples="", outdir_extras_samples="out", samples_format="png", use_original_name_batch=by_name
+        )
+        host.images.save_image.return_value = ("out/x.png", None)
+        assert tab._save(picture, None, "text", "photo.jpg") == Path("out/x.png")
+        asked = host.images.save_image.call_args.kwargs
+        assert (asked["path"], asked["basename"], asked["info"]) == ("out", stem, "text")
+        # the host leaves the number out where a suffix makes a name without it: each would replace the last
+        assert asked["short_filename"] and not asked.get("suffix") and "forced_filename" not in asked
+    finally:
+        _unload(("tab",))
+
+
 @pytest.fixture
 def checkout() -> Path:
     if not os.environ.get("NULI_WEBUI"):

@@ -181,7 +181,7 @@ def test_offline(server, file, cache):
     closed.server_close()
     url = f"http://127.0.0.1:{closed.server_port}/thing.pt"
     message = failure(download, replace(file, url=url))
-    for part in (url, str(cache / "thing.pt"), "refused", "--scorer vivid"):
+    for part in (url, str(cache / "thing.pt"), "refused", "another scorer, such as vivid (--scorer vivid)"):
         assert part in message
 
 
@@ -282,7 +282,8 @@ def test_verify_without_a_cache(file, tmp_path, monkeypatch):
 
 def test_ensure(server, file, cache, tmp_path, monkeypatch):
     message = failure(ensure, file)
-    for part in ("nuli scorers download laion", file.url, str(cache / "thing.pt"), "--scorer vivid"):
+    ways = ("`nuli scorers download laion`", "such as vivid (--scorer vivid)")  # in a WebUI, in a shell
+    for part in (*ways, f"save {file.url} as {cache / 'thing.pt'} yourself"):
         assert part in message
     assert server.seen == []
     path = ensure(file, allow_download=True)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import OptionError, WeightsError
-from ..weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
+from ..weights import ANOTHER, CLIP_VIT_L14, LAION_HEAD, Progress, ensure
 
 if TYPE_CHECKING:
     from .protocol import Score
@@ -174,8 +174,7 @@ def _import_clip() -> type[nn.Module]:
             from clip.model import VisionTransformer
     except ImportError as error:
         raise WeightsError(
-            f'the laion scorer needs package clip ({error}): pip install clip-anytorch "setuptools<81", '
-            "or use another scorer (--scorer vivid)"
+            f'the laion scorer needs package clip ({error}): pip install clip-anytorch "setuptools<81", {ANOTHER}'
         ) from error
     return VisionTransformer
 

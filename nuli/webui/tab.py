@@ -91,9 +91,10 @@ def _host() -> Host:
 
 
 def _add_send_buttons(image: Any) -> None:
-    for tab, title in TARGETS.items():
-        button = gr.Button(f"Send to {title}", elem_id=f"{NAME}_send_to_{tab}")
-        _bind(button, tab, image)
+    with gr.Row():
+        for tab, title in TARGETS.items():
+            button = gr.Button(f"Send to {title}", elem_id=f"{NAME}_send_to_{tab}", min_width=120)
+            _bind(button, tab, image)
 
 
 def _bind(button: Any, tab: str, image: Any) -> None:
@@ -106,7 +107,8 @@ def _save(image: Image.Image, recipe: Recipe, text: str, name: str) -> Path:
     """Write a result where the host writes those of the Extras tab, in its format and under its kind of name."""
     options = shared.opts
     folder = options.outdir_samples or options.outdir_extras_samples
-    stem = Path(name).stem if options.use_original_name_batch and name else ""
+    # Not a suffix: under "don't add a number to file names" that alone would be the name of every picture.
+    stem = f"{Path(name).stem}-{NAME}" if options.use_original_name_batch and name else NAME
     known = {key: value for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
     try:
         path, _ = images.save_image(
@@ -119,7 +121,6 @@ def _save(image: Image.Image, recipe: Recipe, text: str, name: str) -> Path:
             no_prompt=True,
             grid=False,
             existing_info=known,
-            suffix="-nuli",
         )
     except OSError as error:
         raise ImageError(f"{folder}: the picture can't be written ({error.strerror or error})") from None
