@@ -33,6 +33,8 @@ ORDER = (
 Without brightness: exposure and gamma's gain do its work, and it took a place from a step that adds something."""
 MOVES, FIRST, LAST = 24, 0.06, 0.01
 """How many moves a climb makes, and the size of the first and the last, as a part of each value's range."""
+STALE = 8
+"""Moves without a gain after which a climb is given up; the tree does better then."""
 MEMORY, SPREAD = 0.8, 0.95
 """How much of the slopes' mean and of their mean square a move keeps (Adam; Kingma and Ba 2015)."""
 ROUNDS = 8
@@ -85,6 +87,7 @@ def climb(tree: Tree, ops: Sequence[Op], mode: str, max_steps: int) -> Generator
         steps = most_promising(steps, answer[1], allowed, mode, max_steps)
     ranges = [r for s in steps for r in allowed[s.op].ranges(mode)]
     mean, square = [0.0] * len(ranges), [0.0] * len(ranges)
+    reached, since = tree.best.objective, 0
     for move in range(MOVES):
         answer = yield steps
         if answer is None:
@@ -92,6 +95,10 @@ def climb(tree: Tree, ops: Sequence[Op], mode: str, max_steps: int) -> Generator
         objective, slope = answer
         if len(recipe := Recipe(steps).active()):
             tree.tell([recipe], [objective])
+        since = 0 if tree.best.objective > reached else since + 1
+        reached = tree.best.objective
+        if since > STALE:
+            break
         size = FIRST * (LAST / FIRST) ** (move / (MOVES - 1))
         values = [v for s in steps for v in s.values]
         for i, (low, high) in enumerate(ranges):
