@@ -33,7 +33,7 @@ ORDER = (
 Without brightness: exposure and gamma's gain do its work, and it took a place from a step that adds something."""
 MOVES, FIRST, LAST = 24, 0.06, 0.01
 """How many moves a climb makes, and the size of the first and the last, as a part of each value's range."""
-STALE = 8
+STALE = 5
 """Moves without a gain after which a climb is given up; the tree does better then."""
 MEMORY, SPREAD = 0.8, 0.95
 """How much of the slopes' mean and of their mean square a move keeps (Adam; Kingma and Ba 2015)."""
