@@ -33,14 +33,14 @@ from degrade import TRACKS, degrade
 from objectives import Cnn, Oracle
 from PIL import Image, ImageDraw
 from recover import read, say
-from searchers import SEARCHERS, Search, Task
+from searchers import SEARCHERS, Task
 
 from nuli import imageio, ops
 from nuli.errors import NuliError
 from nuli.evaluator import Evaluator
 from nuli.scoring import Scorer
 from nuli.scoring.tone import Tone
-from nuli.search.polish import COST
+from nuli.search.polish import COST, Plan
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4
@@ -54,7 +54,7 @@ def to_frame(x: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(x, np.float32)).permute(2, 0, 1)[None].contiguous()
 
 
-def climb(evaluator: Evaluator, search: Search, identity: float, evaluations: int) -> np.ndarray:
+def climb(evaluator: Evaluator, search: Plan, identity: float, evaluations: int) -> np.ndarray:
     """The best gain over the untouched picture after each evaluation: [evaluations]."""
     best, curve = identity, []
     asked = next(search)

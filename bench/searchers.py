@@ -17,8 +17,6 @@ from nuli.recipe import Recipe, Step
 from nuli.search.polish import Plan, explore
 from nuli.search.tree import Tree
 
-Search = Plan
-
 
 @dataclass(frozen=True)
 class Task:
@@ -39,7 +37,7 @@ NEAR = 0.1
 """A node is "not much worse" than the best by this part of the best's gain."""
 
 
-def original(task: Task) -> Search:
+def original(task: Task) -> Plan:
     """The search of Whiax's NUl Image Enhancer, from a description of it.
 
     Its random steps are drawn from any node in its first iterations, rejected ones included; after an
@@ -83,7 +81,7 @@ def draw(task: Task, rng: random.Random) -> Recipe:
     return Recipe(tuple(Step(o.name, tuple(rng.uniform(*r) for r in o.ranges("soft"))) for o in chosen))
 
 
-def at_random(task: Task) -> Search:
+def at_random(task: Task) -> Plan:
     rng = random.Random(task.seed)
     while True:
         yield [draw(task, rng) for _ in range(16)]
@@ -93,7 +91,7 @@ CHAIN = ("auto_level", "exposure", "contrast", "gamma", "shadows", "saturation",
 """What CMA-ES is given: the order of a common photo workflow."""
 
 
-def cma_es(task: Task) -> Search:
+def cma_es(task: Task) -> Plan:
     """CMA-ES (Hansen's, of the package cmaes) on one chain, from identity; a new one when it has converged."""
     try:
         from cmaes import CMA
@@ -122,14 +120,14 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
     return Recipe(tuple(steps)).active()
 
 
-def tree(task: Task, warm: bool = False, slopes: bool = False) -> Search:
+def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
     """nuli's own; `warm`: from what `tone` predicts; `slopes`: with climbs along the gradient, 3 evaluations each."""
     grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity)
     starts = list(task.starts) if warm else []
     return explore(grown, starts, task.ops, "soft", task.max_steps, slopes, 16)
 
 
-SEARCHERS: dict[str, Callable[[Task], Search]] = {
+SEARCHERS: dict[str, Callable[[Task], Plan]] = {
     "original": original,
     "random": at_random,
     "cma-es": cma_es,

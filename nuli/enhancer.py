@@ -29,7 +29,6 @@ ROUND = 16
 """Candidates proposed at a time."""
 PATIENCE = 240
 """Evaluations without a real improvement after which a search has nothing left to find."""
-
 CHAINS = 60
 """Sequences of ops that a result tells of."""
 FINAL = 5

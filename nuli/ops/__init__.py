@@ -1,6 +1,6 @@
 """The transforms. Importing this package fills the registry."""
 
 from . import art, colour, detail, light  # noqa: F401
-from .registry import OPS, Op, Param, Scale, check, get, luma, measure, run, select
+from .registry import OPS, Op, Param, Scale, check, get, luma, measure, run, select, thinned
 
-__all__ = ["OPS", "Op", "Param", "Scale", "check", "get", "luma", "measure", "run", "select"]
+__all__ = ["OPS", "Op", "Param", "Scale", "check", "get", "luma", "measure", "run", "select", "thinned"]

@@ -127,12 +127,14 @@ def get(name: str) -> Op:
         raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
 
 
-def measure(op: Op, frames: Tensor) -> Tensor | None:
-    """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to.
+def thinned(x: Tensor) -> Tensor:
+    """Every second pixel in both directions: tells as much of a whole picture, in a quarter of the time."""
+    return x[..., ::2, ::2]
 
-    Every second pixel in both directions tells as much, in a quarter of the time.
-    """
-    return op.measure(frames[..., ::2, ::2]) if op.measure else None
+
+def measure(op: Op, frames: Tensor) -> Tensor | None:
+    """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to."""
+    return op.measure(thinned(frames)) if op.measure else None
 
 
 def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import ops, views
 from ..errors import WeightsError
-from ..ops import Scale, luma
+from ..ops import Scale, luma, thinned
 from ..ops.light import to_linear
 from ..recipe import Recipe, Step
 
@@ -91,8 +91,7 @@ def features(x: Tensor) -> Tensor:
     strength = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
     maps = torch.cat([x, grey, strength, lab[:, 1:]], 1)
     planes = maps.flatten(2)
-    # every second pixel in both directions tells as much, in a quarter of the time
-    levels = maps[..., ::2, ::2].flatten(2).sort(2).values
+    levels = thinned(maps).flatten(2).sort(2).values
     places = x.new_tensor(LEVELS) * (levels.shape[2] - 1)
     quantiles = levels[..., places.round().long()]
     mean = planes.mean(2)
@@ -213,17 +212,13 @@ class Tone:
     def bind(self, original: Tensor):
         """10 for the original as it should be; a point less for every PER_POINT of colour difference from that."""
         original = original.float()
-        target = to_lab(correct(_thinned(original), self.predict(original)))
+        # on the pixels that ops measure, so that the predicted recipe gives just this picture
+        target = to_lab(correct(thinned(original), self.predict(original)))
 
         def score(views: Tensor) -> Tensor:
-            return 10 - colour_difference(to_lab(_thinned(views.float())), target) / PER_POINT
+            return 10 - colour_difference(to_lab(thinned(views.float())), target) / PER_POINT
 
         return score
-
-
-def _thinned(frames: Tensor) -> Tensor:
-    """Every second pixel in both directions: those that ops measure (see `ops.measure`), and a quarter of the work."""
-    return frames[..., ::2, ::2]
 
 
 @lru_cache(1)
