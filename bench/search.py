@@ -40,7 +40,7 @@ from nuli.errors import NuliError
 from nuli.evaluator import Evaluator
 from nuli.scoring import Scorer
 from nuli.scoring.tone import Tone
-from nuli.search.polish import COST, Plan
+from nuli.search.explore import COST, Plan
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4
@@ -115,8 +115,9 @@ def compare(
         starts = (Tone.load().recipe(frame),)
         for objective in objectives:
             scorer = make_scorer(objective, good, number)
-            [before] = Evaluator(frame, short, scorer, guard_weight=0).judge(frame)
-            task = Task(ops.select("soft"), max_steps, seed + number, before.objective, starts)
+            plain = Evaluator(frame, short, scorer, guard_weight=0)
+            [before] = plain.judge(frame)
+            task = Task(ops.select("soft"), max_steps, seed + number, before.objective, plain.look, starts)
             if objective == "oracle":
                 distances.append(-before.objective)
             for searcher in searchers:

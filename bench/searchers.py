@@ -14,8 +14,8 @@ import numpy as np
 
 from nuli.ops import Op
 from nuli.recipe import Recipe, Step
-from nuli.search.polish import Plan, explore
-from nuli.search.tree import Tree
+from nuli.search.explore import Plan, explore
+from nuli.search.tree import Look, Tree
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Task:
     seed: int
     identity: float
     """The untouched picture's objective."""
+    look: Look
+    """What recipes make of it, for searches that compare them."""
     starts: tuple[Recipe, ...] = ()
     """Predicted recipes, for searches that begin with one."""
 
@@ -122,9 +124,8 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
 
 def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
     """nuli's own; `warm`: from what `tone` predicts; `slopes`: with climbs along the gradient, 3 evaluations each."""
-    grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity)
-    starts = list(task.starts) if warm else []
-    return explore(grown, starts, task.ops, "soft", task.max_steps, slopes, 16)
+    grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.look)
+    return explore(grown, list(task.starts) if warm else [], task.ops, slopes)
 
 
 SEARCHERS: dict[str, Callable[[Task], Plan]] = {

@@ -21,7 +21,7 @@ from .recipe import Recipe
 from .result import Event, Result
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
-from .search.polish import COST, explore
+from .search.explore import COST, explore
 from .search.simplify import simplify
 from .search.tree import Tree
 
@@ -125,7 +125,8 @@ class _Run:
         [self.before] = self.evaluator.judge(frame)
         self.recipe, self.best = Recipe(), self.before
         self.trace = [(1, self.elapsed, self.before.score)]
-        self.tree = Tree(self.ops, settings.mode, settings.max_steps, settings.seed, self.before.objective)
+        look = self.evaluator.look
+        self.tree = Tree(self.ops, settings.mode, settings.max_steps, settings.seed, self.before.objective, look)
         self.prepared = self.elapsed
 
     @property
@@ -165,7 +166,7 @@ class _Run:
         # the prediction is tried even where loading took all the time
         starts = self.suggestions()[: self.allowed(reserve)]
         slopes = getattr(self.scorer, "differentiable", False)
-        plan = explore(tree, starts, self.ops, self.settings.mode, self.settings.max_steps, slopes, ROUND)
+        plan = explore(tree, starts, self.ops, slopes)
         asked = next(plan, None)
         room = len(starts) or self.room(reserve)
         while asked and room:

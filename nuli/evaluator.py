@@ -10,12 +10,13 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from . import ops, render, views
+from . import looks, ops, render, views
 from .errors import DeviceMemoryError, ScoreError
+from .ops import Scale
 from .recipe import Recipe, Step
 from .scoring import guards
 from .scoring.protocol import Scorer
-from .search.polish import COST
+from .search.explore import COST
 
 CACHED = 64
 """Frames of recipes kept, so that their children need one step each (0.9 MB apiece)."""
@@ -60,6 +61,8 @@ class Evaluator:
         self.anchored = getattr(scorer, "anchored", False)
         self._mode, self._weight = mode, 0.0 if self.anchored else guard_weight * self.unit
         self._score = scorer.bind(self._view(frame))
+        self._small = looks.shrink(frame)
+        self._small_scale = render.scale_of(self._small, self.scale.full)
         self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -154,28 +157,20 @@ class Evaluator:
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:
-        """The frames [N,3,h,w] that the recipes make. Steps of one op run as one batch."""
+        """The frames [N,3,h,w] that the recipes make."""
         frames: list[Tensor] = []
         waiting: list[tuple[Step, ...]] = []
         for recipe in recipes:
             start = self._longest_known(recipe.steps)
             frames.append(self._frames[recipe.steps[:start]])
             waiting.append(recipe.steps[start:])
-        depth = 0
-        while any(len(steps) > depth for steps in waiting):
-            by_op: dict[str, list[int]] = defaultdict(list)
-            for i, steps in enumerate(waiting):
-                if len(steps) > depth:
-                    by_op[steps[depth].op].append(i)
-            for name, members in by_op.items():
-                op = ops.get(name)
-                x = torch.cat([frames[i] for i in members])
-                values = x.new_tensor([waiting[i][depth].values for i in members])
-                made = ops.run(op, x, values, ops.measure(op, x), self.scale)
-                for i, frame in zip(members, made.split(1), strict=True):
-                    frames[i] = frame
-            depth += 1
-        return torch.cat(frames)
+        return _run_all(frames, waiting, self.scale)
+
+    @torch.no_grad()
+    def look(self, recipes: Sequence[Recipe]) -> Tensor:
+        """What recipes make of the picture, as rows [N,F] on the CPU (see `looks`). Costs no evaluation."""
+        made = _run_all([self._small] * len(recipes), [r.steps for r in recipes], self._small_scale)
+        return looks.look_at(made).double().cpu()
 
     def _longest_known(self, steps: tuple[Step, ...]) -> int:
         for length in range(len(steps), 0, -1):
@@ -193,6 +188,25 @@ class Evaluator:
         self._frames.move_to_end((), last=True)
         while len(self._frames) > CACHED:
             self._frames.popitem(last=False)
+
+
+def _run_all(frames: list[Tensor], chains: Sequence[tuple[Step, ...]], scale: Scale) -> Tensor:
+    """Apply a chain to each of N frames [1,3,h,w]: [N,3,h,w]. Steps of one op run as one batch."""
+    frames, depth = list(frames), 0
+    while any(len(steps) > depth for steps in chains):
+        by_op: dict[str, list[int]] = defaultdict(list)
+        for i, steps in enumerate(chains):
+            if len(steps) > depth:
+                by_op[steps[depth].op].append(i)
+        for name, members in by_op.items():
+            op = ops.get(name)
+            x = torch.cat([frames[i] for i in members])
+            values = x.new_tensor([chains[i][depth].values for i in members])
+            made = ops.run(op, x, values, ops.measure(op, x), scale)
+            for i, frame in zip(members, made.split(1), strict=True):
+                frames[i] = frame
+        depth += 1
+    return torch.cat(frames)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

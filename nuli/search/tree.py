@@ -1,54 +1,60 @@
 """A best-first tree over recipes, driven by ask and tell.
 
-    tree = Tree(ops, "soft", max_steps=6, seed=0, identity=objective(Recipe()))
+    tree = Tree(ops, "soft", max_steps=6, seed=0, identity=objective(Recipe()), look=evaluator.look)
     while ...:
         recipes = tree.ask(16)
         tree.tell(recipes, [objective(r) for r in recipes])
     tree.best
 
-Each round grows promising recipes by a step, and polishes the best: the values of one chain of ops are
-drawn anew around the best values known for that chain (the cross-entropy method; Rubinstein 1999). It
-knows neither pictures nor scorers.
+The best nodes' children, and theirs, are imagined first: a model learned from all scores so far foretells
+what they are worth by what they look like. Only the most promising are proposed (surrogate-assisted
+evolution; Jin 2011). It knows neither pictures nor scorers, only rows of numbers.
 """
 
 from __future__ import annotations
 
-import math
 import random
 from bisect import insort
-from dataclasses import dataclass, field
-from itertools import islice
-from statistics import pstdev
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from ..ops import Op
 from ..recipe import Recipe, Step
+from .model import Model, choose
+from .moves import Moves
 
-EXPLORE = 0.3
-"""Weight of the bonus for nodes, chains and ops seldom tried, in units of the spread of the objectives."""
+DRAWN = 16
+"""Scores to begin with, of random recipes, before there is a model."""
+GENERATIONS, CHILDREN = 5, 64
+"""How long and how broadly children are imagined before any is scored."""
+PARENTS, NEARNESS = 12, 4.0
+"""Nodes that children are imagined of, and how far down the list of them chance usually reaches."""
+SURVIVORS = 16
+"""Imagined children that become parents themselves."""
+FINALISTS = 64
+"""Imagined children that the next recipes are chosen from."""
+BOLDNESS = 1.0
+"""Standard deviations that the model's doubt counts in favour of a child."""
+PROBE = 0.03
+"""How far along each value a slope is believed, as a part of the value's range."""
 NODES = 512
 """Nodes kept, the best ones; so hours of search don't fill the memory."""
+SCORES = 400
+"""Scores that the model learns from: the best half of them, and the newest."""
 REMEMBERED = 20_000
 """Recipes remembered as asked before, so as not to score one twice."""
-MEMBERS = 32
-"""Recipes kept of each chain of ops."""
-ELITE = 0.3
-"""Part of them that the chain's next values are drawn around."""
+
+Look = Callable[[Sequence[Recipe]], Tensor]
+"""What recipes look like: rows [N,F], near each other where the recipes do nearly the same."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Node:
     recipe: Recipe
     objective: float
-    visits: int = 0
-    """Children asked of it."""
-
-
-@dataclass
-class Chain:
-    """What is known about the values of one sequence of ops: its best nodes, best first."""
-
-    members: list[Node] = field(default_factory=list)
-    visits: int = 0
 
 
 class Tree:
@@ -60,127 +66,112 @@ class Tree:
         max_steps: the longest recipe.
         seed: of the tree's own random numbers.
         identity: objective of the untouched picture.
+        look: tells recipes apart by what they do; asked about far more of them than are proposed.
     """
 
-    def __init__(self, ops: tuple[Op, ...], mode: str, max_steps: int, seed: int, identity: float) -> None:
-        self.best = self._root = Node(Recipe(), identity)
-        self._nodes = [self._root]
-        self._ops = {o.name: o for o in ops}
-        self._ranges = {o.name: o.ranges(mode) for o in ops}
-        self._once = mode == "soft"
-        self._max_steps = max_steps
+    def __init__(self, ops: tuple[Op, ...], mode: str, max_steps: int, seed: int, identity: float, look: Look) -> None:
+        self.best = root = Node(Recipe(), identity)
+        self._identity = identity
+        self.scored = 1
+        """Recipes that it was told the objectives of."""
+        self._nodes = [root]
         self._random = random.Random(seed)
-        self._rounds = 0
-        self._unit = 1.0
-        self._seen = {self._root.recipe}
-        self._chains: dict[tuple[str, ...], Chain] = {}
-        self._parents: dict[Recipe, Node] = {}
-        self._gains: dict[str, list[float]] = {o.name: [] for o in ops}  # what each op's steps gained, rising
+        self._moves = Moves(ops, mode, max_steps, self._random)
+        self._look, self._model = look, Model()
+        self._untouched = look([root.recipe])
+        self._rows, self._gains = [torch.zeros_like(self._untouched[0])], [0.0]
+        self._seen = {root.recipe}
 
     def ask(self, count: int) -> list[Recipe]:
         """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas."""
-        self._rounds += 1
-        # how far apart good nodes are: the unit that bonuses are measured in
-        quarter = self._nodes[len(self._nodes) // 4]
-        self._unit = max(self._nodes[0].objective - quarter.objective, 1e-9)
-        asked: list[Recipe] = []
-        polish = 0 if self.best is self._root else count // 2
-        for i in range(4 * count):  # some may be known already
-            if len(asked) == count:
-                break
-            recipe = self._polished() if i % count < polish else self._grown()
-            if recipe is not None and recipe not in self._seen:
-                self._seen.add(recipe)
-                asked.append(recipe)
+        asked = self._imagined(count) if len(self._gains) > DRAWN else self._drawn(count)
+        self._seen.update(asked)
         return asked
 
-    def tell(self, recipes: list[Recipe], objectives: list[float]) -> None:
-        """The objectives of recipes asked for (of all, or of the first few when time ran out)."""
-        for recipe, objective in zip(recipes, objectives, strict=False):
-            node = Node(recipe, objective)
-            if parent := self._parents.get(recipe):
-                insort(self._gains[recipe.steps[-1].op], objective - parent.objective)
-            insort(self._nodes, node, key=_worst_last)
-            members = self._chains.setdefault(_ops_of(recipe), Chain()).members
-            insort(members, node, key=_worst_last)
-            del members[MEMBERS:]
-        self._parents.clear()
+    def tell(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
+        """The objectives of recipes asked for (of all, or of the first few when time ran out), or of others."""
+        recipes = list(recipes[: len(objectives)])
+        for recipe, objective in zip(recipes, objectives, strict=True):
+            insort(self._nodes, Node(recipe, objective), key=_worst_last)
         self.best = self._nodes[0]
-        self._forget()
+        del self._nodes[NODES:]
+        self.scored += len(recipes)
+        self._seen.update(recipes)
+        self._learn(recipes, objectives)
+
+    def tell_slope(self, steps: Sequence[Step], objective: float, slope: Sequence[float]) -> None:
+        """How steeply the objective of a chain rises along each of its values: near it, others are known too."""
+        near, objectives, rises = [], [], iter(slope)
+        for i, step in enumerate(steps):
+            for j, (low, high) in enumerate(self._moves.ranges[step.op]):
+                rise, values = next(rises), list(step.values)
+                far = PROBE * (high - low) * (1 if rise >= 0 else -1)
+                if not low <= values[j] + far <= high:
+                    far = -far
+                values[j] += far
+                if rise and low <= values[j] <= high:
+                    near.append(Recipe((*steps[:i], Step(step.op, tuple(values)), *steps[i + 1 :])).active())
+                    objectives.append(objective + rise * far)
+        self._learn(near, objectives)
 
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
-        best = [(names, chain.members[0].objective) for names, chain in self._chains.items()]
-        return sorted(best, key=lambda item: -item[1])
+        best: dict[tuple[str, ...], float] = {}
+        for node in self._nodes:
+            best.setdefault(tuple(s.op for s in node.recipe.steps), node.objective)
+        return [(names, objective) for names, objective in best.items() if names]
 
-    def _forget(self) -> None:
-        del self._nodes[NODES:]
+    def _learn(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
+        if not recipes:
+            return
+        self._rows += list(self._look(recipes) - self._untouched)
+        self._gains += [objective - self._identity for objective in objectives]
+        if len(self._gains) > SCORES:
+            older = range(len(self._gains) - SCORES // 2)
+            kept = sorted(sorted(older, key=lambda i: -self._gains[i])[: SCORES // 2])
+            for known in (self._rows, self._gains):
+                known[: len(older)] = [known[i] for i in kept]
         if len(self._seen) > REMEMBERED:
             self._seen = {n.recipe for n in self._nodes}
-            kept = {_ops_of(r) for r in self._seen}
-            self._chains = {k: c for k, c in self._chains.items() if k in kept}
-            self._gains = {k: g[-MEMBERS:] for k, g in self._gains.items()}
 
-    def _bonus(self, visits: float) -> float:
-        return EXPLORE * self._unit * math.sqrt(math.log(self._rounds + 1) / (1 + visits))
+    def _drawn(self, count: int) -> list[Recipe]:
+        drawn = dict.fromkeys(self._moves.draw() for _ in range(4 * count))  # some may be alike
+        return [r for r in drawn if r not in self._seen][:count]
 
-    def _grown(self) -> Recipe | None:
-        """A promising node, one step longer."""
-        nodes = [self._root, *islice((n for n in self._nodes if len(n.recipe) < self._max_steps), 64)]
-        node = max(nodes, key=lambda n: n.objective + self._bonus(n.visits))
-        node.visits += 1
-        op = self._pick_op(node.recipe)
-        if op is None:
-            return None
-        values = []
-        for param, (low, high) in zip(op.params, self._ranges[op.name], strict=True):
-            if param.shapes:
-                values.append(self._random.uniform(low, high))
-            else:
-                # nearer to identity more often: small steps are the likelier improvements
-                end = self._random.choice([e for e in (low, high) if e != param.identity] or [low])
-                values.append(param.identity + self._random.random() ** 1.5 * (end - param.identity))
-        recipe = node.recipe.then(Step(op.name, tuple(values)))
-        if recipe.steps[-1].idle:
-            return None
-        self._parents[recipe] = node
-        return recipe
+    def _imagined(self, count: int) -> list[Recipe]:
+        """The most promising of some generations of children."""
+        self._model.fit(torch.stack(self._rows), torch.tensor(self._gains, dtype=torch.float64))
+        parents = [n.recipe for n in self._nodes[:PARENTS]]
+        top = parents[:4]
+        rows: dict[Recipe, Tensor] = {}
+        promise: dict[Recipe, float] = {}
+        for _ in range(GENERATIONS):
+            children = self._children(parents, promise)
+            if not children:
+                break
+            looks = self._look(children) - self._untouched
+            means, covariances = self._model.foretell(looks)
+            bold = means + BOLDNESS * covariances.diagonal().clamp(min=0).sqrt()
+            rows.update(zip(children, looks, strict=True))
+            promise.update(zip(children, bold.tolist(), strict=True))
+            parents = sorted(promise, key=lambda r: -promise[r])[:SURVIVORS] + top
+        if not rows:
+            return []
+        finalists = sorted(promise, key=lambda r: -promise[r])[:FINALISTS]
+        foretold = self._model.foretell(torch.stack([rows[r] for r in finalists]))
+        return [finalists[i] for i in choose(*foretold, count, BOLDNESS)]
 
-    def _pick_op(self, recipe: Recipe) -> Op | None:
-        """An op that paid so far or was seldom tried."""
-        # in soft mode each op once, or its range would be none; in hard mode again, but not twice in a row
-        used = {s.op for s in (recipe.steps if self._once else recipe.steps[-1:])}
-
-        def promise(name: str) -> float:
-            gains = self._gains[name]
-            best = gains[-1 - len(gains) // 4 :]
-            worth = sum(best) / len(best) if best else 0.0
-            return worth + self._bonus(len(gains) / len(self._ops)) + self._unit * self._random.random()
-
-        names = [name for name in self._ops if name not in used]
-        return self._ops[max(names, key=promise)] if names else None
-
-    def _polished(self) -> Recipe | None:
-        """A good chain of ops with values drawn around its best."""
-        chain = max(self._chains.values(), key=lambda c: c.members[0].objective + self._bonus(c.visits / MEMBERS))
-        chain.visits += 1
-        elite = chain.members[: max(2, math.ceil(ELITE * len(chain.members)))]
-        steps = []
-        for i, step in enumerate(elite[0].recipe.steps):
-            values = []
-            for j, (low, high) in enumerate(self._ranges[step.op]):
-                known = [n.recipe.steps[i].values[j] for n in elite]
-                # a floor that shrinks slowly: few members must not freeze a value
-                floor = 0.3 * (high - low) / (1 + chain.visits / 4)
-                value = self._random.gauss(known[0], max(pstdev(known), floor))
-                values.append(min(max(value, low), high))
-            steps.append(Step(step.op, tuple(values)))
-        return Recipe(tuple(steps)).active()
+    def _children(self, parents: Sequence[Recipe], known: dict[Recipe, float]) -> list[Recipe]:
+        children: dict[Recipe, None] = {}
+        for _ in range(3 * CHILDREN):  # some are known already
+            if len(children) == CHILDREN:
+                break
+            i = min(int(self._random.expovariate(1 / NEARNESS)), len(parents) - 1)
+            child = self._moves.child(parents[i], parents)
+            if len(child) and child not in self._seen and child not in known:
+                children[child] = None
+        return list(children)
 
 
 def _worst_last(node: Node) -> float:
     return -node.objective
-
-
-def _ops_of(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(s.op for s in recipe.steps)

@@ -1,0 +1,90 @@
+"""What is known about an objective, and how surely: a Gaussian process over what recipes make of the picture.
+
+Two recipes that make nearly the same picture score nearly the same, whatever their steps are. So the model
+compares pictures (rows of numbers, see `Look`), not values of parameters: all that was scored helps to
+foretell what was not. C. E. Rasmussen and C. K. I. Williams, "Gaussian Processes for Machine Learning", 2006.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+LENGTHS = (0.03, 0.06, 0.12, 0.25, 0.5)
+"""Distances over which an objective may change, to choose from."""
+TRENDS = (0.0, 1.0)
+"""Weights of a straight trend over all pictures, to choose from."""
+NOISE = 1e-4
+"""Variance of a score that the rows can't explain, as a part of the whole."""
+REFIT = 1.25
+"""Length and trend are chosen anew when there are so many times more scores."""
+
+
+class Model:
+    """Foretells objectives from rows [N,F]; float64, on the CPU."""
+
+    def __init__(self) -> None:
+        self._rows = torch.empty(0, 0)
+        self._length, self._trend, self._chosen_at = LENGTHS[2], 1.0, 0
+
+    def fit(self, rows: Tensor, objectives: Tensor) -> None:
+        """Learn from scored rows [N,F] and their objectives [N]; forgets what it learned before."""
+        self._rows = rows
+        self._mean = objectives.mean()
+        y = (objectives - self._mean)[:, None]
+        products = rows @ rows.T
+        if len(rows) >= REFIT * self._chosen_at:
+            choices = [(length, trend) for length in LENGTHS for trend in TRENDS]
+            self._length, self._trend = max(choices, key=lambda c: self._solve(products, y, *c))
+            self._chosen_at = len(rows)
+        self._solve(products, y, self._length, self._trend)
+
+    def _solve(self, products: Tensor, y: Tensor, length: float, trend: float) -> float:
+        """Condition on the scores; returns the logarithm of how likely they are (up to a constant)."""
+        squares = products.diagonal()
+        kernel = _kernel(products, squares, squares, length, trend)
+        kernel.diagonal().add_(NOISE)
+        factor, failed = torch.linalg.cholesky_ex(kernel)
+        if failed:
+            return -math.inf
+        whitened = torch.linalg.solve_triangular(factor, y, upper=False)
+        self._factor, self._variance = factor, float(whitened.square().mean().clamp(min=1e-12))
+        self._weights = torch.cholesky_solve(y, factor)[:, 0]
+        return -len(y) / 2 * math.log(self._variance) - float(factor.diagonal().log().sum())
+
+    def foretell(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Means [N] of the objectives of rows [N,F], and their covariances [N,N]."""
+        squares = rows.square().sum(1)
+        kernel = _kernel(rows @ self._rows.T, squares, self._rows.square().sum(1), self._length, self._trend)
+        whitened = torch.linalg.solve_triangular(self._factor, kernel.T, upper=False)
+        prior = _kernel(rows @ rows.T, squares, squares, self._length, self._trend)
+        return kernel @ self._weights + self._mean, self._variance * (prior - whitened.T @ whitened)
+
+
+def _kernel(products: Tensor, left: Tensor, right: Tensor, length: float, trend: float) -> Tensor:
+    """Matern 5/2 and a linear kernel, from scalar products [N,M] and squared norms [N], [M]."""
+    d = ((left[:, None] + right - 2 * products).clamp(min=0) * (5 / length**2)).sqrt()
+    return (1 + d + d * d / 3) * torch.exp(-d) + products * (trend / length**2)
+
+
+def choose(means: Tensor, covariances: Tensor, count: int, boldness: float) -> list[int]:
+    """Which of N to score next: each the most promising, given that those before it will come out as foretold.
+
+    Args:
+        means: [N].
+        covariances: [N,N].
+        boldness: standard deviations that doubt counts in favour of.
+    """
+    covariances, chosen = covariances.clone(), []
+    doubt = covariances.diagonal()
+    floor = NOISE * float(doubt.max().clamp(min=1e-12))
+    for _ in range(min(count, len(means))):
+        promise = means + boldness * doubt.clamp(min=0).sqrt()
+        promise[chosen] = -math.inf
+        i = int(promise.argmax())
+        chosen.append(i)
+        column = covariances[:, i] / (covariances[i, i].clamp(min=0) + floor).sqrt()
+        covariances -= torch.outer(column, column)
+    return chosen
