@@ -19,7 +19,7 @@ from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe, Step
 from nuli.result import Event, Result
 from nuli.scoring.vivid import Vivid
-from nuli.search.polish import COST
+from nuli.search.explore import COST
 
 CPU = {"device": "cpu", "scorer": "vivid"}
 

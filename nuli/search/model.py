@@ -8,6 +8,7 @@ foretell what was not. C. E. Rasmussen and C. K. I. Williams, "Gaussian Processe
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -16,10 +17,10 @@ LENGTHS = (0.03, 0.06, 0.12, 0.25, 0.5)
 """Distances over which an objective may change, to choose from."""
 TRENDS = (0.0, 1.0)
 """Weights of a straight trend over all pictures, to choose from."""
-NOISE = 1e-4
-"""Variance of a score that the rows can't explain, as a part of the whole."""
+NOISES = (1e-6, 1e-4, 1e-2)
+"""Variances of a score that the rows can't explain, as parts of the whole, to choose from."""
 REFIT = 1.25
-"""Length and trend are chosen anew when there are so many times more scores."""
+"""Length, trend and noise are chosen anew when there are so many times more scores."""
 
 
 class Model:
@@ -27,7 +28,8 @@ class Model:
 
     def __init__(self) -> None:
         self._rows = torch.empty(0, 0)
-        self._length, self._trend, self._chosen_at = LENGTHS[2], 1.0, 0
+        self._length, self._trend, self._noise = LENGTHS[2], TRENDS[1], NOISES[1]
+        self._chosen_at = 0
 
     def fit(self, rows: Tensor, objectives: Tensor) -> None:
         """Learn from scored rows [N,F] and their objectives [N]; forgets what it learned before."""
@@ -36,16 +38,16 @@ class Model:
         y = (objectives - self._mean)[:, None]
         products = rows @ rows.T
         if len(rows) >= REFIT * self._chosen_at:
-            choices = [(length, trend) for length in LENGTHS for trend in TRENDS]
-            self._length, self._trend = max(choices, key=lambda c: self._solve(products, y, *c))
+            choices = product(LENGTHS, TRENDS, NOISES)
+            self._length, self._trend, self._noise = max(choices, key=lambda c: self._solve(products, y, *c))
             self._chosen_at = len(rows)
-        self._solve(products, y, self._length, self._trend)
+        self._solve(products, y, self._length, self._trend, self._noise)
 
-    def _solve(self, products: Tensor, y: Tensor, length: float, trend: float) -> float:
+    def _solve(self, products: Tensor, y: Tensor, length: float, trend: float, noise: float) -> float:
         """Condition on the scores; returns the logarithm of how likely they are (up to a constant)."""
         squares = products.diagonal()
         kernel = _kernel(products, squares, squares, length, trend)
-        kernel.diagonal().add_(NOISE)
+        kernel.diagonal().add_(noise)
         factor, failed = torch.linalg.cholesky_ex(kernel)
         if failed:
             return -math.inf
@@ -79,7 +81,7 @@ def choose(means: Tensor, covariances: Tensor, count: int, boldness: float) -> l
     """
     covariances, chosen = covariances.clone(), []
     doubt = covariances.diagonal()
-    floor = NOISE * float(doubt.max().clamp(min=1e-12))
+    floor = NOISES[0] * float(doubt.max().clamp(min=1e-12))
     for _ in range(min(count, len(means))):
         promise = means + boldness * doubt.clamp(min=0).sqrt()
         promise[chosen] = -math.inf

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,8 @@ SURVIVORS = 16
 """Imagined children that become parents themselves."""
 FINALISTS = 64
 """Imagined children that the next recipes are chosen from."""
+BLIND = 8
+"""One in so many recipes is any child of a good node, whatever the model says: it may be wrong."""
 BOLDNESS = 1.0
 """Standard deviations that the model's doubt counts in favour of a child."""
 PROBE = 0.03
@@ -81,6 +83,7 @@ class Tree:
         self._untouched = look([root.recipe])
         self._rows, self._gains = [torch.zeros_like(self._untouched[0])], [0.0]
         self._seen = {root.recipe}
+        self._blind = 0.0
 
     def ask(self, count: int) -> list[Recipe]:
         """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas."""
@@ -141,7 +144,7 @@ class Tree:
     def _imagined(self, count: int) -> list[Recipe]:
         """The most promising of some generations of children."""
         self._model.fit(torch.stack(self._rows), torch.tensor(self._gains, dtype=torch.float64))
-        parents = [n.recipe for n in self._nodes[:PARENTS]]
+        parents = first = self._parents()
         top = parents[:4]
         rows: dict[Recipe, Tensor] = {}
         promise: dict[Recipe, float] = {}
@@ -159,9 +162,21 @@ class Tree:
             return []
         finalists = sorted(promise, key=lambda r: -promise[r])[:FINALISTS]
         foretold = self._model.foretell(torch.stack([rows[r] for r in finalists]))
-        return [finalists[i] for i in choose(*foretold, count, BOLDNESS)]
+        self._blind += count / BLIND
+        blind, self._blind = divmod(self._blind, 1)
+        chosen = [finalists[i] for i in choose(*foretold, count - int(blind), BOLDNESS)]
+        return chosen + self._children(first, chosen)[: int(blind)]
 
-    def _children(self, parents: Sequence[Recipe], known: dict[Recipe, float]) -> list[Recipe]:
+    def _parents(self) -> list[Recipe]:
+        """The best of each sequence of ops, best first: the few best of all are often of one kind."""
+        best: dict[tuple[str, ...], Recipe] = {}
+        for node in self._nodes:
+            best.setdefault(tuple(s.op for s in node.recipe.steps), node.recipe)
+            if len(best) == PARENTS:
+                break
+        return list(best.values())
+
+    def _children(self, parents: Sequence[Recipe], known: Container[Recipe]) -> list[Recipe]:
         children: dict[Recipe, None] = {}
         for _ in range(3 * CHILDREN):  # some are known already
             if len(children) == CHILDREN:
