@@ -17,10 +17,13 @@ from . import imageio, ops, render, scoring, views
 from .evaluator import Evaluator, Judged
 from .imageio import Photo
 from .options import Options, options_from
+from .others import COST as COST_OF_OTHER
+from .others import find_others
 from .recipe import Recipe
-from .result import Event, Result
+from .result import Event, Other, Result
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
+from .search.gallery import OTHERS
 from .search.polish import COST, explore
 from .search.simplify import simplify
 from .search.tree import Tree
@@ -153,11 +156,15 @@ class _Run:
         limit = self.settings.evaluations
         return ROUND if limit is None else max(0, limit - self.evaluator.evaluations - reserve)
 
+    @property
+    def reserve(self) -> int:
+        """Evaluations kept back for the end: simplifying, scoring the result, and in hard mode the other results."""
+        whole = 3 * self.settings.max_steps + FINAL + (COST_OF_OTHER * OTHERS if self.settings.mode == "hard" else 0)
+        limit = self.settings.evaluations
+        return whole if limit is None else min(whole, limit // 4 + FINAL)
+
     def search(self) -> Iterator[Event]:
-        # simplifying at the end and scoring the result take evaluations too
-        reserve = 3 * self.settings.max_steps + FINAL
-        if self.settings.evaluations is not None:
-            reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
+        reserve = self.reserve
         tree = self.tree
         gained, gained_at = self.before.objective, 1
         if not self.settings.strength or self.done or self.stop():
@@ -245,6 +252,7 @@ class _Run:
         if not self.gains(after, self.margin if strength == 1 else 0):
             scaled, contributions, pixels = Recipe(), (), self.photo.pixels
             predicted = after = self.before
+        others = self.others(recipe) if len(scaled) else ()
         return Result(
             photo=self.photo,
             pixels=pixels,
@@ -259,7 +267,25 @@ class _Run:
             trace=tuple(self.trace),
             notes=tuple(self.notes),
             chains=tuple((ops, best - self.before.objective) for ops, best in self.tree.chains()[:CHAINS]),
+            others=others,
         )
+
+    def others(self, chosen: Recipe) -> tuple[Other, ...]:
+        """In hard mode, what else the search found that is good and looks different."""
+        if self.settings.mode != "hard":
+            return ()
+        found = find_others(
+            self.evaluator,
+            [(node.recipe, node.objective) for node in self.tree.nodes()],
+            chosen,
+            self.before.objective,
+            self.settings.strength,
+            self.margin,
+            self.foretell,
+            self.room,
+            self.allowed(0),
+        )
+        return tuple(Other(self.photo, recipe, judged.score, self.device) for recipe, judged in found)
 
     def may_simplify(self, count: int, first: bool) -> bool:
         """Whether a pass of `count` evaluations fits; the first one may be a batch late, but not one too many."""
@@ -270,6 +296,13 @@ class _Run:
     def predict(self, recipe: Recipe) -> Judged:
         """What the full picture will get: judged on a larger frame, which holds more of its detail."""
         return self.evaluator.judge_finely(self.fine, recipe, self.before)
+
+    def foretell(self, recipe: Recipe) -> Judged:
+        """The same, in less detail where time is up: so many of these as a batch has take no longer than a batch."""
+        if self.room(1):
+            return self.predict(recipe)
+        [judged] = self.evaluator.judge(self.evaluator.frames([recipe]))
+        return judged
 
     @cached_property
     def fine(self) -> Tensor:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from . import imageio
+from . import imageio, render
 from .imageio import Photo
 from .recipe import Recipe
 
@@ -38,6 +39,41 @@ class Event:
     def preview(self) -> Image.Image:
         """The best so far as a small picture; made when first asked for."""
         return self._preview()
+
+
+@dataclass(frozen=True, eq=False)
+class Other:
+    """Another result of the same search, that looks different. Nothing is rendered before it is asked for."""
+
+    photo: Photo = field(repr=False)
+    """The untouched picture."""
+    recipe: Recipe
+    """As applied: strength included, superfluous steps dropped."""
+    score: float
+    """What the full-size picture will get."""
+    device: str | torch.device = field(default="auto", repr=False)
+
+    def render(self) -> np.ndarray:
+        """[H,W,3], made anew each time."""
+        return render.render(self.photo, self.recipe, self.device)
+
+    @property
+    def image(self) -> Image.Image:
+        """As a PIL image, with the metadata of the source; made anew each time."""
+        return imageio.to_image(self.photo, self.render())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it. Raises ImageError."""
+        return imageio.save(self.photo, self.render(), path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, for JSON."""
+        return {
+            "score": self.score,
+            "steps": self.recipe.words(),
+            "recipe": self.recipe.to_dict(),
+            "infotext": self.recipe.to_line(),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +104,8 @@ class Result:
     """What the user should know about this picture or run."""
     chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
     """The best sequences of ops that the search tried, and what each gained with penalties; best first."""
+    others: tuple[Other, ...] = field(default=(), repr=False)
+    """In hard mode: what else is good and looks different; the highest score first."""
 
     @property
     def changed(self) -> bool:
@@ -100,4 +138,5 @@ class Result:
             "seconds": round(self.seconds, 3),
             "trace": [list(point) for point in self.trace],
             "notes": list(self.notes),
+            "others": [other.to_dict() for other in self.others],
         }

@@ -79,6 +79,11 @@ def shrink_to(frames: Tensor, other: Tensor) -> Tensor:
     return _resize(frames, *other.shape[2:])
 
 
+def shrunk(frame: Tensor, short: int) -> Tensor:
+    """A frame [1,3,h,w] made smaller, its short side `short` pixels."""
+    return _resize(frame, *frame_size(*frame.shape[2:], short))
+
+
 def _resize(x: Tensor, height: int, width: int) -> Tensor:
     if x.shape[2:] == (height, width):
         return x

@@ -108,6 +108,10 @@ class Tree:
         self.best = self._nodes[0]
         self._forget()
 
+    def nodes(self) -> list[Node]:
+        """The nodes kept, best first."""
+        return list(self._nodes)
+
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
         best = [(names, chain.members[0].objective) for names, chain in self._chains.items()]
