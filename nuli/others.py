@@ -31,7 +31,7 @@ def find_others(
     margin: float,
     predict: Callable[[Recipe], Judged],
     room: Callable[[int], int],
-    allowed: int,
+    count: int,
 ) -> list[tuple[Recipe, Judged]]:
     """Recipes that look different from the chosen one and from each other.
 
@@ -41,15 +41,15 @@ def find_others(
         before: the untouched picture's objective.
         margin: what a change must gain, at full strength.
         predict: judges a recipe as the full-size picture will be judged; one evaluation.
-        room: room(count): 0 where so many evaluations don't fit into the budget.
-        allowed: evaluations that may be spent whatever the time.
+        room: room(n): 0 where n evaluations don't fit into the budget.
+        count: how many to find at most; the budget must have an evaluation for each.
     Returns:
         Recipes with strength applied, and what `predict` said; the highest score first.
     """
     gain = known[0][1] - before
     least = max(margin, ENOUGH * gain)
     good = [pair for pair in known if len(pair[0]) and pair[1] - before >= least]
-    if gain <= 0 or not good or not allowed:
+    if gain <= 0 or not good or count < 1:
         return []
     good = good[:: math.ceil(len(good) / CANDIDATES)]
 
@@ -59,7 +59,7 @@ def find_others(
 
     first, *seen = look([chosen, *(recipe for recipe, _ in good)]).split(1)
     gains = [(objective - before) / gain for _, objective in good]
-    picked = pick(gains, distances(seen, first), lambda i: distances(seen, seen[i]))[:allowed]
+    picked = pick(gains, distances(seen, first), lambda i: distances(seen, seen[i]), count)
     shown = [first, *(seen[i] for i in picked)]
     found = []
     for number, i in enumerate(picked, 1):
@@ -73,7 +73,7 @@ def find_others(
             lambda shorter, own=shown[number], rest=rest: _lookalikes(evaluator, shorter, look(shorter), own, rest),
             margin / 2,
             floor,
-            lambda count, _, left=left: room(count + left) > 0,
+            lambda passed, _, left=left: room(passed + left) > 0,
         )
         shown[number] = look([recipe])
         scaled = recipe.scaled(strength)

@@ -16,6 +16,7 @@ from PIL import Image
 from . import imageio, render
 from .imageio import Photo
 from .recipe import Recipe
+from .saved import SavedSearch
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Result:
     """From the first look at the picture to the finished result; loading comes before, saving after."""
     trace: tuple[tuple[int, float, float], ...]
     """(evaluations, seconds, best score) at each improvement."""
+    _search: Callable[[], SavedSearch] = field(repr=False)
     notes: tuple[str, ...] = ()
     """What the user should know about this picture or run."""
     chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
@@ -110,6 +112,11 @@ class Result:
     @property
     def changed(self) -> bool:
         return len(self.recipe) > 0
+
+    @cached_property
+    def search(self) -> SavedSearch:
+        """What the search found out: save it, and another search can go on from it."""
+        return self._search()
 
     @cached_property
     def image(self) -> Image.Image:

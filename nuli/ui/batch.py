@@ -48,7 +48,7 @@ def batch(
         for number, path in enumerate(sources, 1):
             yield job, gr.update(), drawing.line(f"{number} of {len(sources)}: {path.name}", "busy")
             try:
-                for item in watch(host, imageio.load(path), options, stop):
+                for item in watch(host, imageio.load(path), options, stop, others=0):
                     if isinstance(item, Live):
                         yield (
                             gr.update(),
@@ -56,7 +56,7 @@ def batch(
                             drawing.told(item, f"{number} of {len(sources)}: {path.name} · "),
                         )
                     elif isinstance(item, Result):
-                        made.append(_saved(host, item, options, path))  # of hard mode's several, the best
+                        made.append(_saved(host, item, options, path))
                         done += 1
                     else:
                         yield gr.update(), gr.update(), drawing.line(item.why, "busy")

@@ -15,6 +15,7 @@ from PIL import Image
 from ..enhancer import enhance_iter
 from ..options import Options, options_from
 from ..result import Event, Result
+from ..search.gallery import OTHERS
 from .host import Host
 
 if TYPE_CHECKING:
@@ -68,17 +69,18 @@ class Pause:
 
 
 def watch(
-    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event
+    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event, others: int = OTHERS
 ) -> Iterator[Live | Pause | Result]:
     """Search for a better picture, telling how it goes; ends with the result.
 
     Args:
         options: by name; `device` is the host's.
+        others: other results of hard mode, at most.
     Raises:
         NuliError: for an option, a scorer or a device that can't be used.
     """
     news: queue.Queue[Any] = queue.Queue()
-    thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, news), daemon=True)
+    thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, others, news), daemon=True)
     thread.start()
     waiting, ending = True, False
     while True:
@@ -103,7 +105,9 @@ def watch(
             yield item
 
 
-def _work(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]) -> None:
+def _work(
+    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, others: int, news: queue.Queue[Any]
+) -> None:
     """Put Live messages and then the Result, or an exception, into the queue."""
     try:
         with host.lock():
@@ -111,20 +115,26 @@ def _work(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Eve
                 return
             news.put("begun")
             try:
-                news.put(_search(host, photo, options, stop, news))
+                news.put(_search(host, photo, options, stop, others, news))
             finally:
                 host.unload()
     except BaseException as error:
         news.put(error)
 
 
-def _search(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]) -> Result:
+def _search(
+    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, others: int, news: queue.Queue[Any]
+) -> Result:
     folders = list(host.folders())
     settings = options_from({"device": host.device(), **options})
     scorer = host.load_scorer(settings, folders)
     values = {name: getattr(settings, name) for name in Options.__dataclass_fields__} | {"scorer": scorer}
     told = 0.0
-    for item in enhance_iter(photo, stop=lambda: stop.is_set() or host.stopped(), folders=folders, **values):
+
+    def ended() -> bool:
+        return stop.is_set() or host.stopped()
+
+    for item in enhance_iter(photo, stop=ended, folders=folders, others=others, **values):
         now = time.perf_counter()
         if isinstance(item, Event) and now - told >= TOLD:
             told = now
