@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .options import Options
     from .recipe import Recipe, Step
     from .result import Event, Result
+    from .saved import SavedSearch
     from .scoring import Scorer
 
 # no module may bear the name of what is offered here: importing it would take the name's place
@@ -29,6 +30,7 @@ _HOMES = {
     "Options": "options",
     "Recipe": "recipe",
     "Result": "result",
+    "SavedSearch": "saved",
     "Scorer": "scoring",
     "Step": "recipe",
     "enhance": "enhancer",
@@ -41,6 +43,7 @@ __all__ = [
     "Options",
     "Recipe",
     "Result",
+    "SavedSearch",
     "Scorer",
     "Step",
     "__version__",

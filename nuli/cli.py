@@ -58,6 +58,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
     sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as NAME.json")
+    sub.add_argument(
+        "--others",
+        default="0",
+        metavar="N",
+        help="save up to N other results of hard mode too, that look different, as NAME-2, NAME-3... (0)",
+    )
+    sub.add_argument(
+        "--tree",
+        type=Path,
+        metavar="FILE.json",
+        help="of one picture: go on from the search saved there, if there is one, and save this one there",
+    )
     for row in rows.values():
         _add_option(sub, row)
 

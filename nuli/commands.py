@@ -16,6 +16,7 @@ from .errors import NuliError, OptionError, RecipeError
 from .options import options_from, table
 
 if TYPE_CHECKING:
+    from .jobs import Job
     from .recipe import Recipe
     from .result import Event, Result
 
@@ -31,15 +32,21 @@ def _values(parsed: argparse.Namespace) -> dict[str, Any]:
     return {row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)}
 
 
-def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on: Callable[[], bool]) -> int:
-    """Do `work(source, target)` for every picture; one that fails is told of and does not stop the others."""
+def _each(
+    parsed: argparse.Namespace, work: Callable[[Job], None], go_on: Callable[[], bool] = lambda: True, others: int = 0
+) -> int:
+    """Do `work` for every picture; one that fails is told of and does not stop the rest.
+
+    Args:
+        others: other results of each, at most.
+    """
     from .jobs import plan
 
-    jobs, errors = plan(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
+    jobs, errors = plan(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
     for i, job in enumerate(jobs):
         try:
-            work(job.source, job.target)
+            work(job)
         except NuliError as error:
             code = complain(error)
         if not go_on() and i + 1 < len(jobs):
@@ -51,6 +58,9 @@ def _each(parsed: argparse.Namespace, work: Callable[[Path, Path], None], go_on:
 def enhance(parsed: argparse.Namespace) -> int:
     values = _values(parsed)
     settings = options_from(values)  # complain before the slow imports
+    others = _others(parsed.others, settings.mode)
+    if parsed.tree is not None:
+        _check_tree(parsed)
     from . import ops
     from .enhancer import load_scorer
 
@@ -60,17 +70,54 @@ def enhance(parsed: argparse.Namespace) -> int:
         _tell_scorer(scorer.name, settings.scorer)
     with _Stop() as stop:
 
-        def work(source: Path, target: Path) -> None:
-            result = _watch(source, {**values, "scorer": scorer}, stop, quiet=parsed.json)
-            result.save(target, overwrite_input=parsed.in_place)
+        def work(job: Job) -> None:
+            more: dict[str, Any] = {"scorer": scorer, "others": others}
+            if parsed.tree is not None and parsed.tree.exists():
+                more["known"] = parsed.tree
+            result = _watch(job.source, {**values, **more}, stop, quiet=parsed.json)
+            if parsed.tree is not None:
+                result.search.save(parsed.tree)
+            result.save(job.target, overwrite_input=parsed.in_place)
+            saved = list(zip(result.others, job.others, strict=False))
+            for other, path in saved:
+                other.save(path)
             if parsed.save_recipe:
-                _write_text(target.with_name(target.name + ".json"), result.recipe.to_json() + "\n")
+                for made, path in ((result, job.target), *saved):
+                    _write_text(path.with_name(path.name + ".json"), made.recipe.to_json() + "\n")
             if parsed.json:
-                print(json.dumps({"input": str(source), "output": str(target), **result.to_dict()}), flush=True)
+                told = result.to_dict()
+                told["others"] = [{"output": str(path), **other.to_dict()} for other, path in saved]
+                print(json.dumps({"input": str(job.source), "output": str(job.target), **told}), flush=True)
             else:
-                _report(source, target, result)
+                _report(job, result)
 
-        return _each(parsed, work, lambda: not stop.is_set())
+        return _each(parsed, work, lambda: not stop.is_set(), others)
+
+
+def _check_tree(parsed: argparse.Namespace) -> None:
+    """Raise OptionError where --tree can't be meant so, rather than after a search of hours."""
+    tree = parsed.tree
+    if tree.suffix.lower() != ".json":
+        raise OptionError(f"{tree}: the name of the file for --tree must end in .json")
+    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir():
+        raise OptionError("--tree is for one picture: name a single file, or leave --tree out")
+    if not tree.parent.is_dir():
+        raise OptionError(f"{tree.parent}: there is no such folder for --tree; make it first")
+
+
+def _others(given: str, mode: str) -> int:
+    """How many other results to save. Raises OptionError."""
+    from .search.gallery import OTHERS
+
+    try:
+        count = int(given)
+        if not 0 <= count <= OTHERS:
+            raise ValueError
+    except ValueError:
+        raise OptionError(f"--others cannot be {given!r}: give a number from 0 to {OTHERS}") from None
+    if count and mode != "hard":
+        raise OptionError("only a search in hard mode has other results: leave --others out, or say --mode hard")
+    return count
 
 
 class _Stop(threading.Event):
@@ -124,8 +171,8 @@ def _tell_scorer(name: str, asked: str) -> None:
         )
 
 
-def _report(source: Path, target: Path, result: Result) -> None:
-    _tell_files(source, target, result.notes)
+def _report(job: Job, result: Result) -> None:
+    _tell_files(job.source, job.target, result.notes)
     if result.changed:
         gain = result.score_after - result.score_before
         print(f"  {result.scorer} {result.score_before:.2f} -> {result.score_after:.2f} ({gain:+.2f})")
@@ -134,6 +181,10 @@ def _report(source: Path, target: Path, result: Result) -> None:
             print(f"  {i + 1}. {words:<30}{part}".rstrip())
     else:
         print(f"  {result.scorer} {result.score_before:.2f}: nothing makes it clearly better; copied as it is")
+    for other, path in zip(result.others, job.others, strict=False):
+        print(f"  or {path} ({other.score:.2f}): {', '.join(other.recipe.words())}")
+    if len(result.others) < len(job.others):
+        print(f"  found {len(result.others)} of {len(job.others)} others: no more look different enough and are good")
     print(f"  {result.evaluations} evaluations, {result.seconds:.1f} s", flush=True)
 
 
@@ -171,15 +222,15 @@ def apply(parsed: argparse.Namespace) -> int:
 
     recipe = _read_recipe(parsed.recipe).scaled(settings.strength)
 
-    def work(source: Path, target: Path) -> None:
-        photo = imageio.load(source)
+    def work(job: Job) -> None:
+        photo = imageio.load(job.source)
         if len(recipe.active()):
-            imageio.save(photo, render(photo, recipe, settings.device), target, overwrite_input=parsed.in_place)
+            imageio.save(photo, render(photo, recipe, settings.device), job.target, overwrite_input=parsed.in_place)
         else:
-            imageio.copy(photo, target, overwrite_input=parsed.in_place)
-        _tell_files(source, target, photo.notes)
+            imageio.copy(photo, job.target, overwrite_input=parsed.in_place)
+        _tell_files(job.source, job.target, photo.notes)
 
-    return _each(parsed, work, lambda: True)
+    return _each(parsed, work)
 
 
 def lut(parsed: argparse.Namespace) -> int:

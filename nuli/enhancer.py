@@ -17,11 +17,16 @@ from . import imageio, ops, render, scoring, views
 from .evaluator import Evaluator, Judged
 from .imageio import Photo
 from .options import Options, options_from
+from .others import COST as COST_OF_OTHER
+from .others import find_others
 from .recipe import Recipe
-from .result import Event, Result
+from .result import Event, Other, Result
+from .resume import resume
+from .saved import SavedSearch, open_search, record
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
 from .search.explore import COST, explore
+from .search.gallery import OTHERS
 from .search.simplify import simplify
 from .search.tree import Tree
 
@@ -49,6 +54,8 @@ def enhance_iter(
     scorer: str | Scorer = "auto",
     folders: Sequence[str | os.PathLike[str]] = (),
     stop: Callable[[], bool] = lambda: False,
+    others: int = OTHERS,
+    known: SavedSearch | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Iterator[Event | Result]:
     """Enhance a picture, telling how it goes.
@@ -58,17 +65,29 @@ def enhance_iter(
         scorer: a scorer's name, or any object that satisfies `nuli.Scorer`.
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
+        others: how many other results hard mode tells of at most; the best one is the same for any number.
+        known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
+            picture, scorer, mode and guards. Its best is judged again, the rest is believed. The budget and the
+            evaluations told are those of this search alone; the random numbers are others than before.
         options: the fields of `nuli.Options`.
     Yields:
         An Event after every batch, and the Result at the end.
     Raises:
-        NuliError: for a source, option, or scorer that can't be used.
+        NuliError: for a source, option, scorer or saved search that can't be used.
     """
     name = scorer if isinstance(scorer, str) else "auto"
     settings = options_from({**options, "scorer": name})
     ops.select(settings.mode, settings.ops)  # complain before the picture and the weights are loaded
+    if known is not None:
+        known = open_search(known)
+        judge = scoring.pick(name, settings.mode, folders) if isinstance(scorer, str) else scorer
+        known.check_options(judge.name, settings.mode, settings.guards)
     photo = source if isinstance(source, Photo) else imageio.load(source)
-    run = _Run(photo, settings, load_scorer(settings, folders) if isinstance(scorer, str) else scorer, stop)
+    if known is not None:
+        known.check_picture(photo)
+    loaded = load_scorer(settings, folders) if isinstance(scorer, str) else scorer
+    run = _Run(photo, settings, loaded, stop, others, known)
+    run.resume()
     yield from run.search()
     yield run.finish()
 
@@ -106,7 +125,15 @@ def load_scorer(settings: Options, folders: Sequence[str | os.PathLike[str]] = (
 class _Run:
     """One enhancement: the best recipe so far and what has been spent on it."""
 
-    def __init__(self, photo: Photo, settings: Options, scorer: Scorer, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        photo: Photo,
+        settings: Options,
+        scorer: Scorer,
+        stop: Callable[[], bool],
+        others: int = 0,
+        known: SavedSearch | None = None,
+    ) -> None:
         self.start = time.perf_counter()
         self.photo, self.settings, self.scorer, self.stop = photo, settings, scorer, stop
         self.seconds = settings.seconds
@@ -125,8 +152,14 @@ class _Run:
         [self.before] = self.evaluator.judge(frame)
         self.recipe, self.best = Recipe(), self.before
         self.trace = [(1, self.elapsed, self.before.score)]
-        look = self.evaluator.look
-        self.tree = Tree(self.ops, settings.mode, settings.max_steps, settings.seed, self.before.objective, look)
+        # to ask the questions of the search before once more would be a waste
+        seed = settings.seed + (known.evaluations << 32 if known else 0)
+        look, steps = self.evaluator.look, settings.max_steps
+        self.tree = Tree(self.ops, settings.mode, steps, seed, self.before.objective, look)
+        self.wanted = others if settings.mode == "hard" else 0
+        self.known = known
+        self.ended: tuple[Judged, Judged] | None = None
+        """Of the search that this one goes on from: its best, and what it ended with."""
         self.prepared = self.elapsed
 
     @property
@@ -154,11 +187,15 @@ class _Run:
         limit = self.settings.evaluations
         return ROUND if limit is None else max(0, limit - self.evaluator.evaluations - reserve)
 
+    @property
+    def reserve(self) -> int:
+        """Evaluations kept back for the end: simplifying, scoring the result, and in hard mode the other results."""
+        whole = 3 * self.settings.max_steps + FINAL + (COST_OF_OTHER * OTHERS if self.settings.mode == "hard" else 0)
+        limit = self.settings.evaluations
+        return whole if limit is None else min(whole, limit // 4 + FINAL)
+
     def search(self) -> Iterator[Event]:
-        # simplifying at the end and scoring the result take evaluations too
-        reserve = 3 * self.settings.max_steps + FINAL
-        if self.settings.evaluations is not None:
-            reserve = min(reserve, self.settings.evaluations // 4 + FINAL)
+        reserve = self.reserve
         tree = self.tree
         gained, gained_at = self.before.objective, 1
         if not self.settings.strength or self.done or self.stop():
@@ -166,7 +203,7 @@ class _Run:
         # the prediction is tried even where loading took all the time
         starts = self.suggestions()[: self.allowed(reserve)]
         slopes = getattr(self.scorer, "differentiable", False)
-        plan = explore(tree, starts, self.ops, slopes)
+        plan = explore(tree, starts, self.ops, slopes, getattr(self.scorer, "quick", False))
         asked = next(plan, None)
         room = len(starts) or self.room(reserve)
         while asked and room:
@@ -196,13 +233,25 @@ class _Run:
             except StopIteration:  # no ideas left
                 break
 
+    def resume(self) -> None:
+        """Take over what a saved search knows."""
+        if self.known is None or not self.settings.strength:
+            return
+        steps, allowed = self.settings.max_steps, self.allowed(FINAL)
+        ended, note = resume(self.known, self.evaluator, self.tree, self.ops, steps, allowed, self.offer)
+        if ended is not None and ended.objective > self.before.objective:
+            self.ended = self.best, ended
+        self.notes.append(note)
+
     def suggestions(self) -> list[Recipe]:
         """What `tone` predicts for the picture, as far as the options allow: a start for every scorer."""
         judge = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
         allowed = {o.name for o in self.ops}
         steps = [s for s in judge.recipe(self.evaluator.original).steps if s.op in allowed]
         whole = Recipe(tuple(steps[: self.settings.max_steps]))
-        return [] if not len(whole) else [whole] if self.evaluator.anchored else [whole, whole.scaled(0.5)]
+        starts = [] if not len(whole) else [whole] if self.evaluator.anchored else [whole, whole.scaled(0.5)]
+        known = {recipe for recipe, _ in self.known.nodes} if self.known else set()
+        return [recipe for recipe in starts if recipe not in known]
 
     @property
     def done(self) -> bool:
@@ -228,9 +277,14 @@ class _Run:
         )
 
     def finish(self) -> Result:
+        least = self.before.objective
+        if self.known and self.ended:
+            least = self.ended[1].objective
+            if self.best is self.ended[0]:  # nothing better was found: the same result again
+                self.recipe, self.best = self.known.recipe, self.ended[1]
         gain = self.best.objective - self.before.objective
         # all steps that are dropped together may cost a tenth of the gain, and never the margin
-        floor = self.before.objective + max(0.9 * gain, min(self.margin, gain))
+        floor = max(self.before.objective + max(0.9 * gain, min(self.margin, gain)), least)
         recipe, contributions = simplify(
             self.recipe, self.best.objective, self.objectives, self.margin / 2, floor, self.may_simplify
         )
@@ -246,6 +300,7 @@ class _Run:
         if not self.gains(after, self.margin if strength == 1 else 0):
             scaled, contributions, pixels = Recipe(), (), self.photo.pixels
             predicted = after = self.before
+        others = self.others(recipe) if len(scaled) else ()
         return Result(
             photo=self.photo,
             pixels=pixels,
@@ -260,7 +315,36 @@ class _Run:
             trace=tuple(self.trace),
             notes=tuple(self.notes),
             chains=tuple((ops, best - self.before.objective) for ops, best in self.tree.chains()[:CHAINS]),
+            others=others,
+            _search=self.record(recipe),
         )
+
+    def record(self, recipe: Recipe) -> Callable[[], SavedSearch]:
+        """What there is to save, made when asked for: the picture's fingerprint takes a moment."""
+        settings, nodes = self.settings, [(node.recipe, node.objective) for node in self.tree.nodes()]
+        evaluations = self.evaluator.evaluations
+        if self.known is not None:  # what this search was not allowed to use is kept as well
+            evaluations += self.known.evaluations
+            nodes = [*self.known.nodes, *nodes]
+            recipe = recipe if len(recipe) else self.known.recipe
+        return partial(record, self.photo, self.scorer.name, settings.mode, settings.guards, evaluations, recipe, nodes)
+
+    def others(self, chosen: Recipe) -> tuple[Other, ...]:
+        """In hard mode, what else the search found that is good and looks different."""
+        if not self.wanted:
+            return ()
+        found = find_others(
+            self.evaluator,
+            [(node.recipe, node.objective) for node in self.tree.nodes()],
+            chosen,
+            self.before.objective,
+            self.settings.strength,
+            self.margin,
+            self.foretell,
+            self.room,
+            min(self.wanted, self.allowed(0)),
+        )
+        return tuple(Other(self.photo, recipe, judged.score, self.device) for recipe, judged in found)
 
     def may_simplify(self, count: int, first: bool) -> bool:
         """Whether a pass of `count` evaluations fits; the first one may be a batch late, but not one too many."""
@@ -271,6 +355,13 @@ class _Run:
     def predict(self, recipe: Recipe) -> Judged:
         """What the full picture will get: judged on a larger frame, which holds more of its detail."""
         return self.evaluator.judge_finely(self.fine, recipe, self.before)
+
+    def foretell(self, recipe: Recipe) -> Judged:
+        """The same, in less detail where time is up: so many of these as a batch has take no longer than a batch."""
+        if self.room(1):
+            return self.predict(recipe)
+        [judged] = self.evaluator.judge(self.evaluator.frames([recipe]))
+        return judged
 
     @cached_property
     def fine(self) -> Tensor:

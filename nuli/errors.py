@@ -17,6 +17,10 @@ class OptionError(NuliError):
     """An option with an unknown name, or a value outside its range."""
 
 
+class SearchError(NuliError):
+    """A saved search that is malformed, or of another picture, scorer, mode or guards."""
+
+
 class WeightsError(NuliError):
     """Weights that are absent, incomplete, or not the file that was expected."""
 

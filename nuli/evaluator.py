@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from . import looks, ops, render, views
 from .errors import DeviceMemoryError, ScoreError
-from .ops import Scale
 from .recipe import Recipe, Step
 from .scoring import guards
 from .scoring.protocol import Scorer
@@ -62,7 +61,7 @@ class Evaluator:
         self._mode, self._weight = mode, 0.0 if self.anchored else guard_weight * self.unit
         self._score = scorer.bind(self._view(frame))
         self._small = looks.shrink(frame)
-        self._small_scale = render.scale_of(self._small, self.scale.full)
+        self._untouched: Judged | None = None  # as the larger frame shows it
         self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -88,18 +87,23 @@ class Evaluator:
 
     @torch.no_grad()
     def judge_finely(self, fine: Tensor, recipe: Recipe, before: Judged) -> Judged:
-        """Judge a recipe on a larger frame of the picture, which shows more of its detail. 2 evaluations.
+        """Judge a recipe on a larger frame of the picture, which shows more of its detail.
 
-        The steps go by what they measure in the usual frame, as they will at full size.
+        The steps go by what they measure in the usual frame, as they will at full size. The first time it takes
+        2 evaluations, then 1.
 
         Args:
-            fine: the untouched picture's larger frame [1,3,h,w].
+            fine: the untouched picture's larger frame [1,3,h,w], always the same.
             before: what `judge` said of the usual frame; the answer is relative to it.
         """
         measured = render.measure_steps(self.original, recipe.steps, self.scale)
         made = render.run_steps(fine, recipe.steps, measured, render.scale_of(fine, self.scale.full))
-        both = views.shrink_to(torch.cat([fine, made]), self.original)
-        untouched, judged = self.judge(both)
+        if self._untouched is None:
+            both = views.shrink_to(torch.cat([fine, made]), self.original)
+            self._untouched, judged = self.judge(both)
+        else:
+            [judged] = self.judge(views.shrink_to(made, self.original))
+        untouched = self._untouched
         return Judged(
             before.score + judged.score - untouched.score, before.penalty + judged.penalty - untouched.penalty
         )
@@ -164,13 +168,17 @@ class Evaluator:
             start = self._longest_known(recipe.steps)
             frames.append(self._frames[recipe.steps[:start]])
             waiting.append(recipe.steps[start:])
-        return _run_all(frames, waiting, self.scale)
+        return torch.cat(render.run_chains(frames, waiting, self.scale))
 
     @torch.no_grad()
+    def glance(self, recipes: Sequence[Recipe]) -> Tensor:
+        """What recipes make of the picture, in small: [N,3,h,w]. Costs no evaluation."""
+        scale = render.scale_of(self._small, self.scale.full)
+        return torch.cat(render.run_chains([self._small] * len(recipes), [r.steps for r in recipes], scale))
+
     def look(self, recipes: Sequence[Recipe]) -> Tensor:
-        """What recipes make of the picture, as rows [N,F] on the CPU (see `looks`). Costs no evaluation."""
-        made = _run_all([self._small] * len(recipes), [r.steps for r in recipes], self._small_scale)
-        return looks.look_at(made).double().cpu()
+        """The same as rows [N,F], float64 on the CPU (see `looks.rows`)."""
+        return looks.rows(self.glance(recipes)).double().cpu()
 
     def _longest_known(self, steps: tuple[Step, ...]) -> int:
         for length in range(len(steps), 0, -1):
@@ -188,25 +196,6 @@ class Evaluator:
         self._frames.move_to_end((), last=True)
         while len(self._frames) > CACHED:
             self._frames.popitem(last=False)
-
-
-def _run_all(frames: list[Tensor], chains: Sequence[tuple[Step, ...]], scale: Scale) -> Tensor:
-    """Apply a chain to each of N frames [1,3,h,w]: [N,3,h,w]. Steps of one op run as one batch."""
-    frames, depth = list(frames), 0
-    while any(len(steps) > depth for steps in chains):
-        by_op: dict[str, list[int]] = defaultdict(list)
-        for i, steps in enumerate(chains):
-            if len(steps) > depth:
-                by_op[steps[depth].op].append(i)
-        for name, members in by_op.items():
-            op = ops.get(name)
-            x = torch.cat([frames[i] for i in members])
-            values = x.new_tensor([chains[i][depth].values for i in members])
-            made = ops.run(op, x, values, ops.measure(op, x), scale)
-            for i, frame in zip(members, made.split(1), strict=True):
-                frames[i] = frame
-        depth += 1
-    return torch.cat(frames)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from .imageio import can_write, check_target, list_images
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""
+_RESULT = re.compile(re.escape(SUFFIX) + r"(-\d+)?$")
 
 
 @dataclass(frozen=True)
 class Job:
     source: Path
     target: Path
+    others: tuple[Path, ...] = ()
+    """Where other results go."""
 
 
 def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> tuple[list[Path], list[NuliError]]:
@@ -37,18 +41,20 @@ def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> 
 
 
 def _is_result(path: Path, folder: Path, output: Path | None) -> bool:
-    if path.stem.endswith(SUFFIX):
+    if _RESULT.search(path.stem):
         return True
     return output is not None and output.resolve() != folder.resolve() and output.resolve() in path.resolve().parents
 
 
 def plan(
-    pictures: list[Path], recursive: bool, output: Path | None, in_place: bool
+    pictures: list[Path], recursive: bool, output: Path | None, in_place: bool, others: int = 0
 ) -> tuple[list[Job], list[NuliError]]:
     """All jobs of a command, checked before any of them starts; and what went wrong with the others.
 
     No job writes over a source (but its own, in place) or over the result of another.
 
+    Args:
+        others: how many other results of each picture to write, at most.
     Raises:
         OptionError: the options contradict each other or what they name.
     """
@@ -64,17 +70,26 @@ def plan(
     for source in sources:
         try:
             target = source if in_place else _target(source, pictures, output, several)
-            if not in_place and target.resolve() in own:
-                raise ImageError(f"{target} is a source itself: choose another --output, or say --in-place")
-            if target.resolve() in taken:
-                raise ImageError(f"{source}: its result would replace another one, {target}; do it by itself")
+            further = _numbered(target, in_place, others)
+            for path in further if in_place else (target, *further):
+                if path.resolve() in own:
+                    raise ImageError(f"{path} is a source itself: choose another --output, or say --in-place")
+            for path in (target, *further):
+                if path.resolve() in taken:
+                    raise ImageError(f"{source}: its result would replace another one, {path}; do it by itself")
             check_target(target)  # now, rather than after a search of hours
         except ImageError as error:
             errors.append(error)
         else:
-            taken.add(target.resolve())
-            jobs.append(Job(source, target))
+            taken.update(path.resolve() for path in (target, *further))
+            jobs.append(Job(source, target, further))
     return jobs, errors
+
+
+def _numbered(target: Path, in_place: bool, count: int) -> tuple[Path, ...]:
+    """NAME-2, NAME-3...; beside a source that is written over, names that are surely ours."""
+    stem = target.stem + SUFFIX if in_place else target.stem
+    return tuple(target.with_name(f"{stem}-{number}{target.suffix}") for number in range(2, count + 2))
 
 
 def _target(source: Path, pictures: list[Path], output: Path | None, several: bool) -> Path:

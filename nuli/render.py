@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,6 +68,24 @@ def run_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None
     for step, stats in zip(steps, measured, strict=True):
         x = run_step(x, step, stats, scale)
     return x
+
+
+def run_chains(frames: Sequence[Tensor], chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
+    """Each frame [1,3,h,w] with the steps of its chain; steps of one op run as one batch."""
+    made = list(frames)
+    for depth in range(max(map(len, chains), default=0)):
+        by_op: dict[str, list[int]] = defaultdict(list)
+        for i, steps in enumerate(chains):
+            if len(steps) > depth:
+                by_op[steps[depth].op].append(i)
+        for name, members in by_op.items():
+            op = ops.get(name)
+            x = torch.cat([made[i] for i in members])
+            values = x.new_tensor([chains[i][depth].values for i in members])
+            x = ops.run(op, x, values, ops.measure(op, x), scale)
+            for i, frame in zip(members, x.split(1), strict=True):
+                made[i] = frame
+    return made
 
 
 @torch.no_grad()

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from . import imageio
+from . import imageio, render
 from .imageio import Photo
 from .recipe import Recipe
+from .saved import SavedSearch
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,41 @@ class Event:
 
 
 @dataclass(frozen=True, eq=False)
+class Other:
+    """Another result of the same search, that looks different. Nothing is rendered before it is asked for."""
+
+    photo: Photo = field(repr=False)
+    """The untouched picture."""
+    recipe: Recipe
+    """As applied: strength included, superfluous steps dropped."""
+    score: float
+    """What the full-size picture will get."""
+    device: str | torch.device = field(default="auto", repr=False)
+
+    def render(self) -> np.ndarray:
+        """[H,W,3], made anew each time."""
+        return render.render(self.photo, self.recipe, self.device)
+
+    @property
+    def image(self) -> Image.Image:
+        """As a PIL image, with the metadata of the source; made anew each time."""
+        return imageio.to_image(self.photo, self.render())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it. Raises ImageError."""
+        return imageio.save(self.photo, self.render(), path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, for JSON."""
+        return {
+            "score": self.score,
+            "steps": self.recipe.words(),
+            "recipe": self.recipe.to_dict(),
+            "infotext": self.recipe.to_line(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What an enhancement found."""
 
@@ -64,14 +101,22 @@ class Result:
     """From the first look at the picture to the finished result; loading comes before, saving after."""
     trace: tuple[tuple[int, float, float], ...]
     """(evaluations, seconds, best score) at each improvement."""
+    _search: Callable[[], SavedSearch] = field(repr=False)
     notes: tuple[str, ...] = ()
     """What the user should know about this picture or run."""
     chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
     """The best sequences of ops that the search tried, and what each gained with penalties; best first."""
+    others: tuple[Other, ...] = field(default=(), repr=False)
+    """In hard mode: what else is good and looks different; the highest score first."""
 
     @property
     def changed(self) -> bool:
         return len(self.recipe) > 0
+
+    @cached_property
+    def search(self) -> SavedSearch:
+        """What the search found out: save it, and another search can go on from it."""
+        return self._search()
 
     @cached_property
     def image(self) -> Image.Image:
@@ -100,4 +145,5 @@ class Result:
             "seconds": round(self.seconds, 3),
             "trace": [list(point) for point in self.trace],
             "notes": list(self.notes),
+            "others": [other.to_dict() for other in self.others],
         }

@@ -63,6 +63,67 @@ def test_enhance_prints_json_that_apply_repeats(folder: Path, capsys: pytest.Cap
         again.unlink()
 
 
+def test_others_of_hard_mode_are_saved_beside_the_best(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hard = ["--mode", "hard", "--others", "2", "--seed", "1", *QUICK]
+    assert main(["enhance", str(folder), "-o", str(folder / "out"), "--json", "--save-recipe", *hard]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        told = json.loads(line)
+        target = Path(told["output"])
+        assert [o["output"] for o in told["others"]] == [str(target.with_stem(f"{target.stem}-{n}")) for n in (2, 3)]
+        for other in told["others"]:
+            path = Path(other["output"])
+            recipe = Recipe.from_dict(other)
+            assert recipe == Recipe.parse(path.with_name(path.name + ".json").read_text()) != Recipe.from_dict(told)
+            again = folder / f"again{path.suffix}"
+            assert main(["apply", other["infotext"], told["input"], "-o", str(again)]) == 0
+            assert again.read_bytes() == path.read_bytes()
+            again.unlink()
+        capsys.readouterr()
+    assert main(["enhance", str(folder / "a.jpg"), *hard]) == 0
+    assert f"or {folder / 'a-nuli-2.jpg'} (" in capsys.readouterr().out
+    assert main(["enhance", str(folder), *hard]) == 0  # results are not taken for sources
+    assert {p.stem for p in folder.glob("*.???")} == {
+        "notes", "a", "b", "a-nuli", "b-nuli", "a-nuli-2", "b-nuli-2", "a-nuli-3", "b-nuli-3"
+    }  # fmt: skip
+
+
+def test_others_are_written_over_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hard = ["--mode", "hard", "--others", "1", *QUICK]
+    shutil.copy(folder / "a.jpg", folder / "c-2.jpg")
+    before = (folder / "c-2.jpg").read_bytes()
+    both = [str(folder / "a.jpg"), str(folder / "c-2.jpg")]
+    assert main(["enhance", both[0], "-o", str(folder / "c.jpg"), *hard]) == 0  # may be: it was no source
+    (folder / "c-2.jpg").write_bytes(before)
+    (folder / "a.jpg").rename(folder / "c.jpg")
+    both[0] = str(folder / "c.jpg")
+    assert main(["enhance", *both, "-o", str(folder), *hard]) == 1
+    assert "is a source itself" in capsys.readouterr().err
+    assert main(["enhance", *both, "-o", str(folder / "out"), *hard]) == 1
+    assert "would replace another one" in capsys.readouterr().err
+    assert (folder / "c-2.jpg").read_bytes() == before
+    assert main(["enhance", both[0], "--in-place", *hard]) == 0
+    assert (folder / "c-nuli-2.jpg").exists() and (folder / "c-2.jpg").read_bytes() == before
+
+
+def test_a_search_goes_on_from_a_saved_tree(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = folder / "tree.json"
+    command = ["enhance", str(folder / "a.jpg"), "--tree", str(tree), "--json", *QUICK, "--guards", "off"]
+    told = []
+    for _ in range(2):
+        assert main(command) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[1]["score_after"] >= told[0]["score_after"] - 0.01
+    saved = json.loads(tree.read_text())
+    assert saved["evaluations"] == told[0]["evaluations"] + told[1]["evaluations"]
+    assert any("goes on" in note for note in told[1]["notes"])
+    before = tree.read_bytes()
+    assert main([*command, "--mode", "hard"]) == 1
+    assert "choose mode soft" in capsys.readouterr().err
+    assert main(["enhance", str(folder / "b.png"), "--tree", str(tree), *QUICK, "--guards", "off"]) == 1
+    assert "another picture" in capsys.readouterr().err
+    assert tree.read_bytes() == before
+
+
 def test_a_folder_goes_to_a_folder_and_results_are_not_taken_for_sources(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +251,13 @@ def test_scorers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
         (["enhance", "a.jpg", "b.png", "-o", "notes.txt"], 2, "folder"),
         (["enhance", "a.jpg", "--mode", "medium"], 2, "soft, hard"),
         (["enhance", "a.jpg", "--seconds", "soon"], 2, "seconds"),
+        (["enhance", "a.jpg", "--others", "2"], 2, "--mode hard"),
+        (["enhance", "a.jpg", "b.png", "--tree", "t.json"], 2, "one picture"),
+        (["enhance", "empty", "--tree", "t.json"], 2, "one picture"),
+        (["enhance", "a.jpg", "--tree", "a.jpg"], 2, ".json"),
+        (["enhance", "a.jpg", "--tree", "nowhere/t.json"], 2, "nowhere"),
+        (["enhance", "a.jpg", "--tree", "text.json"], 1, "text.json"),
+        (["enhance", "a.jpg", "--others", "many", "--mode", "hard"], 2, "from 0 to 5"),
         (["enhance", "a.jpg", "--strength", "9"], 2, "1.5"),
         (["enhance", "a.jpg", "--scorer", "nobody"], 2, "vivid"),
         (["enhance", "a.jpg", "--ops", "lihgt"], 2, "light"),
@@ -213,6 +281,7 @@ def test_mishaps_are_told_in_one_line_and_leave_nothing(
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "text.png").write_text("not a picture")
+    (folder / "text.json").write_text("not a search")
     (folder / "empty").mkdir()
     before = sorted(folder.rglob("*"))
     quick = ["--evaluations", "20"] if arguments[0] == "enhance" else []
@@ -230,18 +299,28 @@ def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFi
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-def test_ctrl_c_saves_the_best_so_far(folder: Path) -> None:
+@pytest.mark.parametrize("tree", [None, "tree.json"])
+def test_ctrl_c_saves_the_best_so_far(folder: Path, tree: str | None) -> None:
     command = [sys.executable, "-m", "nuli", "enhance", "a.jpg", "b.png", "--seconds", "100", "--margin", "0"]
     command += ["--scorer", "vivid", "--device", "cpu", "--seed", "3"]
+    command = [part for part in command if tree is None or part != "b.png"] + (["--tree", tree] if tree else [])
     # no improvement is small enough to give up over: only the signal ends it
     script = (
-        f"import sys, nuli.enhancer as e; e.PATIENCE = 10**9; from nuli.cli import main; sys.exit(main({command[3:]}))"
+        "import sys, nuli.enhancer as e; e.PATIENCE = 10**9; event = e._Run.event; "
+        "e._Run.event = lambda run: (open('begun', 'w').close(), event(run))[1]; "
+        f"from nuli.cli import main; sys.exit(main({command[3:]}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=folder, stdout=-1, stderr=-1, text=True)
-    time.sleep(8)
+    for _ in range(600):
+        if (folder / "begun").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert (folder / "a-nuli.jpg").exists() and not (folder / "b-nuli.png").exists()
-    assert "a-nuli.jpg" in out and "1 pictures left" in err and "Traceback" not in err
+    assert "Traceback" not in err and (folder / "a-nuli.jpg").exists() and "a-nuli.jpg" in out
+    if tree:
+        assert process.returncode == 0 and json.loads((folder / tree).read_text())["evaluations"] > 1
+    else:
+        assert process.returncode == 130 and "1 pictures left" in err and not (folder / "b-nuli.png").exists()

@@ -233,7 +233,7 @@ def test_the_model_knows_what_it_saw_and_doubts_what_is_far() -> None:
     assert (means[:30] - heights[:30]).abs().max() < 0.02
     assert (means[30:] - heights[30:]).abs().mean() < 0.2 * heights.std()
     assert covariances.diagonal()[:30].max() < covariances.diagonal()[30:].min()
-    far, doubt = model.foretell(torch.full((1, 3), 3.0, dtype=torch.float64))
+    _, doubt = model.foretell(torch.full((1, 3), 3.0, dtype=torch.float64))
     assert doubt.item() > 10 * covariances.diagonal().max()
 
 

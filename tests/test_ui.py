@@ -20,7 +20,7 @@ gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip 
 
 from nuli.ui import app, batch, blocks, controls, drawing, handlers, session  # noqa: E402
 from nuli.ui.host import Host, save_to_folder  # noqa: E402
-from nuli.ui.job import Job, runs_of, watch  # noqa: E402
+from nuli.ui.job import Job, watch  # noqa: E402
 from nuli.ui.treeplot import tree_plot  # noqa: E402
 
 NAMES = ("evaluations", "mode")
@@ -174,14 +174,16 @@ def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
 
 
 def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
-    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (90, "hard"))
+    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (150, "hard"))
     done = last[0]
-    assert len(done.found) == 3 and done.found[0].after >= done.found[2].after
-    assert len(handlers.candidates(done)["value"]) == 3
+    count = len(done.found)
+    assert count > 2 and len({found.recipe for found in done.found}) == count
+    assert {found.evaluations for found in done.found} == {done.found[0].evaluations}  # one search found them all
+    assert f"{done.found[0].evaluations} tried" in last[2] and done.found[0].evaluations <= 150
+    assert len(handlers.candidates(done)["value"]) == count
     picked = handlers.acting(handlers.pick)(done, 2)[0]
     assert picked.recipe == done.found[2].recipe and picked.after == done.found[2].after
-    assert {run.seed for run in runs_of(Options(mode="hard", seed=2**32 - 1))} == {2**32 - 1, 0, 1}
-    assert runs_of(Options(mode="hard", seconds=9))[0].seconds == 3
+    assert "<svg" in handlers.acting(handlers.pick)(done, 2)[3]
 
 
 def test_the_host_saves_the_recipe_in_the_picture(enhanced: session.Session, tmp_path: Path) -> None:

@@ -65,6 +65,20 @@ def test_enhance_gives_picture_recipe_and_scores(service, picture):
     assert f"NUl recipe: {answer['infotext']}" in text["postprocessing"] and "seconds" not in text["postprocessing"]
 
 
+def test_hard_mode_tells_of_other_results_and_shows_them_where_asked(service, picture):
+    options = {"evaluations": 200, "scorer": "vivid", "mode": "hard", "margin": 0}
+    told = enhance(service, image=picture, options=options)
+    shown = enhance(service, image=picture, options=options, others=True)
+    assert told["others"] and not any("image" in other for other in told["others"])
+    for plain, other in zip(told["others"], shown["others"], strict=True):
+        image = other.pop("image")
+        assert other == plain and other["score"] > told["score_before"]
+        again = service.apply({"image": picture, "recipe": other["infotext"]})
+        assert np.array_equal(np.array(from_text(again["image"])), np.array(from_text(image)))
+        assert f"NUl recipe: {other['infotext']}" in from_text(image).text["postprocessing"]
+        assert f"NUl score: {other['score']:.3f}" in from_text(image).text["postprocessing"]
+
+
 def test_data_uris_are_read(service, picture):
     answer = service.apply({"image": f"data:image/png;base64,{picture}", "recipe": {"nuli": 1, "steps": []}})
     assert np.array_equal(np.array(from_text(answer["image"])), np.array(from_text(picture)))
@@ -94,6 +108,7 @@ def test_apply_takes_strength(service, picture):
         ({"image": "PICTURE", "options": {"device": "cuda"}}, RequestError),
         ({"image": "PICTURE", "options": {"scorer": "none such"}}, OptionError),
         ({"image": "PICTURE", "path": "/etc/passwd"}, RequestError),
+        ({"image": "PICTURE", "others": 3}, RequestError),
     ],
 )
 def test_refused(service, picture, body, kind):

@@ -26,6 +26,9 @@ class Scorer(Protocol):
     and a search is over once it gives the top of its range. A scorer without this attribute is not."""
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
+    quick: bool
+    """Whether it costs less to score a view than to make it: the search then thinks less about what to try. A scorer
+    without this attribute is not."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
 

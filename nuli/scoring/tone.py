@@ -169,6 +169,7 @@ class Tone:
     framing = "whole"
     anchored = True
     differentiable = True
+    quick = True
     score_range = (0.0, 10.0)
 
     def __init__(self, weights: dict[str, Tensor]) -> None:

@@ -57,6 +57,7 @@ class Vivid:
     input_size = 224
     framing = "whole"
     differentiable = True
+    quick = True
     score_range = (0.0, 10.0)
 
     def bind(self, original: Tensor):

@@ -12,8 +12,14 @@ COST = 3
 """Evaluations that a slope costs: the way forward, and twice as much back."""
 FEWEST, MOST = 2, 32
 """Recipes in a round: few as long as each teaches much, more later, when thinking takes as long as scoring."""
+WITHOUT_SLOPES = 8
+"""Fewest where only scores teach."""
 SHARE = 12
 """A round is a part of all that was scored before: one in so many."""
+GENERATIONS = 5
+"""How far each round's recipes are thought out."""
+QUICK = 16, 1
+"""Fewest recipes and generations where a score costs less than a thought."""
 
 Chain = tuple[Step, ...]
 Answer = list[float] | tuple[float, list[float]] | None
@@ -22,27 +28,32 @@ Plan = Generator[list[Recipe] | Chain, Answer, None]
 chain's values; is sent them (None: no slope to be had)."""
 
 
-def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool) -> Plan:
+def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, quick: bool = False) -> Plan:
     """Everything that a search asks for, in order, without an end unless the tree has run out of ideas.
 
     Args:
         starts: recipes to try first.
         ops: what may be used.
         slopes: whether the objective has any.
+        quick: whether it costs less to score a recipe than to make its picture; then slopes aren't worth theirs.
     """
     if starts:
         tree.tell(starts, (yield starts))
     smooth = {o.name: o for o in ops if o.differentiable}
     known: Recipe | None = None
+    slopes = slopes and not quick
+    fewest, generations = QUICK if quick else (FEWEST if slopes else WITHOUT_SLOPES, GENERATIONS)
     while True:
         best = tree.best.recipe
         if slopes and best != known and all(s.op in smooth for s in best.steps):
             known = best
             chain = opened(best, smooth.values())
             answer = yield chain
-            if slopes := answer is not None:
+            if answer is None:
+                slopes, fewest = False, WITHOUT_SLOPES
+            else:
                 tree.tell_slope(chain, *answer)
-        asked = tree.ask(min(max(tree.scored // SHARE, FEWEST if slopes else 8), MOST))
+        asked = tree.ask(min(max(tree.scored // SHARE, fewest), MOST), generations)
         if not asked:
             return
         tree.tell(asked, (yield asked))

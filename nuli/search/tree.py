@@ -28,8 +28,8 @@ from .moves import Moves
 
 DRAWN = 16
 """Scores to begin with, of random recipes, before there is a model."""
-GENERATIONS, CHILDREN = 5, 64
-"""How long and how broadly children are imagined before any is scored."""
+CHILDREN = 64
+"""Children imagined in each generation."""
 PARENTS, NEARNESS = 12, 4.0
 """Nodes that children are imagined of, and how far down the list of them chance usually reaches."""
 SURVIVORS = 16
@@ -85,9 +85,13 @@ class Tree:
         self._seen = {root.recipe}
         self._blind = 0.0
 
-    def ask(self, count: int) -> list[Recipe]:
-        """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas."""
-        asked = self._imagined(count) if len(self._gains) > DRAWN else self._drawn(count)
+    def ask(self, count: int, generations: int = 5) -> list[Recipe]:
+        """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas.
+
+        Args:
+            generations: how far children are imagined before any is scored.
+        """
+        asked = self._imagined(count, generations) if len(self._gains) > DRAWN else self._drawn(count)
         self._seen.update(asked)
         return asked
 
@@ -117,6 +121,10 @@ class Tree:
                     objectives.append(objective + rise * far)
         self._learn(near, objectives)
 
+    def nodes(self) -> list[Node]:
+        """The nodes kept, best first."""
+        return list(self._nodes)
+
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
         best: dict[tuple[str, ...], float] = {}
@@ -141,14 +149,14 @@ class Tree:
         drawn = dict.fromkeys(self._moves.draw() for _ in range(4 * count))  # some may be alike
         return [r for r in drawn if r not in self._seen][:count]
 
-    def _imagined(self, count: int) -> list[Recipe]:
+    def _imagined(self, count: int, generations: int) -> list[Recipe]:
         """The most promising of some generations of children."""
         self._model.fit(torch.stack(self._rows), torch.tensor(self._gains, dtype=torch.float64))
         parents = first = self._parents()
         top = parents[:4]
         rows: dict[Recipe, Tensor] = {}
         promise: dict[Recipe, float] = {}
-        for _ in range(GENERATIONS):
+        for _ in range(generations):
             children = self._children(parents, promise)
             if not children:
                 break

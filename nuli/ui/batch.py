@@ -48,7 +48,7 @@ def batch(
         for number, path in enumerate(sources, 1):
             yield job, gr.update(), drawing.line(f"{number} of {len(sources)}: {path.name}", "busy")
             try:
-                for item in watch(host, imageio.load(path), options, stop):
+                for item in watch(host, imageio.load(path), options, stop, others=0):
                     if isinstance(item, Live):
                         yield (
                             gr.update(),
@@ -58,7 +58,6 @@ def batch(
                     elif isinstance(item, Result):
                         made.append(_saved(host, item, options, path))
                         done += 1
-                        break  # of hard mode's several, the best
                     else:
                         yield gr.update(), gr.update(), drawing.line(item.why, "busy")
                 yield gr.update(), list(made), drawing.line(f"{number} of {len(sources)}: {path.name} done", "busy")
@@ -97,7 +96,7 @@ def _sources(host: Host, files: Any, folder: str) -> list[Path]:
 
 def _saved(host: Host, result: Result, options: dict[str, Any], path: Path) -> tuple[Image.Image, str]:
     """Save one result; returns what the gallery shows of it."""
-    session = searched(open_picture(result.photo, path.name), [result], options)
+    session = searched(open_picture(result.photo, path.name), result, options)
     saved = host.save(result.image, result.recipe, infotext(session), path.name)
     picture = result.image.convert("RGB")
     picture.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -107,7 +107,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 )
                 host.add_send_buttons(result)
             gallery = gr.Gallery(
-                label="Pick one", columns=3, height=220, visible=False, elem_id="nuli_gallery", allow_preview=False
+                label="Pick one", columns=3, visible=False, elem_id="nuli_gallery", allow_preview=False
             )
             rows = _steps()
             with gr.Row():

@@ -59,8 +59,8 @@ def line(text: str, kind: str = "") -> str:
 
 def told(live: Live, first: str = "") -> str:
     """The progress line of a running search."""
-    event, done = live.event, round(100 * live.progress)
-    left = f"at most {live.seconds * (1 / live.progress - 1):.1f} s left" if live.progress > 0.02 else "starting"
+    event, done = live.event, round(100 * live.event.progress)
+    left = f"at most {event.seconds * (1 / event.progress - 1):.1f} s left" if event.progress > 0.02 else "starting"
     scores = f"{live.scorer} {event.score_before:.2f} → {event.best_score:.2f}"
     text = f"{first}{left} · {event.evaluations} tried · {scores}"
     return (
@@ -77,7 +77,7 @@ def summary(session: Session | None) -> str:
         count = len(session.recipe)
         return line(f"{count} {'step' if count == 1 else 'steps'} by hand, not judged." if count else "Ready.")
     found = session.found[session.chosen]
-    spent = f"{sum(f.evaluations for f in session.found)} tried, {sum(f.seconds for f in session.found):.1f} s"
+    spent = f"{found.evaluations} tried, {found.seconds:.1f} s"
     if not session.recipe.steps:
         said = "nothing makes it clearly better" if not session.rows else "no step is on"
         scores = f"<b>{found.before:.2f}</b>: {said}; the picture stays as it is"
@@ -94,7 +94,7 @@ def summary(session: Session | None) -> str:
 
 
 def plot(session: Session | None) -> str:
-    """The best score over time, and the search's tree, of the result that was chosen."""
+    """The best score over time, and the search's tree with the result that was chosen."""
     if session is None or not session.found:
         return ""
     found = session.found[session.chosen]

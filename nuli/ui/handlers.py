@@ -104,7 +104,7 @@ def enhance(
     try:
         session = _idle(session)
         options = {**options_of(names, values), "strength": 1.0}
-        results: list[Result] = []
+        result: Result | None = None
         before = preview(session, Recipe())
         before.thumbnail((LIVE_SIDE, LIVE_SIDE))
         yield gr.update(), gr.update(), drawing.line("starting…", "busy"), gr.update(), gr.update()
@@ -113,14 +113,14 @@ def enhance(
                 if session.job.replaced:
                     return
                 if isinstance(item, Result):
-                    results.append(item)
+                    result = item
                 elif isinstance(item, Live):
                     picture = drawing.compare(before, item.preview)
                     yield gr.update(), picture, drawing.told(item), gr.update(), gr.update()
                 else:
                     yield gr.update(), gr.update(), drawing.line(item.why, "busy"), gr.update(), gr.update()
-        if results:
-            yield shown(judged(searched(replace(session, strength=strength), results, options)))
+        if result is not None:
+            yield shown(judged(searched(replace(session, strength=strength), result, options)))
         else:
             yield shown(session)
     except Exception as error:

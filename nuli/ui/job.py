@@ -7,15 +7,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from .. import scoring
 from ..enhancer import enhance_iter
 from ..options import Options, options_from
 from ..result import Event, Result
+from ..search.gallery import OTHERS
 from .host import Host
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 TOLD = 0.25
 """Seconds between two messages: more would only keep the browser busy."""
-HARD_RUNS = 3
-"""Searches that hard mode makes, each from another seed, so that there is something to pick from."""
 
 
 @dataclass
@@ -59,10 +57,6 @@ class Live:
     """How far a search has come."""
 
     event: Event
-    progress: float
-    """Of all runs together, 0..1."""
-    seconds: float
-    """Of all runs together, so far."""
     preview: Image.Image
     scorer: str
 
@@ -75,17 +69,18 @@ class Pause:
 
 
 def watch(
-    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event
+    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event, others: int = OTHERS
 ) -> Iterator[Live | Pause | Result]:
-    """Search for a better picture, telling how it goes; ends with the results, the best first.
+    """Search for a better picture, telling how it goes; ends with the result.
 
     Args:
         options: by name; `device` is the host's.
+        others: other results of hard mode, at most.
     Raises:
         NuliError: for an option, a scorer or a device that can't be used.
     """
     news: queue.Queue[Any] = queue.Queue()
-    thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, news), daemon=True)
+    thread = threading.Thread(target=_work, args=(host, photo, dict(options), stop, others, news), daemon=True)
     thread.start()
     waiting, ending = True, False
     while True:
@@ -101,8 +96,8 @@ def watch(
                 yield Pause("stopping…")
             continue
         waiting = False
-        if isinstance(item, list):
-            yield from item
+        if isinstance(item, Result):
+            yield item
             return
         if isinstance(item, BaseException):
             raise item
@@ -110,34 +105,17 @@ def watch(
             yield item
 
 
-def runs_of(settings: Options, folders: Any = ()) -> list[Options]:
-    """The searches to make: one, or in hard mode several that share the time."""
-    if settings.mode != "hard":
-        return [settings]
-    seconds, evaluations = settings.seconds, settings.evaluations
-    if seconds is None and evaluations is None:
-        usual = scoring.default_seconds(scoring.pick(settings.scorer, settings.mode, folders).name)
-        seconds = max(usual, 3.0)
-    return [
-        replace(
-            settings,
-            seed=(settings.seed + i) % 2**32,
-            seconds=None if seconds is None else seconds / HARD_RUNS,
-            evaluations=None if evaluations is None else max(1, evaluations // HARD_RUNS),
-        )
-        for i in range(HARD_RUNS)
-    ]
-
-
-def _work(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]) -> None:
-    """Put Live messages and then the list of Results, or an exception, into the queue."""
+def _work(
+    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, others: int, news: queue.Queue[Any]
+) -> None:
+    """Put Live messages and then the Result, or an exception, into the queue."""
     try:
         with host.lock():
             if stop.is_set():
                 return
             news.put("begun")
             try:
-                news.put(_search(host, photo, options, stop, news))
+                news.put(_search(host, photo, options, stop, others, news))
             finally:
                 host.unload()
     except BaseException as error:
@@ -145,28 +123,21 @@ def _work(host: Host, photo: Photo, options: dict[str, Any], stop: threading.Eve
 
 
 def _search(
-    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, news: queue.Queue[Any]
-) -> list[Result]:
+    host: Host, photo: Photo, options: dict[str, Any], stop: threading.Event, others: int, news: queue.Queue[Any]
+) -> Result:
     folders = list(host.folders())
     settings = options_from({"device": host.device(), **options})
     scorer = host.load_scorer(settings, folders)
-    start, told, results = time.perf_counter(), 0.0, []
-    runs = runs_of(settings, folders)
+    values = {name: getattr(settings, name) for name in Options.__dataclass_fields__} | {"scorer": scorer}
+    told = 0.0
 
     def ended() -> bool:
         return stop.is_set() or host.stopped()
 
-    for number, run in enumerate(runs):
-        if number and ended():
-            break
-        values = {name: getattr(run, name) for name in Options.__dataclass_fields__} | {"scorer": scorer}
-        for item in enhance_iter(photo, stop=ended, folders=folders, **values):
-            now = time.perf_counter()
-            if isinstance(item, Result):
-                results.append(item)
-            elif now - told >= TOLD:
-                told = now
-                # the preview is made here: the device and the evaluator belong to this thread
-                progress = (number + item.progress) / len(runs)
-                news.put(Live(item, progress, now - start, item.preview, scorer.name))
-    return sorted(results, key=lambda result: -result.score_after)
+    for item in enhance_iter(photo, stop=ended, folders=folders, others=others, **values):
+        now = time.perf_counter()
+        if isinstance(item, Event) and now - told >= TOLD:
+            told = now
+            # the preview is made here: the device and the evaluator belong to this thread
+            news.put(Live(item, item.preview, scorer.name))
+    return item

@@ -53,7 +53,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What one search said."""
+    """One result of a search, and what that search said."""
 
     recipe: Recipe
     before: float
@@ -79,7 +79,7 @@ class Session:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the search."""
     found: tuple[Found, ...] = ()
-    """The results to pick from, the best first."""
+    """The results to pick from, the best first; all of one search."""
     chosen: int = 0
     after: float | None = None
     """The score of what is shown; None where nobody has judged it."""
@@ -146,14 +146,12 @@ def full_size(session: Session, device: str) -> Image.Image:
     return imageio.to_image(photo, render.render(photo, session.recipe, device))
 
 
-def searched(session: Session, results: list[Result], options: Mapping[str, Any]) -> Session:
-    """The session with the results of a search made at strength 1."""
-    found = tuple(
-        Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
-        for r in results
-    )
-    session = replace(session, scorer=results[0].scorer, options=dict(options), found=found)
-    return choose(session, 0)
+def searched(session: Session, result: Result, options: Mapping[str, Any]) -> Session:
+    """The session with what a search at strength 1 found."""
+    r = result
+    best = Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
+    others = tuple(replace(best, recipe=other.recipe, after=other.score) for other in r.others)
+    return choose(replace(session, scorer=r.scorer, options=dict(options), found=(best, *others)), 0)
 
 
 def choose(session: Session, index: int) -> Session:

@@ -120,7 +120,7 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
     values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}
     text, shown = shared.state.textinfo, 0.0
     try:
-        for event in enhance_iter(photo, scorer=scorer_for(options), stop=stopped, **values):
+        for event in enhance_iter(photo, scorer=scorer_for(options), stop=stopped, others=0, **values):
             if isinstance(event, Result):
                 return Enhanced(event.image if event.changed else image, infotext.of_result(event, options))
             if time.monotonic() - shown >= PREVIEW_EVERY:

@@ -52,14 +52,17 @@ class Service:
 
     def enhance(self, body: dict[str, Any], stop: Callable[[], bool] = lambda: False) -> Generator[Any, None, None]:
         """Events, and at the end a dict: the answer. The request is checked before the first event is asked for."""
-        _only(body, "image", "options")
+        _only(body, "image", "options", "others")
+        pictures = body.get("others", False)
+        if not isinstance(pictures, bool):
+            raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
         megapixels, _ = self.limits()
         options = self._options(body.get("options"))
         photo = decode(body.get("image"), megapixels)
-        return self._enhance(photo, options, (body.get("options") or {}).get("seconds"), stop)
+        return self._enhance(photo, options, (body.get("options") or {}).get("seconds"), pictures, stop)
 
     def _enhance(
-        self, photo: Any, options: Options, asked: float | None, stop: Callable[[], bool]
+        self, photo: Any, options: Options, asked: float | None, pictures: bool, stop: Callable[[], bool]
     ) -> Generator[Any, None, None]:
         from ..enhancer import enhance_iter
         from ..result import Result
@@ -72,9 +75,12 @@ class Service:
             for event in steps:
                 if not isinstance(event, Result):
                     yield event
-        # the server's own limit is none of the client's options
-        entries = infotext.of_result(event, replace(options, seconds=asked))
-        yield {"image": encode(event.image, entries), **event.to_dict()}
+            options = replace(options, seconds=asked)  # the server's own limit is none of the client's options
+            answer = event.to_dict()
+            for told, other in zip(answer["others"], event.others if pictures else (), strict=False):
+                said = infotext.entries(other.recipe, options, event.scorer, event.score_before, other.score)
+                told["image"] = encode(other.image, said)
+        yield {"image": encode(event.image, infotext.of_result(event, options)), **answer}
 
     def score(self, body: dict[str, Any]) -> dict[str, Any]:
         """Each picture's score."""

@@ -69,6 +69,12 @@ try {
     await page.locator('#nuli_stop').click();
     check('Stop keeps the best', await until('stopped', async () => /Score by.*→/.test(await status())), await status());
 
+    const offered = page.locator('#nuli_gallery button:has(img)');
+    const results = await until('gallery', () => offered.count());
+    check('hard mode offers several', results > 1, `${results}`);
+    if (screenshot) await page.screenshot({ path: screenshot.replace(/\.png$/, '-hard.png'), fullPage: true });
+    await changesPicture('another one is picked', () => offered.nth(1).click());
+
     await page.locator('#nuli_mode').getByText('soft', { exact: true }).click();
     await page.locator('#nuli_seconds input[type=number]').fill('0');
     await page.locator('#nuli_seconds input[type=number]').blur();

@@ -1,0 +1,199 @@
+"""A search saved as JSON, so that a later one can go on from it.
+
+What it holds is told to the later search's tree as it is, so it may only go on with the same picture, scorer, mode
+and guards: objectives of others mean something else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import NuliError, SearchError
+from .imageio import Photo, replacing
+from .options import table
+from .recipe import Recipe
+
+VERSION = 1
+"""Of the written form. A newer one is refused, not guessed at."""
+MOST_NODES = 512
+MOST_BYTES = 4 << 20
+"""Of a file; MOST_NODES recipes of the greatest length take a half."""
+_MOST_EVALUATIONS = 10**12
+_LARGEST = 1e6
+"""Objectives beyond are nobody's."""
+Source = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class SavedSearch:
+    """What a search found out."""
+
+    scorer: str
+    mode: str
+    guards: str
+    picture: str
+    """See `fingerprint`."""
+    evaluations: int
+    """Of this search and those that it went on from."""
+    recipe: Recipe
+    """What it ended with, before strength."""
+    nodes: tuple[tuple[Recipe, float], ...]
+    """The best recipes with their objectives, best first."""
+
+    def to_json(self) -> str:
+        """One line for each node, so that a person can read it too."""
+        head = {
+            "nuli_search": VERSION,
+            "scorer": self.scorer,
+            "mode": self.mode,
+            "guards": self.guards,
+            "picture": self.picture,
+            "evaluations": self.evaluations,
+            "recipe": self.recipe.to_line(),
+        }
+        nodes = ",\n".join(json.dumps([recipe.to_line(), objective]) for recipe, objective in self.nodes)
+        return f'{json.dumps(head, indent=1)[:-2]},\n "nodes": [\n{nodes}]\n}}\n'
+
+    def save(self, path: Source) -> None:
+        """Write it; the file that was there before stays until the new one is complete. Raises ImageError."""
+        with replacing(path) as file:
+            file.write(self.to_json().encode())
+
+    @staticmethod
+    def from_json(text: str) -> SavedSearch:
+        """Raises SearchError for anything but what `to_json` writes."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise SearchError("this is no saved search: it is not JSON") from None
+        if not isinstance(data, dict) or not isinstance(version := data.get("nuli_search"), int):
+            raise SearchError('this is no saved search: one says its version, "nuli_search": 1')
+        if version != VERSION:
+            raise SearchError(f"this saved search is of version {version}; this nuli knows {VERSION}: update it")
+        choices = {row.name: row.choices for row in table()}
+        evaluations, nodes = data.get("evaluations"), data.get("nodes")
+        if not isinstance(scorer := data.get("scorer"), str) or not 0 < len(scorer) <= 100:
+            raise _damaged("scorer")
+        for name in ("mode", "guards"):
+            if data.get(name) not in choices[name]:
+                raise _damaged(name)
+        if not isinstance(picture := data.get("picture"), str) or not re.fullmatch("[0-9a-f]{64}", picture):
+            raise _damaged("picture")
+        if isinstance(evaluations, bool) or not isinstance(evaluations, int):
+            raise _damaged("evaluations")
+        if not 1 <= evaluations <= _MOST_EVALUATIONS:
+            raise _damaged("evaluations")
+        if not isinstance(nodes, list) or len(nodes) > MOST_NODES:
+            raise _damaged("nodes")
+        return SavedSearch(
+            scorer,
+            data["mode"],
+            data["guards"],
+            picture,
+            evaluations,
+            _recipe(data.get("recipe")),
+            best_of(_node(node) for node in nodes),
+        )
+
+    @staticmethod
+    def load(path: Source) -> SavedSearch:
+        """Raises SearchError."""
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MOST_BYTES + 1)
+            if len(data) > MOST_BYTES:
+                raise SearchError("this is no saved search: it is too large")
+            return SavedSearch.from_json(data.decode("utf-8-sig"))
+        except OSError as error:
+            raise SearchError(f"{path}: can't be read as a saved search ({error.strerror})") from None
+        except ValueError:
+            raise SearchError(f"{path}: this is no saved search: it is not text") from None
+        except SearchError as error:
+            raise SearchError(f"{path}: {error}") from None
+
+    def check_options(self, scorer: str, mode: str, guards: str) -> None:
+        """Raise SearchError unless a search with these can go on from here."""
+        for name, here, there in (
+            ("mode", mode, self.mode),
+            ("scorer", scorer, self.scorer),
+            ("guards", guards, self.guards),
+        ):
+            if here != there:
+                raise SearchError(
+                    f"the saved search is one with {name} {there!r}, not {here!r}: "
+                    f"choose {name} {there}, or save to another file"
+                )
+
+    def check_picture(self, photo: Photo) -> None:
+        """Raise SearchError unless it is the same picture."""
+        if fingerprint(photo) != self.picture:
+            raise SearchError("the saved search is one of another picture: choose that one, or save to another file")
+
+
+def fingerprint(photo: Photo) -> str:
+    """SHA-256 of a photo's pixels and transparency, as loaded: the same on every device, whatever the file format."""
+    digest = hashlib.sha256()
+    for part in (photo.pixels, photo.alpha):
+        if part is not None:
+            digest.update(f"{part.dtype.name}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
+
+
+def best_of(nodes: Iterable[tuple[Recipe, float]]) -> tuple[tuple[Recipe, float], ...]:
+    """As many as are saved, best first, none twice; without that which does nothing."""
+    unique = dict(nodes)
+    unique.pop(Recipe(), None)
+    return tuple(sorted(unique.items(), key=lambda node: -node[1])[:MOST_NODES])
+
+
+def record(
+    photo: Photo,
+    scorer: str,
+    mode: str,
+    guards: str,
+    evaluations: int,
+    recipe: Recipe,
+    nodes: Iterable[tuple[Recipe, float]],
+) -> SavedSearch:
+    """What a search leaves behind."""
+    return SavedSearch(scorer, mode, guards, fingerprint(photo), evaluations, recipe, best_of(nodes))
+
+
+def open_search(known: SavedSearch | Source) -> SavedSearch:
+    """A saved search, or the file that holds it. Raises SearchError."""
+    return known if isinstance(known, SavedSearch) else SavedSearch.load(Path(known))
+
+
+def _node(data: Any) -> tuple[Recipe, float]:
+    if not isinstance(data, list) or len(data) != 2:
+        raise _damaged("nodes")
+    line, objective = data
+    if isinstance(objective, bool) or not isinstance(objective, (int, float)):
+        raise _damaged("nodes")
+    if not abs(objective) <= _LARGEST or not math.isfinite(objective):
+        raise _damaged("nodes")
+    return _recipe(line), float(objective)
+
+
+def _recipe(line: Any) -> Recipe:
+    if not isinstance(line, str):
+        raise _damaged("recipe")
+    try:
+        return Recipe.from_line(line)
+    except NuliError as error:
+        raise SearchError(f"this saved search can't be used: {error}") from None
+
+
+def _damaged(what: str) -> SearchError:
+    return SearchError(f"this saved search is damaged (its {what}): start anew with another file")

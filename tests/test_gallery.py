@@ -1,0 +1,133 @@
+"""Hard mode's other results: good, different from each other, within the budget."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from nuli import views
+from nuli.enhancer import enhance, enhance_iter
+from nuli.evaluator import Evaluator
+from nuli.looks import colours, distances
+from nuli.recipe import Recipe
+from nuli.result import Event, Result
+from nuli.scoring.vivid import Vivid
+from nuli.search.gallery import APART, ENOUGH, OTHERS, pick
+
+HARD = {"mode": "hard", "device": "cpu", "scorer": "vivid"}
+coordinates = st.lists(st.tuples(st.floats(0, 1), st.floats(-60, 60)), max_size=40)
+
+
+@pytest.fixture(scope="module")
+def found(photo: Image.Image) -> Result:
+    return enhance(photo, evaluations=300, **HARD)
+
+
+def look_of(picture: Result, recipes: list[Recipe]) -> list[torch.Tensor]:
+    evaluator = Evaluator(views.make_frame(picture.photo.pixels), min(picture.photo.pixels.shape[:2]), Vivid())
+    return list(colours(evaluator.glance(recipes)).split(1))
+
+
+def apart(picture: Result) -> float:
+    """The smallest distance between two of all results."""
+    seen = look_of(picture, [picture.recipe, *(other.recipe for other in picture.others)])
+    return min(distances([a], b)[0] for a, b in itertools.combinations(seen, 2))
+
+
+@given(coordinates, st.integers(0, 8))
+def test_what_is_picked_is_good_and_apart(points: list[tuple[float, float]], count: int) -> None:
+    gains, places = [g for g, _ in points], [x for _, x in points]
+    picked = pick(gains, [abs(x) for x in places], lambda i: [abs(x - places[i]) for x in places], count)
+    assert len(picked) == len(set(picked)) <= count
+    shown = [0.0, *(places[i] for i in picked)]
+    assert all(abs(a - b) >= APART for a, b in itertools.combinations(shown, 2))
+    assert all(gains[i] >= ENOUGH for i in picked)
+    if len(picked) < count:  # nothing that fits was left out
+        assert not [
+            x for x, g in zip(places, gains, strict=True) if g >= ENOUGH and min(abs(x - s) for s in shown) >= APART
+        ]
+
+
+def test_of_equally_different_ones_the_better_is_picked_first() -> None:
+    assert pick([0.6, 0.9, 0.4], [30, 30, 30], lambda i: [0 if j == i else 30 for j in range(3)]) == [1, 0]
+
+
+def test_one_search_gives_several_that_look_different(found: Result) -> None:
+    assert 3 <= len(found.others) <= OTHERS
+    assert apart(found) >= APART
+    scores = [other.score for other in found.others]
+    assert scores == sorted(scores, reverse=True)
+    assert all(score > found.score_before for score in scores)
+    assert found.evaluations <= 300
+
+
+def test_they_are_rendered_when_asked_for_and_score_what_was_said(found: Result, tmp_path: Path) -> None:
+    judge = Vivid().bind(views.make_frame(found.photo.pixels))
+    for number, other in enumerate(found.others):
+        assert other.image.size == found.image.size
+        assert np.array_equal(other.render(), np.array(other.recipe.apply(Image.fromarray(found.photo.pixels), "cpu")))
+        [score] = judge(views.make_frame(other.render())).tolist()
+        assert other.score == pytest.approx(score, abs=0.1)
+        saved = other.save(tmp_path / f"{number}.png")
+        with Image.open(saved) as image:
+            assert np.array_equal(np.array(image), other.render())
+
+
+def test_to_dict_tells_of_them(found: Result) -> None:
+    told = found.to_dict()["others"]
+    assert [Recipe.from_line(t["infotext"]) for t in told] == [o.recipe for o in found.others]
+    assert [Recipe.from_dict(t) for t in told] == [o.recipe for o in found.others]
+    assert [t["score"] for t in told] == [o.score for o in found.others]
+
+
+def test_soft_mode_and_pictures_left_alone_have_none(photo: Image.Image) -> None:
+    assert enhance(photo, evaluations=100, scorer="vivid", device="cpu").others == ()
+    assert enhance(photo, evaluations=100, margin=10, **HARD).others == ()
+
+
+@pytest.mark.parametrize("evaluations", [1, 3, 7, 12, 20, 40, 80])
+def test_evaluations_are_kept(photo: Image.Image, evaluations: int) -> None:
+    seen = []
+
+    class Counting(Vivid):
+        differentiable = False
+
+        def bind(self, original: torch.Tensor):
+            score = super().bind(original)
+
+            def counted(views: torch.Tensor) -> torch.Tensor:
+                seen.append(len(views))
+                return score(views)
+
+            return counted
+
+    result = enhance(photo, evaluations=evaluations, scorer=Counting(), mode="hard", device="cpu", margin=0)
+    assert result.evaluations == sum(seen) <= evaluations
+
+
+def test_what_is_shown_at_a_low_strength_is_apart_at_that_strength(photo: Image.Image) -> None:
+    result = enhance(photo, evaluations=300, strength=0.6, **HARD)
+    assert result.others and apart(result) >= APART
+    assert all(other.score > result.score_before for other in result.others)
+
+
+def test_after_stop_they_cost_no_more_than_a_batch(photo: Image.Image) -> None:
+    seen: list[Event] = []
+    for item in enhance_iter(photo, stop=lambda: len(seen) >= 12, **HARD):
+        if isinstance(item, Event):
+            seen.append(item)
+    assert isinstance(item, Result) and item.others
+    # dropping steps once, scoring the result, and a batch
+    assert item.evaluations <= seen[-1].evaluations + 8 + 5 + 8
+
+
+def test_the_same_seed_gives_the_same_others(photo: Image.Image, found: Result) -> None:
+    again = enhance(photo, evaluations=300, **HARD)
+    assert [o.recipe for o in again.others] == [o.recipe for o in found.others]
