@@ -33,7 +33,7 @@ from .search.tree import Tree
 ROUND = 16
 """Candidates proposed at a time."""
 PATIENCE = 240
-"""Evaluations without a real improvement after which a search has nothing left to find."""
+"""Evaluations without a real improvement after which a search ends where nobody said how long it may take."""
 CHAINS = 60
 """Sequences of ops that a result tells of."""
 FINAL = 5
@@ -137,7 +137,9 @@ class _Run:
         self.start = time.perf_counter()
         self.photo, self.settings, self.scorer, self.stop = photo, settings, scorer, stop
         self.seconds = settings.seconds
-        if self.seconds is None and settings.evaluations is None:
+        self.unasked = self.seconds is None and settings.evaluations is None
+        """Whether nobody gave a budget."""
+        if self.unasked:
             self.seconds = scoring.default_seconds(scorer.name)
         self.notes = list(photo.notes)
         self.device = render.pick_device(settings.device)
@@ -225,9 +227,12 @@ class _Run:
                 yield self.event()
             if self.best.objective > gained + self.margin / 10:
                 gained, gained_at = self.best.objective, self.evaluator.evaluations
-            if self.done or self.evaluator.evaluations >= gained_at + PATIENCE:
-                break
             room = self.room(reserve)
+            if self.done or (self.unasked and self.evaluator.evaluations >= gained_at + PATIENCE):
+                room = 0
+            if not room and isinstance(asked, list):
+                tree.tell(asked, told)  # nothing is lost, and no time spent on what to ask next
+                break
             try:
                 asked = plan.send(told) if room else None
             except StopIteration:  # no ideas left
@@ -282,6 +287,7 @@ class _Run:
             least = self.ended[1].objective
             if self.best is self.ended[0]:  # nothing better was found: the same result again
                 self.recipe, self.best = self.known.recipe, self.ended[1]
+        self.settle()
         gain = self.best.objective - self.before.objective
         # all steps that are dropped together may cost a tenth of the gain, and never the margin
         floor = max(self.before.objective + max(0.9 * gain, min(self.margin, gain)), least)
@@ -318,6 +324,21 @@ class _Run:
             others=others,
             _search=self.record(recipe),
         )
+
+    def settle(self) -> None:
+        """Where the best recipe gains nothing at the strength asked for, take another good one that does."""
+        strength = self.settings.strength
+        if strength == 1 or not len(self.recipe):
+            return
+        [judged] = self.objectives([self.recipe.scaled(strength)])
+        others = [node for node in self.tree.kinds() if self.gains_by(node.objective, self.margin)]
+        others = others[: self.allowed(FINAL + 1)]
+        if not others or self.gains_by(judged, 0):
+            return
+        scaled = self.objectives([node.recipe.scaled(strength) for node in others])
+        node = others[max(range(len(others)), key=scaled.__getitem__)]
+        [self.best] = self.evaluator.judge(self.evaluator.frames([node.recipe]))
+        self.recipe = node.recipe
 
     def record(self, recipe: Recipe) -> Callable[[], SavedSearch]:
         """What there is to save, made when asked for: the picture's fingerprint takes a moment."""
@@ -369,7 +390,10 @@ class _Run:
 
     def gains(self, judged: Judged, least: float) -> bool:
         """Whether a change gains anything, and at least so much."""
-        gain = judged.objective - self.before.objective
+        return self.gains_by(judged.objective, least)
+
+    def gains_by(self, objective: float, least: float) -> bool:
+        gain = objective - self.before.objective
         return gain > 0 and gain >= least
 
     def objectives(self, recipes: list[Recipe]) -> list[float]:

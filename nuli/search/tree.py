@@ -31,7 +31,7 @@ DRAWN = 16
 CHILDREN = 64
 """Children imagined in each generation."""
 PARENTS, NEARNESS = 12, 4.0
-"""Nodes that children are imagined of, and how far down the list of them chance usually reaches."""
+"""Nodes that children are imagined of, each of another kind, and how far down the list chance usually reaches."""
 SURVIVORS = 16
 """Imagined children that become parents themselves."""
 FINALISTS = 64
@@ -125,11 +125,20 @@ class Tree:
         """The nodes kept, best first."""
         return list(self._nodes)
 
+    def kinds(self) -> list[Node]:
+        """The best nodes, each of another sequence of ops; best first. The few best of all are often of one kind."""
+        best: dict[tuple[str, ...], Node] = {}
+        for node in self._nodes:
+            best.setdefault(_ops_of(node.recipe), node)
+            if len(best) == PARENTS:
+                break
+        return list(best.values())
+
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
         best: dict[tuple[str, ...], float] = {}
         for node in self._nodes:
-            best.setdefault(tuple(s.op for s in node.recipe.steps), node.objective)
+            best.setdefault(_ops_of(node.recipe), node.objective)
         return [(names, objective) for names, objective in best.items() if names]
 
     def _learn(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
@@ -152,7 +161,7 @@ class Tree:
     def _imagined(self, count: int, generations: int) -> list[Recipe]:
         """The most promising of some generations of children."""
         self._model.fit(torch.stack(self._rows), torch.tensor(self._gains, dtype=torch.float64))
-        parents = first = self._parents()
+        parents = first = [n.recipe for n in self.kinds()]
         top = parents[:4]
         rows: dict[Recipe, Tensor] = {}
         promise: dict[Recipe, float] = {}
@@ -175,15 +184,6 @@ class Tree:
         chosen = [finalists[i] for i in choose(*foretold, count - int(blind), BOLDNESS)]
         return chosen + self._children(first, chosen)[: int(blind)]
 
-    def _parents(self) -> list[Recipe]:
-        """The best of each sequence of ops, best first: the few best of all are often of one kind."""
-        best: dict[tuple[str, ...], Recipe] = {}
-        for node in self._nodes:
-            best.setdefault(tuple(s.op for s in node.recipe.steps), node.recipe)
-            if len(best) == PARENTS:
-                break
-        return list(best.values())
-
     def _children(self, parents: Sequence[Recipe], known: Container[Recipe]) -> list[Recipe]:
         children: dict[Recipe, None] = {}
         for _ in range(3 * CHILDREN):  # some are known already
@@ -198,3 +198,7 @@ class Tree:
 
 def _worst_last(node: Node) -> float:
     return -node.objective
+
+
+def _ops_of(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(s.op for s in recipe.steps)
