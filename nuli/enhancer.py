@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import imageio, ops, render, scoring, views
+from .archive import Archive
 from .evaluator import Evaluator, Judged
 from .imageio import Photo
 from .options import Options, options_from
@@ -160,6 +161,8 @@ class _Run:
         self.tree = Tree(self.ops, settings.mode, steps, seed, self.before.objective, look)
         self.wanted = others if settings.mode == "hard" else 0
         self.known = known
+        hard = settings.mode == "hard"
+        self.archive = Archive(self.evaluator, self.before.objective) if hard else None
         self.ended: tuple[Judged, Judged] | None = None
         """Of the search that this one goes on from: its best, and what it ended with."""
         self.prepared = self.elapsed
@@ -246,6 +249,8 @@ class _Run:
         ended, note = resume(self.known, self.evaluator, self.tree, self.ops, steps, allowed, self.offer)
         if ended is not None and ended.objective > self.before.objective:
             self.ended = self.best, ended
+        for node in self.tree.nodes() if self.archive else ():
+            self.archive.add(node.recipe, node.objective)
         self.notes.append(note)
 
     def suggestions(self) -> list[Recipe]:
@@ -265,6 +270,8 @@ class _Run:
         return not self.ops or (self.evaluator.anchored and self.best.objective >= top - self.margin)
 
     def offer(self, recipe: Recipe, judged: Judged) -> None:
+        if self.archive:
+            self.archive.add(recipe, judged.objective)
         if judged.objective > self.best.objective:
             self.recipe, self.best = recipe, judged
             self.trace.append((self.evaluator.evaluations, self.elapsed, judged.score))
@@ -306,7 +313,8 @@ class _Run:
         if not self.gains(after, self.margin if strength == 1 else 0):
             scaled, contributions, pixels = Recipe(), (), self.photo.pixels
             predicted = after = self.before
-        others = self.others(recipe) if len(scaled) else ()
+        looks = self.archive.best() if self.archive else []
+        others = self.others(recipe, looks) if len(scaled) and self.wanted else ()
         return Result(
             photo=self.photo,
             pixels=pixels,
@@ -322,7 +330,7 @@ class _Run:
             notes=tuple(self.notes),
             chains=tuple((ops, best - self.before.objective) for ops, best in self.tree.chains()[:CHAINS]),
             others=others,
-            _search=self.record(recipe),
+            _search=self.record(recipe, looks),
         )
 
     def settle(self) -> None:
@@ -340,7 +348,7 @@ class _Run:
         [self.best] = self.evaluator.judge(self.evaluator.frames([node.recipe]))
         self.recipe = node.recipe
 
-    def record(self, recipe: Recipe) -> Callable[[], SavedSearch]:
+    def record(self, recipe: Recipe, looks: list[tuple[Recipe, float]]) -> Callable[[], SavedSearch]:
         """What there is to save, made when asked for: the picture's fingerprint takes a moment."""
         settings, nodes = self.settings, [(node.recipe, node.objective) for node in self.tree.nodes()]
         evaluations = self.evaluator.evaluations
@@ -348,15 +356,14 @@ class _Run:
             evaluations += self.known.evaluations
             nodes = [*self.known.nodes, *nodes]
             recipe = recipe if len(recipe) else self.known.recipe
-        return partial(record, self.photo, self.scorer.name, settings.mode, settings.guards, evaluations, recipe, nodes)
+        kind = self.scorer.name, settings.mode, settings.guards
+        return partial(record, self.photo, *kind, evaluations, recipe, nodes, looks)
 
-    def others(self, chosen: Recipe) -> tuple[Other, ...]:
+    def others(self, chosen: Recipe, looks: list[tuple[Recipe, float]]) -> tuple[Other, ...]:
         """In hard mode, what else the search found that is good and looks different."""
-        if not self.wanted:
-            return ()
         found = find_others(
             self.evaluator,
-            [(node.recipe, node.objective) for node in self.tree.nodes()],
+            looks,
             chosen,
             self.before.objective,
             self.settings.strength,

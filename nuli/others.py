@@ -1,4 +1,4 @@
-"""Hard mode's other results: recipes out of the search's tree whose pictures look different."""
+"""Hard mode's other results: recipes that the search came upon whose pictures look different."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from .recipe import Recipe
 from .search.gallery import APART, ENOUGH, pick
 from .search.simplify import simplify
 
-CANDIDATES = 256
-"""Recipes looked at; of more, every so many: neighbours in objective look alike."""
 SAME = 2.0
 """How far simplifying may move a look."""
 COST = 4
@@ -46,12 +44,11 @@ def find_others(
     Returns:
         Recipes with strength applied, and what `predict` said; the highest score first.
     """
-    gain = known[0][1] - before
+    gain = known[0][1] - before if known else 0.0
     least = max(margin, ENOUGH * gain)
     good = [pair for pair in known if len(pair[0]) and pair[1] - before >= least]
     if gain <= 0 or not good or count < 1:
         return []
-    good = good[:: math.ceil(len(good) / CANDIDATES)]
 
     def look(recipes: Sequence[Recipe]) -> Tensor:
         scaled = [recipe.scaled(strength) for recipe in recipes]

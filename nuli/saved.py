@@ -150,11 +150,19 @@ def fingerprint(photo: Photo) -> str:
     return digest.hexdigest()
 
 
-def best_of(nodes: Iterable[tuple[Recipe, float]]) -> tuple[tuple[Recipe, float], ...]:
-    """As many as are saved, best first, none twice; without that which does nothing."""
-    unique = dict(nodes)
+def best_of(
+    nodes: Iterable[tuple[Recipe, float]], looks: Iterable[tuple[Recipe, float]] = ()
+) -> tuple[tuple[Recipe, float], ...]:
+    """As many as are saved, best first, none twice; without that which does nothing.
+
+    Args:
+        looks: those to keep even where there are many better ones.
+    """
+    sure = dict(looks)
+    unique = dict(nodes) | sure
     unique.pop(Recipe(), None)
-    return tuple(sorted(unique.items(), key=lambda node: -node[1])[:MOST_NODES])
+    kept = sorted(unique.items(), key=lambda node: (node[0] not in sure, -node[1]))[:MOST_NODES]
+    return tuple(sorted(kept, key=lambda node: -node[1]))
 
 
 def record(
@@ -165,9 +173,10 @@ def record(
     evaluations: int,
     recipe: Recipe,
     nodes: Iterable[tuple[Recipe, float]],
+    looks: Iterable[tuple[Recipe, float]],
 ) -> SavedSearch:
-    """What a search leaves behind."""
-    return SavedSearch(scorer, mode, guards, fingerprint(photo), evaluations, recipe, best_of(nodes))
+    """What a search leaves behind; see `best_of` for the looks."""
+    return SavedSearch(scorer, mode, guards, fingerprint(photo), evaluations, recipe, best_of(nodes, looks))
 
 
 def open_search(known: SavedSearch | Source) -> SavedSearch:

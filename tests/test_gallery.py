@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuli import views
+from nuli.archive import MOST, Archive
 from nuli.enhancer import enhance, enhance_iter
 from nuli.evaluator import Evaluator
 from nuli.looks import colours, distances
@@ -66,6 +67,29 @@ def test_one_search_gives_several_that_look_different(found: Result) -> None:
     assert scores == sorted(scores, reverse=True)
     assert all(score > found.score_before for score in scores)
     assert found.evaluations <= 300
+
+
+def test_the_archive_keeps_what_looks_different_and_is_bounded(photo: Image.Image) -> None:
+    evaluator = Evaluator(views.make_frame(np.array(photo)), 300, Vivid())
+    archive = Archive(evaluator, before=0.0)
+    warm = Recipe.parse("nuli1 temperature=0.4")
+    archive.add(warm, 0.7)
+    archive.add(Recipe.parse("nuli1 temperature=-0.4"), 0.4)  # too bad to be shown
+    for i in range(3 * MOST):  # many that are better and all alike
+        archive.add(Recipe.parse(f"nuli1 contrast={1.2 + i / 10_000:.4f}"), 0.9 + i / 10_000)
+        assert len(archive._known) < 2 * MOST
+    found = archive.best()
+    assert warm in dict(found) and len(found) <= 4 and found[0][1] == max(o for _, o in found) > 0.97
+    assert Archive(evaluator, 0.0).best() == []
+
+
+def test_a_long_search_has_as_many_as_a_short_one(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nuli.enhancer.PATIENCE", 10**9)
+    small = photo.resize((90, 60))
+    long = enhance(small, evaluations=1500, **HARD)
+    assert len(long.others) >= 3
+    again = enhance(small, known=long.search, evaluations=40, **HARD)
+    assert len(again.others) >= 3
 
 
 def test_they_are_rendered_when_asked_for_and_score_what_was_said(found: Result, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ try {
     await page.locator('#nuli_enhance').click();
     const live = await until('progress', async () => (/left.*tried/.test(await status()) ? status() : ''));
     check('progress is told', !!live, live);
+    await until('a hundred tried', async () => +((await status()).match(/(\d+) tried/) || [])[1] >= 100, 55000);
     await page.locator('#nuli_stop').click();
     check('Stop keeps the best', await until('stopped', async () => /Score by.*→/.test(await status())), await status());
 
