@@ -41,6 +41,8 @@ class Archive:
             return []
         least = self._before + ENOUGH * (known[0][1] - self._before)
         good = [pair for pair in known if pair[1] >= least]
+        if not good:  # all are worse than the untouched picture
+            return []
         left = colours(self._evaluator.glance([recipe for recipe, _ in good]))
         kept: list[tuple[Recipe, float]] = []
         while good and len(kept) < MOST:

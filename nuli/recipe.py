@@ -70,6 +70,14 @@ class Step:
             values.append(value)
         return Step(self.op, tuple(values))
 
+    def joined(self, other: Step) -> Step:
+        """One step that does about what two of the same op do: factors are multiplied, other values added up."""
+        values = []
+        for param, one, two in zip(ops.get(self.op).params, self.values, other.values, strict=True):
+            both = one * two if param.identity == 1 else one + two - param.identity
+            values.append(one if param.shapes else min(max(both, param.hard[0]), param.hard[1]))
+        return Step(self.op, tuple(values))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -89,6 +97,18 @@ class Recipe:
 
     def without(self, index: int) -> Recipe:
         return Recipe(self.steps[:index] + self.steps[index + 1 :])
+
+    def shorter(self) -> list[Recipe]:
+        """All recipes of a step less: first without each of the steps, in order; then with two of one op joined, at
+        the place of either."""
+        recipes = [self.without(i) for i in range(len(self))]
+        for j, later in enumerate(self.steps):
+            for i, step in enumerate(self.steps[:j]):
+                if step.op == later.op:
+                    both = step.joined(later)
+                    recipes.append(Recipe((*self.steps[:i], both, *self.steps[i + 1 : j], *self.steps[j + 1 :])))
+                    recipes.append(Recipe((*self.steps[:i], *self.steps[i + 1 : j], both, *self.steps[j + 1 :])))
+        return recipes
 
     def scaled(self, strength: float) -> Recipe:
         """Every step's values blended towards those that change nothing (strength 0: `Recipe()`)."""

@@ -118,6 +118,18 @@ def test_simplify_drops_what_adds_nothing_and_tells_what_the_rest_is_worth() -> 
     assert parts == pytest.approx((0.2, 0.1))
 
 
+def test_simplify_joins_steps_of_one_op() -> None:
+    split = Recipe.from_line("nuli1 contrast=1.1 temperature=0.02 contrast=1.0909 temperature=0.03")
+
+    def evaluate(recipes: list[Recipe]) -> list[float]:
+        return [objective(r) for r in recipes]
+
+    recipe, parts = simplify(split, objective(split), evaluate, 0.01, -9.0, lambda count, first: True)
+    assert [s.op for s in recipe.steps] in (["contrast", "temperature"], ["temperature", "contrast"])
+    assert objective(recipe) == pytest.approx(0, abs=0.001)
+    assert sorted(parts) == pytest.approx([0.1, 0.2], abs=0.001)
+
+
 def test_simplify_makes_one_pass_when_time_is_up() -> None:
     padded = Recipe((Step("blur", (0.001,)), Step("tint", (0.01,)), Step("contrast", (1.2,))))
     recipe, parts = simplify(
@@ -128,7 +140,7 @@ def test_simplify_makes_one_pass_when_time_is_up() -> None:
 
 
 def test_simplify_keeps_above_the_floor() -> None:
-    steps = tuple(Step("contrast", (1 + i / 100,)) for i in range(1, 6))
+    steps = tuple(Step(name, (0.1,)) for name in ("shadows", "highlights", "vibrance", "temperature", "tint"))
 
     def evaluate(recipes: list[Recipe]) -> list[float]:
         return [0.02 * len(r) for r in recipes]

@@ -1,4 +1,4 @@
-"""The weakest recipe that does the work: steps that add nothing are dropped."""
+"""The weakest recipe that does the work: steps that add nothing are dropped, steps of one op made one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def simplify(
     floor: float,
     may_go_on: Callable[[int, bool], bool],
 ) -> tuple[Recipe, tuple[float, ...]]:
-    """Drop steps one by one, the least useful first, while that costs at most `tolerance` each, down to `floor`.
+    """Take away one step after the other, by dropping it or joining it with another of its op, whatever costs least,
+    while that costs at most `tolerance` each, down to `floor`.
 
     Args:
         recipe, objective: what to simplify, and what it reaches.
@@ -26,11 +27,10 @@ def simplify(
         no time to tell.
     """
     first = True
-    while len(recipe) and may_go_on(len(recipe), first):
-        shorter = [recipe.without(i) for i in range(len(recipe))]
+    while len(recipe) and may_go_on(len(shorter := recipe.shorter()), first):
         objectives = evaluate(shorter)
         best = max(range(len(shorter)), key=objectives.__getitem__)
         if objectives[best] < max(objective - tolerance, floor):
-            return recipe, tuple(objective - o for o in objectives)
+            return recipe, tuple(objective - o for o in objectives[: len(recipe)])
         recipe, objective, first = shorter[best], objectives[best], False
     return recipe, ()
