@@ -26,13 +26,11 @@ from .resume import resume
 from .saved import SavedSearch, open_search, record
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
-from .search.explore import COST, explore
+from .search.explore import COST, MOST, explore
 from .search.gallery import OTHERS
 from .search.simplify import simplify
 from .search.tree import Tree
 
-ROUND = 16
-"""Candidates proposed at a time."""
 PATIENCE = 240
 """Evaluations without a real improvement after which a search ends where nobody said how long it may take."""
 CHAINS = 60
@@ -190,7 +188,7 @@ class _Run:
     def allowed(self, reserve: int) -> int:
         """The same, whatever the time."""
         limit = self.settings.evaluations
-        return ROUND if limit is None else max(0, limit - self.evaluator.evaluations - reserve)
+        return MOST if limit is None else max(0, limit - self.evaluator.evaluations - reserve)
 
     @property
     def reserve(self) -> int:

@@ -17,6 +17,7 @@ from nuli.recipe import Recipe
 from nuli.scoring.tone import to_lab
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+ablation = importlib.import_module("ablation")
 ciede2000 = importlib.import_module("ciede2000")
 objectives = importlib.import_module("objectives")
 search = importlib.import_module("search")
@@ -105,3 +106,15 @@ def test_the_command_prints_a_table(tmp_path: Path, photo: Image.Image, capsys: 
     assert (tmp_path / "p.png").exists()
     with pytest.raises(SystemExit):
         search.main([str(tmp_path), "--searchers", "magic"])
+
+
+def test_the_ablation_leaves_everything_as_it_was(
+    tmp_path: Path, photo: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {(module, name): getattr(module, name) for _, cs in ablation.VARIANTS.values() for module, name, _ in cs}
+    photo.save(tmp_path / "a.jpg")
+    ablation.main([str(tmp_path), "--size", "32", "--evaluations", "20"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(ablation.VARIANTS) and all("left of" in line for line in lines)
+    assert len({line.split("left of")[0][34:] for line in lines}) > 3  # they do differ
+    assert before == {(module, name): getattr(module, name) for module, name in before}

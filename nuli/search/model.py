@@ -7,7 +7,7 @@ foretell what was not. C. E. Rasmussen and C. K. I. Williams, "Gaussian Processe
 
 from __future__ import annotations
 
-import math
+from math import log
 
 import torch
 from torch import Tensor
@@ -18,8 +18,8 @@ TRENDS = (0.0, 1.0)
 """Weights of a straight trend over all pictures, to choose from."""
 NOISES = (1e-6, 1e-4, 1e-2)
 """Variances of a score that the rows can't explain, as parts of the whole, to choose from."""
-REFIT = 1.25
-"""Length, trend and noise are chosen anew when there are so many times more scores."""
+REFIT, ROUNDS = 1.25, 50
+"""Length, trend and noise are chosen anew when there are so many times more scores, and every so many rounds."""
 
 
 class Model:
@@ -28,15 +28,18 @@ class Model:
     def __init__(self) -> None:
         self._rows = torch.empty(0, 0)
         self._length, self._trend, self._noise = LENGTHS[2], TRENDS[1], NOISES[1]
-        self._chosen_at = 0
+        self._chosen_at, self._rounds = 0, 0
 
     def fit(self, rows: Tensor, objectives: Tensor) -> None:
         """Learn from scored rows [N,F] and their objectives [N]; forgets what it learned before."""
         self._rows = rows
+        if not (rows.isfinite().all() and objectives.isfinite().all()):
+            raise ValueError("rows and objectives must be finite")
         self._mean = objectives.mean()
         y = (objectives - self._mean)[:, None]
         products = rows @ rows.T
-        if len(rows) >= REFIT * self._chosen_at:
+        self._rounds += 1
+        if len(rows) >= REFIT * self._chosen_at or self._rounds % ROUNDS == 0:
             # one after the other: all combinations would take three times as long, and seldom tell more
             self._length = max(LENGTHS, key=lambda c: self._solve(products, y, c, self._trend, self._noise))
             self._trend = max(TRENDS, key=lambda c: self._solve(products, y, self._length, c, self._noise))
@@ -50,12 +53,12 @@ class Model:
         kernel = _kernel(products, squares, squares, length, trend)
         kernel.diagonal().add_(noise)
         factor, failed = torch.linalg.cholesky_ex(kernel)
-        if failed:
-            return -math.inf
+        if failed:  # rows too much alike for so little noise
+            return self._solve(products, y, length, trend, 100 * noise)
         whitened = torch.linalg.solve_triangular(factor, y, upper=False)
         self._factor, self._variance = factor, float(whitened.square().mean().clamp(min=1e-12))
         self._weights = torch.cholesky_solve(y, factor)[:, 0]
-        return -len(y) / 2 * math.log(self._variance) - float(factor.diagonal().log().sum())
+        return -len(y) / 2 * log(self._variance) - float(factor.diagonal().log().sum())
 
     def foretell(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Means [N] of the objectives of rows [N,F], and their covariances [N,N]."""
@@ -85,7 +88,7 @@ def choose(means: Tensor, covariances: Tensor, count: int, boldness: float) -> l
     floor = NOISES[0] * float(doubt.max().clamp(min=1e-12))
     for _ in range(min(count, len(means))):
         promise = means + boldness * doubt.clamp(min=0).sqrt()
-        promise[chosen] = -math.inf
+        promise[chosen] = -torch.inf
         i = int(promise.argmax())
         chosen.append(i)
         column = covariances[:, i] / (covariances[i, i].clamp(min=0) + floor).sqrt()

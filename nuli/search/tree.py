@@ -81,7 +81,7 @@ class Tree:
         self._moves = Moves(ops, mode, max_steps, self._random)
         self._look, self._model = look, Model()
         self._untouched = look([root.recipe])
-        self._rows, self._gains = [torch.zeros_like(self._untouched[0])], [0.0]
+        self._rows, self._gains = torch.zeros_like(self._untouched), torch.zeros(1, dtype=torch.float64)
         self._seen = {root.recipe}
         self._blind = 0.0
 
@@ -144,13 +144,14 @@ class Tree:
     def _learn(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
         if not recipes:
             return
-        self._rows += list(self._look(recipes) - self._untouched)
-        self._gains += [objective - self._identity for objective in objectives]
+        gains = torch.tensor(objectives, dtype=torch.float64) - self._identity
+        self._rows = torch.cat([self._rows, self._look(recipes) - self._untouched])
+        self._gains = torch.cat([self._gains, gains])
         if len(self._gains) > SCORES:
-            older = range(len(self._gains) - SCORES // 2)
-            kept = sorted(sorted(older, key=lambda i: -self._gains[i])[: SCORES // 2])
-            for known in (self._rows, self._gains):
-                known[: len(older)] = [known[i] for i in kept]
+            older = len(self._gains) - SCORES // 2
+            best = self._gains[:older].topk(SCORES // 2).indices.sort().values
+            kept = torch.cat([best, torch.arange(older, len(self._gains))])
+            self._rows, self._gains = self._rows[kept], self._gains[kept]
         if len(self._seen) > REMEMBERED:
             self._seen = {n.recipe for n in self._nodes}
 
@@ -160,7 +161,7 @@ class Tree:
 
     def _imagined(self, count: int, generations: int) -> list[Recipe]:
         """The most promising of some generations of children."""
-        self._model.fit(torch.stack(self._rows), torch.tensor(self._gains, dtype=torch.float64))
+        self._model.fit(self._rows, self._gains)
         parents = first = [n.recipe for n in self.kinds()]
         top = parents[:4]
         rows: dict[Recipe, Tensor] = {}

@@ -1,0 +1,82 @@
+"""What is each part of the search good for? The search on the oracle or another objective, each part left out in turn.
+
+    python bench/ablation.py FOLDER [--count 12] [--objectives oracle] [--evaluations 120]
+
+Photos, damage and objectives as in search.py; the mean gain after so many evaluations, and for the oracle the mean
+distance that is left. A part is left out by giving one number of the search another value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from recover import read
+from search import OBJECTIVES, compare
+
+from nuli import imageio, looks
+from nuli.search import explore, model, moves, tree
+
+Change = tuple[ModuleType, str, object]
+VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
+    "everything": ("nuli", ()),
+    "no predicted start": ("slopes", ()),
+    "nor slopes": ("tree", ()),
+    "no model: any children": ("nuli", ((tree, "BLIND", 1),)),
+    "no unscreened children": ("nuli", ((tree, "BLIND", math.inf),)),
+    "one generation imagined": ("nuli", ((explore, "GENERATIONS", 1),)),
+    "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
+    "no straight trend": ("nuli", ((model, "TRENDS", (0.0, 0.0)),)),
+    "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
+    "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP - moves.REORDER),)),
+    "rounds of 16": ("nuli", ((explore, "FEWEST", 16), (explore, "MOST", 16))),
+}
+"""Which of search.py's searchers, and what is changed in it."""
+
+
+@contextmanager
+def changed(changes: Sequence[Change]) -> Iterator[None]:
+    """For a while, names in modules have other values."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    try:
+        for module, name, value in changes:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--count", type=int, default=12, help="photos, in the order of their names (12)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--objectives", default="oracle", help=f"of {', '.join(OBJECTIVES)} (%(default)s)")
+    parser.add_argument("--evaluations", type=int, default=120)
+    parser.add_argument("--size", type=int, default=112, help="short side of the frame in pixels (112)")
+    asked = parser.parse_args(arguments)
+    files = imageio.list_images(asked.folder)[: asked.count]
+    photos = list(read(files, asked.size))
+    points = sorted({p for p in (30, 60, 100) if p < asked.evaluations} | {asked.evaluations})
+    for objective in asked.objectives.split(","):
+        for name, (searcher, changes) in VARIANTS.items():
+            with changed(changes):
+                curves, distances = compare(
+                    photos, [objective], [searcher], ["mild", "strong"], asked.evaluations, 8, asked.seed
+                )
+            gains = np.mean(curves[objective, searcher], 0)
+            line = f"{objective:8}{name:26}" + "".join(f"{p:6}:{gains[p - 1]:6.3f}" for p in points)
+            if objective == "oracle":
+                line += f"   left of {np.mean(distances):.2f}: {np.mean(distances) - gains[-1]:.2f}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
