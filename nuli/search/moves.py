@@ -19,7 +19,8 @@ class Moves:
 
     Args:
         ops: what may be used.
-        mode: whose ranges to draw values from, "soft" or "hard".
+        mode: whose ranges to draw values from, "soft" or "hard". In soft mode each op is used once at most, or its
+            range would be none.
         max_steps: the longest recipe.
         random: where chance comes from.
     """
@@ -28,6 +29,7 @@ class Moves:
         self._ops = tuple(ops)
         self.ranges = {o.name: o.ranges(mode) for o in ops}
         """Of each op's parameters."""
+        self._once = mode == "soft"
         self._max_steps = max_steps
         self._random = random
 
@@ -39,7 +41,7 @@ class Moves:
     def draw(self) -> Recipe:
         """A recipe of a few steps."""
         count = min(self._random.choice((1, 1, 2, 3)), self._max_steps)
-        return Recipe(tuple(self.step() for _ in range(count))).active()
+        return self._made([self.step() for _ in range(count)])
 
     def child(self, recipe: Recipe, others: Sequence[Recipe]) -> Recipe:
         """A variation of a recipe, or a crossing of it with one of the others."""
@@ -62,6 +64,11 @@ class Moves:
             other = self._random.choice(others).steps
             head, tail = self._random.randint(0, len(steps)), self._random.randint(0, len(other))
             steps = [*steps[:head], *other[tail:]][: self._max_steps]
+        return self._made(steps)
+
+    def _made(self, steps: list[Step]) -> Recipe:
+        if self._once:
+            steps = list({s.op: s for s in steps}.values())
         return Recipe(tuple(steps)).active()
 
     def _tweaked(self, step: Step, size: float) -> Step:
