@@ -55,6 +55,8 @@ class Evaluator:
         """Candidates scored so far."""
         self.batch = 8 if frame.device.type == "cpu" else 64
         """Candidates scored at once; halved for good when memory runs out."""
+        self._together = 1 if frame.device.type == "cpu" else None
+        """Frames that an op runs on at once: a CPU's cache holds what becomes of one."""
         self._framing = getattr(scorer, "framing", "crop")
         self._size = scorer.input_size
         self.anchored = getattr(scorer, "anchored", False)
@@ -169,11 +171,13 @@ class Evaluator:
                     by_op[steps[depth].op].append(i)
             for name, members in by_op.items():
                 op = ops.get(name)
-                x = torch.cat([frames[i] for i in members])
-                values = x.new_tensor([waiting[i][depth].values for i in members])
-                made = ops.run(op, x, values, ops.measure(op, x), self.scale)
-                for i, frame in zip(members, made.split(1), strict=True):
-                    frames[i] = frame
+                size = self._together or len(members)
+                for part in (members[i : i + size] for i in range(0, len(members), size)):
+                    x = torch.cat([frames[i] for i in part]) if size > 1 else frames[part[0]]
+                    values = x.new_tensor([waiting[i][depth].values for i in part])
+                    made = ops.run(op, x, values, ops.measure(op, x), self.scale)
+                    for i, frame in zip(part, made.split(1), strict=True):
+                        frames[i] = frame
             depth += 1
         return torch.cat(frames)
 
