@@ -5,14 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 
-# Every host brings torch, numpy and Pillow: they are never touched. `clip` goes without its dependencies, torch
-# among them; the two that its tokenizer imports are listed by themselves.
-NEEDED = (
-    ("safetensors", '"safetensors>=0.4"'),
-    ("ftfy", "ftfy"),
-    ("regex", "regex"),
-    ("clip", '--no-deps "clip-anytorch>=2.5"'),
-)
+# Every host brings torch, numpy and Pillow: they are never touched.
+NEEDED = (("safetensors", '"safetensors>=0.4"'),)
 """(module to import, what to tell pip; in quotes where a shell would read it otherwise)."""
 
 

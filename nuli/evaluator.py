@@ -55,6 +55,8 @@ class Evaluator:
         """Candidates scored so far."""
         self.batch = 8 if frame.device.type == "cpu" else 64
         """Candidates scored at once; halved for good when memory runs out."""
+        self._together = 1 if frame.device.type == "cpu" else None
+        """Frames that an op runs on at once: a CPU's cache holds what becomes of one."""
         self._framing = getattr(scorer, "framing", "crop")
         self._size = scorer.input_size
         self.anchored = getattr(scorer, "anchored", False)
@@ -168,7 +170,7 @@ class Evaluator:
             start = self._longest_known(recipe.steps)
             frames.append(self._frames[recipe.steps[:start]])
             waiting.append(recipe.steps[start:])
-        return torch.cat(render.run_chains(frames, waiting, self.scale))
+        return torch.cat(render.run_chains(frames, waiting, self.scale, self._together))
 
     @torch.no_grad()
     def glance(self, recipes: Sequence[Recipe]) -> Tensor:

@@ -70,8 +70,14 @@ def run_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None
     return x
 
 
-def run_chains(frames: Sequence[Tensor], chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
-    """Each frame [1,3,h,w] with the steps of its chain; steps of one op run as one batch."""
+def run_chains(
+    frames: Sequence[Tensor], chains: Sequence[Sequence[Step]], scale: Scale, together: int | None = None
+) -> list[Tensor]:
+    """Each frame [1,3,h,w] with the steps of its chain; steps of one op run as one batch.
+
+    Args:
+        together: frames in such a batch at most.
+    """
     made = list(frames)
     for depth in range(max(map(len, chains), default=0)):
         by_op: dict[str, list[int]] = defaultdict(list)
@@ -79,12 +85,13 @@ def run_chains(frames: Sequence[Tensor], chains: Sequence[Sequence[Step]], scale
             if len(steps) > depth:
                 by_op[steps[depth].op].append(i)
         for name, members in by_op.items():
-            op = ops.get(name)
-            x = torch.cat([made[i] for i in members])
-            values = x.new_tensor([chains[i][depth].values for i in members])
-            x = ops.run(op, x, values, ops.measure(op, x), scale)
-            for i, frame in zip(members, x.split(1), strict=True):
-                made[i] = frame
+            op, size = ops.get(name), together or len(members)
+            for part in (members[i : i + size] for i in range(0, len(members), size)):
+                x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
+                values = x.new_tensor([chains[i][depth].values for i in part])
+                x = ops.run(op, x, values, ops.measure(op, x), scale)
+                for i, frame in zip(part, x.split(1), strict=True):
+                    made[i] = frame
     return made
 
 

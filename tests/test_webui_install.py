@@ -38,9 +38,9 @@ def test_nothing_to_do(install, launch, monkeypatch, capsys):
 
 
 def test_only_what_is_missing(install, launch, monkeypatch):
-    monkeypatch.setattr(install.missing, "__defaults__", (lambda module: module != "clip",))
+    monkeypatch.setattr(install.missing, "__defaults__", (lambda module: module != "safetensors",))
     install.main()
-    assert launch.asked == [('install --no-deps "clip-anytorch>=2.5"', "clip for NUlIE")]
+    assert launch.asked == [('install "safetensors>=0.4"', "safetensors for NUlIE")]
 
 
 def test_skip_install_is_honoured(install, launch, monkeypatch):
@@ -55,7 +55,6 @@ def test_nothing_is_upgraded_and_torch_is_left_alone(install):
         assert "torch" not in (module, requirement.split()[0].strip('"').split(">")[0])
         assert "upgrade" not in requirement and "-U" not in requirement
         assert ">" not in requirement or '"' in requirement, "a shell would read it as a redirection"
-    assert "--no-deps" in dict(install.NEEDED)["clip"], "clip would bring a torch of its own choice"
 
 
 def test_presence(install):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -59,12 +60,26 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
     """Filter [N,C,H,W] along both axes with symmetric kernels [N,K], the edges repeated."""
     n, c, h, w = x.shape
     size = kernel.shape[1]
+    if x.device.type == "cpu" and not (x.requires_grad or kernel.requires_grad):
+        return _sum_shifted(_sum_shifted(x, kernel, 3), kernel, 2)
     weight = kernel.repeat_interleave(c, 0)[:, None, :]
     x = x.reshape(1, n * c, h, w)
     for shape, pad in (((n * c, 1, 1, size), (1, 0)), ((n * c, 1, size, 1), (0, 1))):
         x = _pad(x, size // 2 * pad[0], size // 2 * pad[1])
         x = F.conv2d(x, weight.reshape(shape), groups=n * c)
     return x.reshape(n, c, h, w)
+
+
+def _sum_shifted(x: Tensor, kernel: Tensor, dim: int) -> Tensor:
+    """`convolve` along one axis, by adding up shifted copies: on a CPU three times as fast as conv2d."""
+    half, size = kernel.shape[1] // 2, x.shape[dim]
+    padded = _pad(x, half * (dim == 3), half * (dim == 2))
+    weights = kernel[:, half:, None, None, None].unbind(1)
+    total = x * weights[0]
+    for i in range(1, half + 1):
+        both = padded.narrow(dim, half - i, size) + padded.narrow(dim, half + i, size)
+        total.addcmul_(both, weights[i])
+    return total
 
 
 def _pad(x: Tensor, columns: int, rows: int) -> Tensor:
@@ -99,6 +114,13 @@ def _sharpness_width(short: float) -> float:
     return max(3.0, 3.0 * short / 512)
 
 
+@lru_cache(8)
+@torch.inference_mode(False)  # it is used again, where gradients may be wanted
+def _sharpness_kernel(scale: Scale, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[1,K]: the same for every candidate."""
+    return box_kernel(torch.full((1,), _sharpness_width(scale.full), device=device, dtype=dtype), 1, scale)
+
+
 @op(
     "detail",
     Param("factor", 1, (0.6, 1.8), (0, 4), "factor"),
@@ -109,8 +131,11 @@ def sharpness(x: Tensor, factor: Tensor, scale: Scale) -> Tensor:
 
     Pillow's 3x3 kernel, [1 1 1; 1 5 1; 1 1 1] / 13, is 4/13 of the picture and 9/13 of a 3x3 box.
     """
-    width = x.new_full((1,), _sharpness_width(scale.full)).expand(len(x))
-    return torch.lerp(x, smooth(x, width, 1, scale), (1 - factor) * (9 / 13))
+    if len(x) == 1 and scale.short == scale.full:
+        soft = smooth(x, x.new_full((1,), _sharpness_width(scale.full)), 1, scale)
+    else:
+        soft = convolve(x, _sharpness_kernel(scale, x.device, x.dtype).expand(len(x), -1))
+    return torch.lerp(x, soft, (1 - factor) * (9 / 13))
 
 
 def _blur_width(radius: Tensor | float, short: float) -> Tensor | float:

@@ -7,7 +7,6 @@ Sources: A. Radford et al., "Learning Transferable Visual Models From Natural La
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import OptionError, WeightsError
-from ..weights import ANOTHER, CLIP_VIT_L14, LAION_HEAD, Progress, ensure
+from ..weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
+from .vit import Tower
 
 if TYPE_CHECKING:
     from .protocol import Score
@@ -55,7 +55,7 @@ class Laion(nn.Module):
         """Join CLIP's vision tower with a folded head.
 
         Args:
-            tower: from normalised views [N,3,224,224], of the type of its `conv1`, to embeddings [N,768].
+            tower: from normalised views [N,3,224,224] to embeddings [N,768].
             w, b: [768] and scalar, as `fold_head` gives them.
             flip: average the score with that of the mirrored view, at twice the cost.
         """
@@ -88,17 +88,15 @@ class Laion(nn.Module):
             flip: average the score with that of the mirrored view, at twice the cost.
             allow_download: fetch weights that are absent (930 MB); `progress` as in `weights.download`.
         Raises:
-            WeightsError: the weights are absent or damaged, or package `clip` is.
+            WeightsError: the weights are absent or damaged.
             OptionError: no such precision.
         """
         device = torch.device(device)
         dtype = _number_type(precision, device)
-        vision_transformer = _import_clip()
         head = ensure(LAION_HEAD, folders, progress, allow_download)
         clip = ensure(CLIP_VIT_L14, folders, progress, allow_download)
         w, b = fold_head(torch.load(head, map_location="cpu", weights_only=True))
-        tower = _build_tower(vision_transformer, _read_visual(clip), dtype, device)
-        return cls(tower, w, b, flip).to(device)
+        return cls(Tower(_read_visual(clip), dtype, device), w, b, flip).to(device)
 
     @torch.inference_mode(False)  # as for `load`
     def to(self, device: str | torch.device) -> Laion:
@@ -115,7 +113,7 @@ class Laion(nn.Module):
 
     def _judge(self, views: Tensor) -> Tensor:
         normalised = (views.float() - self.mean) / self.deviation
-        embeddings = self.tower(normalised.to(self.tower.conv1.weight.dtype)).float()
+        embeddings = self.tower(normalised).float()
         # Products and sums rather than a matrix product: those stay float32 even under autocast.
         return (F.normalize(embeddings, dim=1) * self.w).sum(1) + self.b
 
@@ -167,18 +165,6 @@ def _has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def _import_clip() -> type[nn.Module]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it imports pkg_resources, which announces its own end
-            from clip.model import VisionTransformer
-    except ImportError as error:
-        raise WeightsError(
-            f'the laion scorer needs package clip ({error}): pip install clip-anytorch "setuptools<81", {ANOTHER}'
-        ) from error
-    return VisionTransformer
-
-
 def _read_visual(path: Path) -> dict[str, Tensor]:
     """The vision tower's weights, on the CPU, from OpenAI's TorchScript archive or a plain state dict."""
     try:
@@ -188,25 +174,3 @@ def _read_visual(path: Path) -> dict[str, Tensor]:
     except RuntimeError:
         state = torch.load(path, map_location="cpu", weights_only=True)
     return {name[len("visual.") :]: value for name, value in state.items() if name.startswith("visual.")}
-
-
-def _build_tower(
-    vision_transformer: type[nn.Module], state: Mapping[str, Tensor], dtype: torch.dtype, device: torch.device
-) -> nn.Module:
-    """CLIP's vision transformer of the shapes in `state`, frozen; layer norms stay float32, as clip wants."""
-    width, _, _, patch = state["conv1.weight"].shape
-    # On `meta` nothing is allocated and no random number drawn: each weight is copied once, into its place.
-    with torch.device("meta"):
-        tower = vision_transformer(
-            input_resolution=patch * math.isqrt(len(state["positional_embedding"]) - 1),
-            patch_size=patch,
-            width=width,
-            layers=sum(name.endswith(".attn.in_proj_weight") for name in state),
-            heads=width // 64,
-            output_dim=state["proj"].shape[1],
-        ).to(dtype)
-    for module in tower.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.float()
-    tower.to_empty(device=device).load_state_dict(state)
-    return tower.eval().requires_grad_(False)

@@ -65,7 +65,8 @@ def to_lab(x: Tensor) -> Tensor:
         ],
         1,
     )
-    f = torch.where(xyz > 0.008856, xyz.clamp(min=0.008856) ** (1 / 3), 7.787 * xyz + 16 / 116)
+    # a straight part and a root, added up like the parts of `to_linear`
+    f = 7.787 * xyz.clamp(max=0.008856) + (xyz.clamp(min=0.008856) ** (1 / 3) + (16 / 116 - 0.008856 ** (1 / 3)))
     fx, fy, fz = f.unbind(1)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
 
@@ -219,6 +220,8 @@ class Tone:
         def score(views: Tensor) -> Tensor:
             return 10 - colour_difference(to_lab(thinned(views.float())), target) / PER_POINT
 
+        if original.device.type == "cpu":  # whose cache holds one view
+            return lambda views: torch.cat([score(view) for view in views.split(1)])
         return score
 
 
