@@ -44,7 +44,6 @@ from torch import Tensor, nn
 
 import nuli
 from nuli import imageio, ops, views
-from nuli.enhancer import ROUND
 from nuli.errors import NuliError
 from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe
@@ -52,6 +51,7 @@ from nuli.scoring import Scorer, guards, laion
 from nuli.scoring.tone import Tone
 from nuli.scoring.vit import Tower
 from nuli.scoring.vivid import Vivid
+from nuli.search.explore import explore
 from nuli.search.tree import Tree
 
 SCORERS = ("laion", "tone", "vivid")
@@ -159,6 +159,7 @@ class Timed:
         for name in ("name", "licence", "input_size", "differentiable", "score_range"):
             setattr(self, name, getattr(scorer, name))
         self.framing = getattr(scorer, "framing", "crop")
+        self.quick = getattr(scorer, "quick", False)
 
     def _go(self, _: Tensor | None = None) -> None:
         self._since = time.perf_counter()
@@ -237,7 +238,7 @@ def ours(
     found = {"peak": 0.0, "share": 0.0}
     if name == "laion":
         found["peak"] = peak(scorer.scorer.tower.patch.dtype, seconds / 10)
-    each = grow(evaluator, seconds / 2)
+    each = grow(evaluator, seconds / 2, scorer.quick)
     if name == "laion":
         found["share"] = multiplications(*size) / each / found["peak"]
     slope = typical(lambda: evaluator.slope(Recipe.from_line(CHAIN).steps), seconds / 10)
@@ -249,19 +250,20 @@ def ours(
     return found
 
 
-def grow(evaluator: Evaluator, seconds: float) -> float:
-    """Let a tree grow for a while: seconds for each candidate."""
+def grow(evaluator: Evaluator, seconds: float, quick: bool) -> float:
+    """Let a tree grow for a while, as in a search but without slopes: seconds for each candidate."""
     [before] = evaluator.judge(evaluator.original)
-    tree = Tree(ops.select("soft"), "soft", 8, 0, before.objective)
+    chosen = ops.select("soft")
+    tree = Tree(chosen, "soft", 8, 0, before.objective, evaluator.look)
     evaluator.judge(evaluator.original.expand(evaluator.batch, -1, -1, -1))  # to warm up
-    count, start = 0, time.perf_counter()
+    plan, count, start = explore(tree, [], chosen, False, quick), 0, time.perf_counter()
+    asked = next(plan)
     while not count or time.perf_counter() < start + seconds:
-        asked = tree.ask(ROUND)
-        best = tree.best
-        tree.tell(asked, [judged.objective for batch in evaluator.evaluate(asked) for judged in batch])
+        best, told = tree.best, [judged.objective for batch in evaluator.evaluate(asked) for judged in batch]
+        count += len(asked)
+        asked = plan.send(told)
         if tree.best is not best:
             evaluator.keep(tree.best.recipe)
-        count += len(asked)
     return (time.perf_counter() - start) / count
 
 

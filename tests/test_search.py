@@ -181,7 +181,7 @@ def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() ->
             slopes += 1
             assert {s.op for s in asked} == set(allowed)
             asked = plan.send(slope(asked))
-    assert slopes > 1
+    assert slopes >= 1
     assert tree.best.objective > -0.05  # contrast 1.1 alone has -0.2
 
 
