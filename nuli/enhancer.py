@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import imageio, ops, render, scoring, views
 from .archive import Archive
-from .evaluator import Evaluator, Judged
+from .evaluator import Evaluator, Judged, trim
 from .imageio import Photo
 from .options import Options, options_from
 from .others import COST as COST_OF_OTHER
@@ -33,6 +33,8 @@ from .search.tree import Tree
 
 PATIENCE = 240
 """Evaluations without a real improvement after which a search ends where nobody said how long it may take."""
+TRIM = 500
+"""Evaluations after which memory is given back."""
 CHAINS = 60
 """Sequences of ops that a result tells of."""
 FINAL = 5
@@ -200,7 +202,7 @@ class _Run:
     def search(self) -> Iterator[Event]:
         reserve = self.reserve
         tree = self.tree
-        gained, gained_at = self.before.objective, 1
+        gained, gained_at, trimmed_at = self.before.objective, 1, 0
         if not self.settings.strength or self.done or self.stop():
             return
         # the prediction is tried even where loading took all the time
@@ -228,6 +230,9 @@ class _Run:
                 yield self.event()
             if self.best.objective > gained + self.margin / 10:
                 gained, gained_at = self.best.objective, self.evaluator.evaluations
+            if self.evaluator.evaluations >= trimmed_at + TRIM:
+                trim()
+                trimmed_at = self.evaluator.evaluations
             room = self.room(reserve)
             if self.done or (self.unasked and self.evaluator.evaluations >= gained_at + PATIENCE):
                 room = 0
