@@ -144,7 +144,7 @@ def test_what_is_shown_at_a_low_strength_is_apart_at_that_strength(photo: Image.
 
 def test_after_stop_they_cost_no_more_than_a_batch(photo: Image.Image) -> None:
     seen: list[Event] = []
-    for item in enhance_iter(photo, stop=lambda: len(seen) >= 12, **HARD):
+    for item in enhance_iter(photo, seconds=100, stop=lambda: len(seen) >= 12, **HARD):
         if isinstance(item, Event):
             seen.append(item)
     assert isinstance(item, Result) and item.others
