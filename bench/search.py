@@ -10,8 +10,8 @@ soft ops, ranges, chain length, evaluations and seed. What they maximise:
     tone    nuli's embedded scorer
 
 Searchers: original (the algorithm of 2023), random, cma-es (on one chain of 8 ops; a package more), tree (nuli's, a
-black box), slopes (the tree with climbs along gradients, 3 evaluations each), nuli (the same from the tone prediction,
-as in the product: it all but solves `tone`).
+black box), slopes (the tree, told of the gradients at its best, 3 evaluations each), nuli (the same from the tone
+prediction, as in the product: it all but solves `tone`).
 The frame's short side is 112 pixels instead of 224, for all alike: four times as fast.
 
 Printed: the mean gain after 30, 100, 300, 600 evaluations; for oracle the mean distance that is left; and how many

@@ -123,7 +123,7 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
 
 
 def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
-    """nuli's own; `warm`: from what `tone` predicts; `slopes`: with climbs along the gradient, 3 evaluations each."""
+    """nuli's own; `warm`: from what `tone` predicts; `slopes`: told of them, 3 evaluations each."""
     grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.look)
     return explore(grown, list(task.starts) if warm else [], task.ops, slopes)
 

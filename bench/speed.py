@@ -311,7 +311,7 @@ def table(found: dict[str, dict[str, float]]) -> str:
         ("peak GFLOP/s", "peak", "{:.0f}"),
         ("outside", "outside", "{:.1%}"),
         ("slope", "slope", "{:.1f}"),
-        ("MB", "memory", "{:.0f}"),
+        ("    MB", "memory", "{:.0f}"),
     )
     lines = [f"{'':10}" + "".join(f"{title:>{len(title) + 2}}" for title, _, _ in columns)]
     for name, row in found.items():

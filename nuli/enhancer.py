@@ -159,9 +159,9 @@ class _Run:
         seed = settings.seed + (known.evaluations << 32 if known else 0)
         look, steps = self.evaluator.look, settings.max_steps
         self.tree = Tree(self.ops, settings.mode, steps, seed, self.before.objective, look)
-        self.wanted = others if settings.mode == "hard" else 0
         self.known = known
         hard = settings.mode == "hard"
+        self.wanted = others if hard else 0
         self.archive = Archive(self.evaluator, self.before.objective) if hard else None
         self.ended: tuple[Judged, Judged] | None = None
         """Of the search that this one goes on from: its best, and what it ended with."""
@@ -307,13 +307,13 @@ class _Run:
         strength = self.settings.strength
         scaled = recipe.scaled(strength)
         pixels, predicted, after = self.photo.pixels, self.before, self.before
-        if len(scaled) and self.gains(predicted := self.predict(recipe), self.margin):
+        if len(scaled) and self.gains((predicted := self.predict(recipe)).objective, self.margin):
             if strength != 1:
                 predicted, contributions = self.predict(scaled), ()
             pixels = render.render(self.photo, scaled, self.device, self.evaluator.original)
             [after] = self.evaluator.judge(views.make_frame(pixels, self.photo.alpha, self.device))
         # the margin is for the correction as found: a part of it need only gain
-        if not self.gains(after, self.margin if strength == 1 else 0):
+        if not self.gains(after.objective, self.margin if strength == 1 else 0):
             scaled, contributions, pixels = Recipe(), (), self.photo.pixels
             predicted = after = self.before
         looks = self.archive.best() if self.archive else []
@@ -342,9 +342,9 @@ class _Run:
         if strength == 1 or not len(self.recipe):
             return
         [judged] = self.objectives([self.recipe.scaled(strength)])
-        others = [node for node in self.tree.kinds() if self.gains_by(node.objective, self.margin)]
+        others = [node for node in self.tree.kinds() if self.gains(node.objective, self.margin)]
         others = others[: self.allowed(FINAL + 1)]
-        if not others or self.gains_by(judged, 0):
+        if not others or self.gains(judged, 0):
             return
         scaled = self.objectives([node.recipe.scaled(strength) for node in others])
         node = others[max(range(len(others)), key=scaled.__getitem__)]
@@ -398,11 +398,8 @@ class _Run:
     def fine(self) -> Tensor:
         return views.make_frame(self.photo.pixels, self.photo.alpha, self.device, views.FINE)
 
-    def gains(self, judged: Judged, least: float) -> bool:
+    def gains(self, objective: float, least: float) -> bool:
         """Whether a change gains anything, and at least so much."""
-        return self.gains_by(judged.objective, least)
-
-    def gains_by(self, objective: float, least: float) -> bool:
         gain = objective - self.before.objective
         return gain > 0 and gain >= least
 

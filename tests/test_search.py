@@ -169,7 +169,7 @@ def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() ->
     plan = explore(tree, [start], tuple(allowed.values()), True)
     asked, slopes = next(plan), 0
     assert asked == [start]
-    for _ in range(12):
+    for _ in range(30):
         chains = [r.steps for r in asked] if isinstance(asked, list) else [asked]
         for step in (s for steps in chains for s in steps):
             for value, (low, high) in zip(step.values, allowed[step.op].ranges("soft"), strict=True):
@@ -181,7 +181,7 @@ def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() ->
             slopes += 1
             assert {s.op for s in asked} == set(allowed)
             asked = plan.send(slope(asked))
-    assert slopes >= 1
+    assert slopes > 1
     assert tree.best.objective > -0.05  # contrast 1.1 alone has -0.2
 
 

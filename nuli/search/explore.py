@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 
 from ..ops import Op
 from ..recipe import Recipe, Step
-from .tree import Tree
+from .tree import GENERATIONS, Tree
 
 COST = 3
 """Evaluations that a slope costs: the way forward, and twice as much back."""
@@ -16,8 +16,6 @@ WITHOUT_SLOPES = 8
 """Fewest where only scores teach."""
 SHARE = 12
 """A round is a part of all that was scored before: one in so many."""
-GENERATIONS = 5
-"""How far each round's recipes are thought out."""
 QUICK = 16, 1
 """Fewest recipes and generations where a score costs less than a thought."""
 

@@ -12,6 +12,8 @@ GROW, TWEAK, TWEAK_ONE, DROP, REORDER = 0.30, 0.35, 0.15, 0.06, 0.06
 """How often each move is made; the rest are crossings."""
 FINE, COARSE = 0.02, 0.3
 """Size of a tweak of all values, as a part of their ranges: anything between, small ones as often as large ones."""
+FINE_ONE, COARSE_ONE = 0.05, 1.0
+"""The same of the values of one step."""
 
 
 class Moves:
@@ -50,11 +52,11 @@ class Moves:
             at = self._random.randint(0, len(steps)) if self._random.random() < 0.5 else len(steps)
             steps.insert(at, self.step())
         elif chance < GROW + TWEAK:
-            size = FINE * (COARSE / FINE) ** self._random.random()
+            size = self._between(FINE, COARSE)
             steps = [self._tweaked(s, size) for s in steps]
         elif chance < GROW + TWEAK + TWEAK_ONE:
             i = self._random.randrange(len(steps))
-            steps[i] = self._tweaked(steps[i], 0.05 * 20 ** self._random.random())
+            steps[i] = self._tweaked(steps[i], self._between(FINE_ONE, COARSE_ONE))
         elif chance < GROW + TWEAK + TWEAK_ONE + DROP:
             steps.pop(self._random.randrange(len(steps)))
         elif chance < GROW + TWEAK + TWEAK_ONE + DROP + REORDER:
@@ -70,6 +72,10 @@ class Moves:
         if self._once:
             steps = list({s.op: s for s in steps}.values())
         return Recipe(tuple(steps)).active()
+
+    def _between(self, low: float, high: float) -> float:
+        """Any size, its logarithm anywhere between theirs."""
+        return low * (high / low) ** self._random.random()
 
     def _tweaked(self, step: Step, size: float) -> Step:
         values = []

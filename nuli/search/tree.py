@@ -28,8 +28,8 @@ from .moves import Moves
 
 DRAWN = 16
 """Scores to begin with, of random recipes, before there is a model."""
-CHILDREN = 64
-"""Children imagined in each generation."""
+GENERATIONS, CHILDREN = 5, 64
+"""How long and how broadly children are imagined before any is scored."""
 PARENTS, NEARNESS = 12, 4.0
 """Nodes that children are imagined of, each of another kind, and how far down the list chance usually reaches."""
 SURVIVORS = 16
@@ -82,10 +82,12 @@ class Tree:
         self._look, self._model = look, Model()
         self._untouched = look([root.recipe])
         self._rows, self._gains = torch.zeros_like(self._untouched), torch.zeros(1, dtype=torch.float64)
+        self._looked: dict[Recipe, Tensor] = {}
+        """Rows of what was looked at in this round: what is proposed need not be looked at again when it is told of."""
         self._seen = {root.recipe}
         self._blind = 0.0
 
-    def ask(self, count: int, generations: int = 5) -> list[Recipe]:
+    def ask(self, count: int, generations: int = GENERATIONS) -> list[Recipe]:
         """New recipes to score, none asked before. Fewer than `count`, or none, when it runs out of ideas.
 
         Args:
@@ -125,27 +127,25 @@ class Tree:
         """The nodes kept, best first."""
         return list(self._nodes)
 
-    def kinds(self) -> list[Node]:
+    def kinds(self, count: int = PARENTS) -> list[Node]:
         """The best nodes, each of another sequence of ops; best first. The few best of all are often of one kind."""
         best: dict[tuple[str, ...], Node] = {}
         for node in self._nodes:
-            best.setdefault(_ops_of(node.recipe), node)
-            if len(best) == PARENTS:
+            best.setdefault(tuple(s.op for s in node.recipe.steps), node)
+            if len(best) == count:
                 break
         return list(best.values())
 
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
-        best: dict[tuple[str, ...], float] = {}
-        for node in self._nodes:
-            best.setdefault(_ops_of(node.recipe), node.objective)
-        return [(names, objective) for names, objective in best.items() if names]
+        tried = (node for node in self.kinds(NODES) if len(node.recipe))
+        return [(tuple(s.op for s in node.recipe.steps), node.objective) for node in tried]
 
     def _learn(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
         if not recipes:
             return
         gains = torch.tensor(objectives, dtype=torch.float64) - self._identity
-        self._rows = torch.cat([self._rows, self._look(recipes) - self._untouched])
+        self._rows = torch.cat([self._rows, self._rows_of(recipes)])
         self._gains = torch.cat([self._gains, gains])
         if len(self._gains) > SCORES:
             older = len(self._gains) - SCORES // 2
@@ -154,6 +154,13 @@ class Tree:
             self._rows, self._gains = self._rows[kept], self._gains[kept]
         if len(self._seen) > REMEMBERED:
             self._seen = {n.recipe for n in self._nodes}
+
+    def _rows_of(self, recipes: Sequence[Recipe]) -> Tensor:
+        """What recipes look like beside the untouched picture: [N,F]."""
+        new = [r for r in dict.fromkeys(recipes) if r not in self._looked]
+        if new:
+            self._looked.update(zip(new, self._look(new) - self._untouched, strict=True))
+        return torch.stack([self._looked[r] for r in recipes])
 
     def _drawn(self, count: int) -> list[Recipe]:
         drawn = dict.fromkeys(self._moves.draw() for _ in range(4 * count))  # some may be alike
@@ -164,22 +171,20 @@ class Tree:
         self._model.fit(self._rows, self._gains)
         parents = first = [n.recipe for n in self.kinds()]
         top = parents[:4]
-        rows: dict[Recipe, Tensor] = {}
+        self._looked.clear()
         promise: dict[Recipe, float] = {}
         for _ in range(generations):
             children = self._children(parents, promise)
             if not children:
                 break
-            looks = self._look(children) - self._untouched
-            means, covariances = self._model.foretell(looks)
+            means, covariances = self._model.foretell(self._rows_of(children))
             bold = means + BOLDNESS * covariances.diagonal().clamp(min=0).sqrt()
-            rows.update(zip(children, looks, strict=True))
             promise.update(zip(children, bold.tolist(), strict=True))
             parents = sorted(promise, key=lambda r: -promise[r])[:SURVIVORS] + top
-        if not rows:
+        if not promise:
             return []
         finalists = sorted(promise, key=lambda r: -promise[r])[:FINALISTS]
-        foretold = self._model.foretell(torch.stack([rows[r] for r in finalists]))
+        foretold = self._model.foretell(self._rows_of(finalists))
         self._blind += count / BLIND
         blind, self._blind = divmod(self._blind, 1)
         chosen = [finalists[i] for i in choose(*foretold, count - int(blind), BOLDNESS)]
@@ -199,7 +204,3 @@ class Tree:
 
 def _worst_last(node: Node) -> float:
     return -node.objective
-
-
-def _ops_of(recipe: Recipe) -> tuple[str, ...]:
-    return tuple(s.op for s in recipe.steps)
