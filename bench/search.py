@@ -63,10 +63,8 @@ def climb(evaluator: Evaluator, search: Plan, identity: float, evaluations: int)
         told: list[float] | tuple[float, list[float]] | None = None
         if isinstance(asked, list):
             told = [judged.objective for batch in evaluator.evaluate(asked[:left]) for judged in batch]
-            for recipe, objective in zip(asked, told, strict=False):
-                if objective > best:
-                    best = objective
-                    evaluator.keep(recipe)
+            for objective in told:
+                best = max(best, objective)
                 curve.append(best - identity)
         elif left >= COST and (found := evaluator.slope(asked)):
             told = found[0].objective, found[1]

@@ -259,11 +259,9 @@ def grow(evaluator: Evaluator, seconds: float, quick: bool) -> float:
     plan, count, start = explore(tree, [], chosen, False, quick), 0, time.perf_counter()
     asked = next(plan)
     while not count or time.perf_counter() < start + seconds:
-        best, told = tree.best, [judged.objective for batch in evaluator.evaluate(asked) for judged in batch]
+        told = [judged.objective for batch in evaluator.evaluate(asked) for judged in batch]
         count += len(asked)
         asked = plan.send(told)
-        if tree.best is not best:
-            evaluator.keep(tree.best.recipe)
     return (time.perf_counter() - start) / count
 
 

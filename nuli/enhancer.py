@@ -222,7 +222,6 @@ class _Run:
                     yield self.event()
                     if not self.room(reserve):
                         break
-                self.evaluator.keep(self.recipe)
             elif room >= COST and (found := self.evaluator.slope(asked)):
                 judged, slope = found
                 self.offer(Recipe(asked).active(), judged)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from .scoring import guards
 from .scoring.protocol import Scorer
 from .search.explore import COST
 
-CACHED = 64
-"""Frames of recipes kept, so that their children need one step each (0.9 MB apiece)."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
@@ -58,16 +55,13 @@ class Evaluator:
         """Candidates scored so far."""
         self.batch = 8 if frame.device.type == "cpu" else 64
         """Candidates scored at once; halved for good when memory runs out."""
-        self._together = 1 if frame.device.type == "cpu" else None
-        """Frames that an op runs on at once: a CPU's cache holds what becomes of one."""
         self._framing = getattr(scorer, "framing", "crop")
         self._size = scorer.input_size
         self.anchored = getattr(scorer, "anchored", False)
         self._mode, self._weight = mode, 0.0 if self.anchored else guard_weight * self.unit
-        self._score = scorer.bind(self._view(frame))
+        self._score = scorer.bind(frame if self._framing == "thinned" else self._view(frame))
         self._small = looks.shrink(frame)
         self._untouched: Judged | None = None  # as the larger frame shows it
-        self._frames: OrderedDict[tuple[Step, ...], Tensor] = OrderedDict({(): frame})
 
     def _view(self, frames: Tensor) -> Tensor:
         return views.view_of(frames, self._framing, self._size)
@@ -75,10 +69,14 @@ class Evaluator:
     @torch.no_grad()
     def judge(self, frames: Tensor) -> list[Judged]:
         """Score frames [N,3,h,w] as they are. Counts as N evaluations."""
-        scores = self._score(self._view(frames))
-        if not isinstance(scores, Tensor) or scores.shape != (len(frames),):
+        return self._judge(self._view(frames), frames)
+
+    def _judge(self, seen: Tensor, frames: Tensor) -> list[Judged]:
+        """The same by their views; without guards nobody looks at the frames."""
+        scores = self._score(seen)
+        if not isinstance(scores, Tensor) or scores.shape != (len(seen),):
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise ScoreError(f"the scorer must return one score per view, a tensor [{len(frames)}]; it gave {got}")
+            raise ScoreError(f"the scorer must return one score per view, a tensor [{len(seen)}]; it gave {got}")
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
         penalties = (
@@ -86,7 +84,7 @@ class Evaluator:
             if self._weight
             else torch.zeros_like(scores)
         )
-        self.evaluations += len(frames)
+        self.evaluations += len(seen)
         pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
         return [Judged(*pair) for pair in pairs]
 
@@ -150,7 +148,7 @@ class Evaluator:
     def _fitting(self, recipes: list[Recipe]) -> list[Judged]:
         """One batch, in halves when it is too large for the memory."""
         try:
-            return self.judge(self.frames(recipes))
+            return self._make_and_judge(recipes)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -165,15 +163,17 @@ class Evaluator:
         return [judged for part in self.evaluate(recipes) for judged in part]
 
     @torch.no_grad()
+    def _make_and_judge(self, recipes: list[Recipe]) -> list[Judged]:
+        if self._framing != "thinned" or self._weight:
+            return self.judge(self.frames(recipes))
+        views = torch.cat(render.run_chains_thinned(self.original, [r.steps for r in recipes], self.scale))
+        return self._judge(views, views)
+
+    @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:
         """The frames [N,3,h,w] that the recipes make."""
-        frames: list[Tensor] = []
-        waiting: list[tuple[Step, ...]] = []
-        for recipe in recipes:
-            start = self._longest_known(recipe.steps)
-            frames.append(self._frames[recipe.steps[:start]])
-            waiting.append(recipe.steps[start:])
-        return torch.cat(render.run_chains(frames, waiting, self.scale, self._together))
+        frames = [self.original] * len(recipes)
+        return torch.cat(render.run_chains(frames, [r.steps for r in recipes], self.scale))
 
     @torch.no_grad()
     def glance(self, recipes: Sequence[Recipe]) -> Tensor:
@@ -184,23 +184,6 @@ class Evaluator:
     def look(self, recipes: Sequence[Recipe]) -> Tensor:
         """The same as rows [N,F], float64 on the CPU (see `looks.rows`)."""
         return looks.rows(self.glance(recipes)).double().cpu()
-
-    def _longest_known(self, steps: tuple[Step, ...]) -> int:
-        for length in range(len(steps), 0, -1):
-            if steps[:length] in self._frames:
-                self._frames.move_to_end(steps[:length])
-                return length
-        return 0
-
-    def keep(self, recipe: Recipe) -> None:
-        """Keep a recipe's frame at hand: many candidates that start with it will follow."""
-        if recipe.steps in self._frames:
-            self._frames.move_to_end(recipe.steps)
-            return
-        self._frames[recipe.steps] = self.frames([recipe])
-        self._frames.move_to_end((), last=True)
-        while len(self._frames) > CACHED:
-            self._frames.popitem(last=False)
 
 
 def trim() -> None:

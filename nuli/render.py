@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from . import ops, views
-from .ops import Scale
+from .ops import Op, Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .imageio import Photo
     from .recipe import Recipe, Step
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _TILE = 512
 """Side of the tiles rendered at a time, margins left out: small enough to stay in a processor's cache."""
 _GPU_TILE = 2048
+_TOGETHER = 1 << 16
+"""Pixels of frames that an op runs on at once on a CPU."""
 
 
 def pick_device(device: str | torch.device) -> torch.device:
@@ -71,28 +73,49 @@ def run_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None
 
 
 def run_chains(
-    frames: Sequence[Tensor], chains: Sequence[Sequence[Step]], scale: Scale, together: int | None = None
+    frames: Sequence[Tensor],
+    chains: Sequence[Sequence[Step]],
+    scale: Scale,
+    measure: Callable[[Op, Tensor], Tensor | None] = ops.measure,
 ) -> list[Tensor]:
-    """Each frame [1,3,h,w] with the steps of its chain; steps of one op run as one batch.
+    """Each frame [1,3,h,w], all of one size, with the steps of its chain; steps of one op run as one batch.
 
     Args:
-        together: frames in such a batch at most.
+        measure: what an op needs to know about the frames before it.
     """
     made = list(frames)
+    # a processor's cache holds so many of what becomes of a frame
+    together = max(1, _TOGETHER // made[0][0, 0].numel()) if made[0].device.type == "cpu" else len(made)
     for depth in range(max(map(len, chains), default=0)):
         by_op: dict[str, list[int]] = defaultdict(list)
         for i, steps in enumerate(chains):
             if len(steps) > depth:
                 by_op[steps[depth].op].append(i)
         for name, members in by_op.items():
-            op, size = ops.get(name), together or len(members)
-            for part in (members[i : i + size] for i in range(0, len(members), size)):
+            op = ops.get(name)
+            for part in (members[i : i + together] for i in range(0, len(members), together)):
                 x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
                 values = x.new_tensor([chains[i][depth].values for i in part])
-                x = ops.run(op, x, values, ops.measure(op, x), scale)
+                x = ops.run(op, x, values, measure(op, x), scale)
                 for i, frame in zip(part, x.split(1), strict=True):
                     made[i] = frame
     return made
+
+
+def run_chains_thinned(frame: Tensor, chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
+    """Chains on one frame [1,3,h,w], and of each result every second pixel in both directions.
+
+    The others are made only as long as an op is still to come that looks at neighbours.
+    """
+    thin = ops.thinned(frame)
+    ends = [max((i + 1 for i, s in enumerate(steps) if ops.get(s.op).reach), default=0) for steps in chains]
+    whole = [i for i, end in enumerate(ends) if end]
+    made = run_chains([frame] * len(whole), [chains[i][: ends[i]] for i in whole], scale) if whole else []
+    starts = [thin] * len(chains)
+    for i, x in zip(whole, made, strict=True):
+        starts[i] = ops.thinned(x)
+    tails = [steps[end:] for steps, end in zip(chains, ends, strict=True)]
+    return run_chains(starts, tails, scale, ops.measure_thinned)
 
 
 @torch.no_grad()

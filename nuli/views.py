@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import ops
+
 FRAME = 224
 """Short side of the frame in pixels: CLIP's input, so that its view is a plain crop of the frame."""
 FINE = 3 * FRAME
@@ -91,6 +93,8 @@ def view_of(frames: Tensor, framing: str, input_size: int) -> Tensor:
         h, w = frames.shape[2:]
         top, left = round((h - FRAME) / 2), round((w - FRAME) / 2)
         frames = frames[:, :, top : top + FRAME, left : left + FRAME]
+    if framing == "thinned":
+        return ops.thinned(frames)
     if input_size == FRAME:
         return frames
     return _resize(frames, *(round(side * input_size / FRAME) for side in frames.shape[2:]))

@@ -18,6 +18,7 @@ from nuli.errors import NuliError, OptionError, ScoreError
 from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe, Step
 from nuli.result import Event, Result
+from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
 from nuli.search.explore import COST
 
@@ -307,13 +308,24 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
             "nuli1 auto_level=0.7/0.1 blur=0.002 gamma=0.9/1.05",
         )
     ]
-    evaluator.keep(recipes[1])
     together = evaluator.frames(recipes)
+    thinned = torch.cat(render.run_chains_thinned(photo_tensor, [r.steps for r in recipes], evaluator.scale))
+    torch.testing.assert_close(thinned, together[..., ::2, ::2], atol=1e-5, rtol=0)
     for i, recipe in enumerate(recipes):
         alone, scale = photo_tensor, render.scale_of(photo_tensor, 300)
         measured = render.measure_steps(photo_tensor, recipe.steps, scale)
         alone = render.run_steps(alone, recipe.steps, measured, scale)
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+def test_a_scorer_that_sees_thinned_views_says_the_same_of_a_recipe_and_of_its_frame(
+    photo_tensor: torch.Tensor,
+) -> None:
+    evaluator = Evaluator(photo_tensor, 300, Tone.load())
+    recipes = [Recipe.parse(line) for line in ("nuli1 gamma=0.9/1.05", "nuli1 blur=0.002 contrast=1.2")]
+    [quickly] = evaluator.evaluate(recipes)
+    for one, other in zip(quickly, evaluator.judge(evaluator.frames(recipes)), strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-4)
 
 
 LINES = [

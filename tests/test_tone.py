@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import nuli
-from nuli import views
+from nuli import ops, views
 from nuli.errors import WeightsError
 from nuli.recipe import Recipe, Step
 from nuli.scoring import SCORERS, pick, tone
@@ -28,6 +28,10 @@ def spoilt(photo: Image.Image, line: str) -> Image.Image:
 
 def frame_of(image: Image.Image) -> torch.Tensor:
     return views.make_frame(np.array(image))
+
+
+def seen(image: Image.Image) -> torch.Tensor:
+    return ops.thinned(frame_of(image))
 
 
 def test_colours_are_cielab_and_differences_cie94(photo_tensor: torch.Tensor) -> None:
@@ -56,24 +60,24 @@ def test_the_recipe_is_the_best_picture(photo: Image.Image, scorer: Tone) -> Non
     score = scorer.bind(frame_of(bad))
     recipe = scorer.recipe(frame_of(bad))
     assert len(recipe) > 0
-    best = float(score(frame_of(recipe.apply(bad, device="cpu"))))
-    untouched = float(score(frame_of(bad)))
-    half = float(score(frame_of(recipe.scaled(0.5).apply(bad, device="cpu"))))
-    over = float(score(frame_of(spoilt(bad, "exposure=2 contrast=2"))))
+    best = float(score(seen(recipe.apply(bad, device="cpu"))))
+    untouched = float(score(seen(bad)))
+    half = float(score(seen(recipe.scaled(0.5).apply(bad, device="cpu"))))
+    over = float(score(seen(spoilt(bad, "exposure=2 contrast=2"))))
     assert best > 9.9
     assert over < untouched < half < best
 
 
 def test_a_correction_that_hardly_shows_is_not_made(photo: Image.Image, scorer: Tone) -> None:
-    margin = 10 - float(scorer.bind(frame_of(photo))(frame_of(photo)))
+    margin = 10 - float(scorer.bind(frame_of(photo))(seen(photo)))
     assert margin > 0
     result = nuli.enhance(photo, scorer="tone", device="cpu", margin=margin * 1.05)
     assert not result.changed and result.pixels is result.photo.pixels
 
 
 def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
-    view = frame_of(spoilt(photo, "exposure=-1.3"))
-    score = scorer.bind(view)
+    frame = frame_of(spoilt(photo, "exposure=-1.3"))
+    score, view = scorer.bind(frame), ops.thinned(frame)
     x = view.clone().requires_grad_()
     score(x).sum().backward()
     with torch.no_grad():
@@ -81,18 +85,19 @@ def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
 
 
 def test_half_precision_judges_alike(photo: Image.Image, scorer: Tone) -> None:
-    view = frame_of(spoilt(photo, "exposure=-1.3"))
+    frame = frame_of(spoilt(photo, "exposure=-1.3"))
+    view = ops.thinned(frame)
     batch = torch.cat([view, view * 0.5, (view * 1.5).clamp(0, 1)])
-    full, half = scorer.bind(view)(batch), scorer.bind(view.half())(batch.half())
+    full, half = scorer.bind(frame)(batch), scorer.bind(frame.half())(batch.half())
     assert half.dtype == torch.float32
     assert torch.allclose(full, half, atol=0.02)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_flat_picture_is_judged_too(scorer: Tone, level: float) -> None:
-    view = torch.full((1, 3, 128, 170), level)
-    assert torch.isfinite(scorer.predict(view)).all()
-    assert torch.isfinite(scorer.bind(view)(view)).all()
+    frame = torch.full((1, 3, 128, 170), level)
+    assert torch.isfinite(scorer.predict(frame)).all()
+    assert torch.isfinite(scorer.bind(frame)(ops.thinned(frame))).all()
 
 
 def test_it_judges_soft_mode_where_laion_is_absent() -> None:

@@ -134,7 +134,12 @@ def thinned(x: Tensor) -> Tensor:
 
 def measure(op: Op, frames: Tensor) -> Tensor | None:
     """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to."""
-    return op.measure(thinned(frames)) if op.measure else None
+    return measure_thinned(op, thinned(frames)) if op.measure else None
+
+
+def measure_thinned(op: Op, frames: Tensor) -> Tensor | None:
+    """The same of frames that are thinned already."""
+    return op.measure(frames) if op.measure else None
 
 
 def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:

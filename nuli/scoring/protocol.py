@@ -18,9 +18,10 @@ class Scorer(Protocol):
     """SPDX name of the licence of its weights ("" without weights)."""
     input_size: int
     """S: the short side, in pixels, of the views that it judges."""
-    framing: Literal["crop", "whole"]
+    framing: Literal["crop", "whole", "thinned"]
     """`crop`: views are the square centre crop [N,3,S,S]. `whole`: the whole frame, its short side S,
-    [N,3,H,W]. A scorer without this attribute gets the crop."""
+    [N,3,H,W]. `thinned`: every second pixel of the frame in both directions, which are made in a quarter of the
+    time; `bind` gets all of them. A scorer without this attribute gets the crop."""
     anchored: bool
     """Whether the best score stands for one definite picture near the original. Such a scorer needs no guards,
     and a search is over once it gives the top of its range. A scorer without this attribute is not."""

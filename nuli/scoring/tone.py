@@ -167,7 +167,7 @@ class Tone:
     name = "tone"
     licence = "MIT"
     input_size = views.FRAME
-    framing = "whole"
+    framing = "thinned"
     anchored = True
     differentiable = True
     quick = True
@@ -200,7 +200,7 @@ class Tone:
 
     def predict(self, frame: Tensor) -> Tensor:
         """The correction [1,P] that a picture wants, by its frame [1,3,h,w]."""
-        return TRUST * self.ask(features(views.view_of(frame, self.framing, SIZE)))
+        return TRUST * self.ask(features(views.view_of(frame, "whole", SIZE)))
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
@@ -218,7 +218,7 @@ class Tone:
         target = to_lab(correct(thinned(original), self.predict(original)))
 
         def score(views: Tensor) -> Tensor:
-            return 10 - colour_difference(to_lab(thinned(views.float())), target) / PER_POINT
+            return 10 - colour_difference(to_lab(views.float()), target) / PER_POINT
 
         if original.device.type == "cpu":  # whose cache holds one view
             return lambda views: torch.cat([score(view) for view in views.split(1)])
