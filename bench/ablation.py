@@ -33,7 +33,9 @@ VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "one generation imagined": ("nuli", ((explore, "GENERATIONS", 1),)),
     "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
     "no straight trend": ("nuli", ((model, "TRENDS", (0.0, 0.0)),)),
+    "one distance for all": ("nuli", ((model, "LENGTHS", (0.12, 0.12, 0.12)),)),
     "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
+    "no reordering": ("nuli", ((moves, "REORDER", 0.0),)),
     "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP - moves.REORDER),)),
     "rounds of 16": ("nuli", ((explore, "FEWEST", 16), (explore, "MOST", 16))),
 }
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     files = imageio.list_images(asked.folder)[: asked.count]
     photos = list(read(files, asked.size))
-    points = sorted({p for p in (30, 60, 100) if p < asked.evaluations} | {asked.evaluations})
+    points = sorted({p for p in (10, 30, 100, 300) if p < asked.evaluations} | {asked.evaluations})
     for objective in asked.objectives.split(","):
         for name, (searcher, changes) in VARIANTS.items():
             with changed(changes):

@@ -220,8 +220,8 @@ class Tone:
         def score(views: Tensor) -> Tensor:
             return 10 - colour_difference(to_lab(views.float()), target) / PER_POINT
 
-        if original.device.type == "cpu":  # whose cache holds one view
-            return lambda views: torch.cat([score(view) for view in views.split(1)])
+        if original.device.type == "cpu":  # whose cache holds a few views
+            return lambda views: torch.cat([score(few) for few in views.split(4)])
         return score
 
 
