@@ -8,6 +8,7 @@ soft ops, ranges, chain length, evaluations and seed. What they maximise:
     oracle  minus the mean CIEDE2000 distance to the undamaged photo
     cnn     one of four random directions of EfficientNet-Lite0's features (two packages more)
     tone    nuli's embedded scorer
+    laion   the real scorer's shape with random weights: half a second for each evaluation; needs --size 224
 
 Searchers: original (the algorithm of 2023), random, cma-es (on one chain of 8 ops; a package more), tree (nuli's, a
 black box), slopes (the tree, told of the gradients at its best, 3 evaluations each), nuli (the same from the tone
@@ -28,6 +29,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import random_clip
 import torch
 from degrade import TRACKS, degrade
 from objectives import Cnn, Oracle
@@ -41,10 +43,11 @@ from nuli.evaluator import Evaluator
 from nuli.scoring import Scorer
 from nuli.scoring.tone import Tone
 from nuli.search.explore import COST, Plan
+from nuli.views import FRAME
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4
-OBJECTIVES = ("oracle", "cnn", "tone")
+OBJECTIVES = ("oracle", "cnn", "tone", "laion")
 Curves = dict[tuple[str, str], list[np.ndarray]]
 """For each objective and searcher: of every photo the best gain after each evaluation."""
 
@@ -84,9 +87,16 @@ def cnn(direction: int) -> Cnn:
     return Cnn(direction)
 
 
+@cache
+def laion() -> Scorer:
+    return random_clip.scorer(random_clip.visual(*random_clip.REAL), random_clip.head())
+
+
 def make_scorer(objective: str, good: np.ndarray, number: int) -> Scorer:
     if objective == "oracle":
         return Oracle(to_frame(good))
+    if objective == "laion":
+        return laion()
     return cnn(number % DIRECTIONS) if objective == "cnn" else Tone.load()
 
 
@@ -198,6 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen[option] = getattr(asked, option).split(",")
         if unknown := set(chosen[option]) - set(known):
             parser.error(f"{option}: no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if "laion" in chosen["objectives"] and asked.size != FRAME:
+        parser.error(f"laion sees {FRAME} pixels: give --size {FRAME}")
     run = partial(compare, evaluations=asked.evaluations, max_steps=asked.max_steps, seed=asked.seed, **chosen)
     try:
         files = imageio.list_images(asked.folder)[: asked.count]

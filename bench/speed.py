@@ -30,7 +30,6 @@ import resource
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
@@ -38,8 +37,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import random_clip
 import torch
 import torch.nn.functional as F
+from random_clip import EMBEDDING, PATCH, REAL, SIDE
 from torch import Tensor, nn
 
 import nuli
@@ -49,75 +50,20 @@ from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe
 from nuli.scoring import Scorer, guards, laion
 from nuli.scoring.tone import Tone
-from nuli.scoring.vit import Tower
 from nuli.scoring.vivid import Vivid
 from nuli.search.explore import explore
 from nuli.search.tree import Tree
 
 SCORERS = ("laion", "tone", "vivid")
 ROUNDS = 3
-PATCH, SIDE, EMBEDDING = 14, 224, 768
-REAL = (1024, 24)
-"""Width and layers of ViT-L/14's vision."""
 SIZES = ((2048, 2048, 2048), (3072, 3072, 3072), (2056, 1024, 4096), (2056, 4096, 1024), (2056, 1024, 3072))
 """Matrix products [m,k] x [k,n]: squares, and those of the tower with eight pictures."""
 CHAIN = "nuli1 exposure=0.1 contrast=1.1 gamma=0.95/1 saturation=1.1"
 PHOTO = Path(__file__).resolve().parents[1] / "docs" / "before.jpg"
 
 
-def random_weights(path: str, width: int, layers: int) -> None:
-    """Write a TorchScript archive like OpenAI's: random weights in half precision, of CLIP's names and shapes."""
-    places = (SIDE // PATCH) ** 2 + 1
-    shapes = {
-        "conv1.weight": (width, 3, PATCH, PATCH),
-        "class_embedding": (width,),
-        "positional_embedding": (places, width),
-        "proj": (width, EMBEDDING),
-    }
-    for norm in ("ln_pre", "ln_post"):
-        shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
-    for i in range(layers):
-        at = f"transformer.resblocks.{i}."
-        for name, rows, columns in (
-            ("attn.in_proj_", 3 * width, width),
-            ("attn.out_proj.", width, width),
-            ("mlp.c_fc.", 4 * width, width),
-            ("mlp.c_proj.", width, 4 * width),
-        ):
-            shapes |= {f"{at}{name}weight": (rows, columns), f"{at}{name}bias": (rows,)}
-        for norm in ("ln_1", "ln_2"):
-            shapes |= {f"{at}{norm}.weight": (width,), f"{at}{norm}.bias": (width,)}
-    # the text's part is about 0.4 of the picture's
-    shapes = {f"visual.{name}": shape for name, shape in shapes.items()}
-    shapes |= {f"transformer.text{i}": (5, width, width) for i in range(layers)}
-    random = torch.Generator().manual_seed(0)
-    root = nn.Module()
-    for name, shape in shapes.items():
-        *way, last = name.split(".")
-        module = root
-        for part in way:
-            if part not in module._modules:
-                module.add_module(part, nn.Module())
-            module = module._modules[part]
-        value = (torch.randn(shape, generator=random) * shape[-1] ** -0.5).half()
-        module.register_parameter(last, nn.Parameter(value, requires_grad=False))
-    root.forward = lambda x: x  # an archive holds a program, too
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated; OpenAI's archive stays one
-        torch.jit.trace(root, torch.zeros(1), check_trace=False).save(path)
-
-
-def random_head() -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(1)
-    state = {}
-    for name, (outputs, inputs) in laion._HEAD.items():
-        state[f"{name}.weight"] = torch.randn(outputs, inputs, generator=random) * inputs**-0.5
-        state[f"{name}.bias"] = torch.zeros(outputs)
-    return state
-
-
 def read_head(path: Path | None) -> dict[str, Tensor]:
-    return torch.load(path, map_location="cpu", weights_only=True) if path else random_head()
+    return torch.load(path, map_location="cpu", weights_only=True) if path else random_clip.head()
 
 
 def multiplications(width: int, layers: int) -> float:
@@ -187,9 +133,7 @@ class Timed:
 @cache
 def make_scorer(name: str, weights: str, head: Path | None) -> Scorer:
     if name == "laion":
-        dtype = laion._number_type("auto", torch.device("cpu"))
-        tower = Tower(laion._read_visual(Path(weights)), dtype)
-        return laion.Laion(tower, *laion.fold_head(read_head(head)))
+        return random_clip.scorer(laion._read_visual(Path(weights)), read_head(head))
     return Tone.load() if name == "tone" else Vivid()
 
 
@@ -285,7 +229,7 @@ def measure(
         try:
             if "laion" in scorers:
                 with ProcessPoolExecutor(1, context) as writer:
-                    writer.submit(random_weights, weights, *size).result()
+                    writer.submit(random_clip.write, weights, *size).result()
             rounds = [
                 {name: workers[name].submit(turn).result() for name, turn in turns.items()} for _ in range(ROUNDS)
             ]

@@ -23,7 +23,7 @@ TINY = (64, 2)
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("speed") / "weights.pt"
-    speed.random_weights(str(path), *TINY)
+    speed.random_clip.write(str(path), *TINY)
     return path
 
 

@@ -15,12 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nuli import held
+
 RECIPE = "nuli1 contrast=1.2"
 
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The parts of a WebUI's `modules` that ours use, none of which do anything."""
+    held.release()
     state = SimpleNamespace(
         interrupted=False,
         skipped=False,

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..held import scorer_for
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -41,22 +43,6 @@ def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = 
     return save(photo, photo.pixels, path)
 
 
-_kept: dict[tuple[Any, ...], Scorer] = {}
-
-
-def _load_scorer(options: Options, folders: Sequence[Path]) -> Scorer:
-    """The scorer that the options name; the last one is kept, since loading a large one takes seconds."""
-    from .. import scoring
-    from ..enhancer import load_scorer
-
-    name = scoring.pick(options.scorer, options.mode, folders).name
-    key = (name, options.device, options.precision, options.mirror)
-    if key not in _kept:
-        _kept.clear()
-        _kept[key] = load_scorer(options, folders)
-    return _kept[key]
-
-
 @dataclass(frozen=True)
 class Host:
     """The hooks of a WebUI; the defaults are those of the stand-alone interface."""
@@ -69,7 +55,7 @@ class Host:
     """The torch device to work on."""
     folders: Callable[[], Sequence[Path]] = lambda: ()
     """Where weights may lie, besides the usual caches."""
-    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = field(default=lambda *asked: _load_scorer(*asked))
+    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = scorer_for
     """load_scorer(options, folders): called with the lock held. Raises NuliError."""
     save: Callable[[Image.Image, Recipe, str, str], Path] = field(
         default=lambda image, recipe, infotext, name: save_to_folder(Path("nuli-output"), image, infotext, name)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules import devices, errors, shared
 
-from .. import infotext
+from .. import held, infotext
 from ..errors import NuliError
 from ..options import Options, options_from
 from . import settings
@@ -32,8 +32,6 @@ class Enhanced:
     infotext: dict[str, str]
 
 
-_scorer: tuple[object, Scorer] | None = None
-"""The scorer of the job at hand, with what it was made from."""
 _said: tuple[object, str] | None = None
 """The last complaint, and the job that it was about."""
 
@@ -57,24 +55,12 @@ def stopped() -> bool:
 
 def scorer_for(options: Options) -> Scorer:
     """The scorer that the options name, loaded at most once between two calls of `release`."""
-    global _scorer
-    from ..enhancer import load_scorer
-    from ..scoring import pick
-
-    # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
-    name = pick(options.scorer, options.mode, folders()).name
-    key = (name, options.device, options.precision, options.mirror)
-    if _scorer is None or _scorer[0] != key:
-        _scorer = None  # two at a time may not fit
-        _scorer = key, load_scorer(replace(options, scorer=name), folders())
-    return _scorer[1]
+    return held.scorer_for(options, folders())
 
 
 def release() -> None:
     """Forget the scorer after a job, and give its memory back, unless the user wants it kept."""
-    global _scorer
-    if _scorer is not None and not settings.keep_model():
-        _scorer = None
+    if not settings.keep_model() and held.release():
         devices.torch_gc()
 
 
