@@ -1,9 +1,10 @@
 """What is each part of the search good for? The search on the oracle or another objective, each part left out in turn.
 
-    python bench/ablation.py FOLDER [--count 12] [--objectives oracle] [--evaluations 120]
+    python bench/ablation.py FOLDER [--count 16] [--objectives oracle] [--evaluations 100]
 
-Photos, damage and objectives as in search.py; the mean gain after so many evaluations, and for the oracle the mean
-distance that is left. A part is left out by giving one number of the search another value.
+Photos, damage and objectives as in search.py; the mean gain after so many evaluations, for the oracle the mean
+distance that is left, and how much more than everything together gains (with the standard error of that, over the
+photos). A part is left out by giving one number of the search another value.
 """
 
 from __future__ import annotations
@@ -58,25 +59,29 @@ def changed(changes: Sequence[Change]) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=12, help="photos, in the order of their names (12)")
+    parser.add_argument("--count", type=int, default=16, help="photos, in the order of their names (16)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--objectives", default="oracle", help=f"of {', '.join(OBJECTIVES)} (%(default)s)")
-    parser.add_argument("--evaluations", type=int, default=120)
+    parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--size", type=int, default=112, help="short side of the frame in pixels (112)")
     asked = parser.parse_args(arguments)
     files = imageio.list_images(asked.folder)[: asked.count]
     photos = list(read(files, asked.size))
     points = sorted({p for p in (10, 30, 100, 300) if p < asked.evaluations} | {asked.evaluations})
     for objective in asked.objectives.split(","):
+        whole = None
         for name, (searcher, changes) in VARIANTS.items():
             with changed(changes):
                 curves, distances = compare(
                     photos, [objective], [searcher], ["mild", "strong"], asked.evaluations, 8, asked.seed
                 )
-            gains = np.mean(curves[objective, searcher], 0)
+            found = np.array(curves[objective, searcher])
+            gains, whole = found.mean(0), found[:, -1] if whole is None else whole
+            more = found[:, -1] - whole
             line = f"{objective:8}{name:26}" + "".join(f"{p:6}:{gains[p - 1]:6.3f}" for p in points)
             if objective == "oracle":
                 line += f"   left of {np.mean(distances):.2f}: {np.mean(distances) - gains[-1]:.2f}"
+            line += f"   more: {more.mean():+.3f} +- {more.std(ddof=1) / len(more) ** 0.5:.3f}"
             print(line, flush=True)
 
 
