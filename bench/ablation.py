@@ -33,11 +33,9 @@ VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "no unscreened children": ("nuli", ((tree, "BLIND", math.inf),)),
     "one generation imagined": ("nuli", ((explore, "GENERATIONS", 1),)),
     "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
-    "no straight trend": ("nuli", ((model, "TRENDS", (0.0, 0.0)),)),
-    "one distance for all": ("nuli", ((model, "LENGTHS", (0.12, 0.12, 0.12)),)),
+    "noise not chosen": ("nuli", ((model, "NOISES", (1e-4, 1e-4, 1e-4)),)),
     "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
-    "no reordering": ("nuli", ((moves, "REORDER", 0.0),)),
-    "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP - moves.REORDER),)),
+    "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP),)),
     "rounds of 16": ("nuli", ((explore, "FEWEST", 16), (explore, "MOST", 16))),
 }
 """Which of search.py's searchers, and what is changed in it."""

@@ -306,8 +306,8 @@ def test_ctrl_c_saves_the_best_so_far(folder: Path, tree: str | None) -> None:
     command = [part for part in command if tree is None or part != "b.png"] + (["--tree", tree] if tree else [])
     # no improvement is small enough to give up over: only the signal ends it
     script = (
-        "import sys, nuli.enhancer as e; e.PATIENCE = 10**9; event = e._Run.event; "
-        "e._Run.event = lambda run: (open('begun', 'w').close(), event(run))[1]; "
+        "import sys, nuli.run as e; e.PATIENCE = 10**9; event = e.Run.event; "
+        "e.Run.event = lambda run: (open('begun', 'w').close(), event(run))[1]; "
         f"from nuli.cli import main; sys.exit(main({command[3:]}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=folder, stdout=-1, stderr=-1, text=True)

@@ -13,11 +13,12 @@ from PIL import Image
 
 import nuli
 from nuli import imageio, render, views
-from nuli.enhancer import FINAL, enhance, enhance_iter
+from nuli.enhancer import enhance, enhance_iter
 from nuli.errors import NuliError, OptionError, ScoreError
 from nuli.evaluator import Evaluator
 from nuli.recipe import Recipe, Step
 from nuli.result import Event, Result
+from nuli.run import FINAL
 from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
 from nuli.search.explore import COST

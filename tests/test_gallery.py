@@ -84,7 +84,7 @@ def test_the_archive_keeps_what_looks_different_and_is_bounded(photo: Image.Imag
 
 
 def test_a_long_search_has_as_many_as_a_short_one(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nuli.enhancer.PATIENCE", 10**9)
+    monkeypatch.setattr("nuli.run.PATIENCE", 10**9)
     small = photo.resize((90, 60))
     long = enhance(small, evaluations=1500, **HARD)
     assert len(long.others) >= 3

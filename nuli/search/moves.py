@@ -1,4 +1,4 @@
-"""How recipes are varied: by a step more or less, by other values, in another order, by crossing two."""
+"""How recipes are varied: by a step more or less, by other values, by crossing two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..ops import Op
 from ..recipe import Recipe, Step
 
-GROW, TWEAK, TWEAK_ONE, DROP, REORDER = 0.30, 0.35, 0.15, 0.06, 0.06
+GROW, TWEAK, TWEAK_ONE, DROP = 0.30, 0.35, 0.15, 0.06
 """How often each move is made; the rest are crossings."""
 FINE, COARSE = 0.02, 0.3
 """Size of a tweak of all values, as a part of their ranges: anything between, small ones as often as large ones."""
@@ -59,9 +59,6 @@ class Moves:
             steps[i] = self._tweaked(steps[i], self._between(FINE_ONE, COARSE_ONE))
         elif chance < GROW + TWEAK + TWEAK_ONE + DROP:
             steps.pop(self._random.randrange(len(steps)))
-        elif chance < GROW + TWEAK + TWEAK_ONE + DROP + REORDER:
-            step = steps.pop(self._random.randrange(len(steps)))
-            steps.insert(self._random.randint(0, len(steps)), step)
         else:
             other = self._random.choice(others).steps
             head, tail = self._random.randint(0, len(steps)), self._random.randint(0, len(other))

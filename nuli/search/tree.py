@@ -38,7 +38,7 @@ FINALISTS = 64
 """Imagined children that the next recipes are chosen from."""
 BLIND = 8
 """One in so many recipes is any child of a good node, whatever the model says: it may be wrong."""
-BOLDNESS = 1.0
+BOLDNESS = 0.7
 """Standard deviations that the model's doubt counts in favour of a child."""
 PROBE = 0.03
 """How far along each value a slope is believed, as a part of the value's range."""

@@ -1,0 +1,51 @@
+"""What a search may take: time, evaluations, and the user's patience."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+
+class Budget:
+    """Counts from when it is made.
+
+    Args:
+        seconds: None where time doesn't count.
+        evaluations: most candidates to score; None where they don't count.
+        stop: whether the user wants an end.
+    """
+
+    def __init__(self, seconds: float | None, evaluations: int | None, stop: Callable[[], bool]) -> None:
+        self.start = time.perf_counter()
+        self.seconds, self.evaluations, self.stop = seconds, evaluations, stop
+        self.spent: Callable[[], int] = lambda: 0
+        """Evaluations so far."""
+        self._prepared = 0.0
+
+    def begin(self, spent: Callable[[], int]) -> None:
+        """Preparations are over, the untouched picture is judged: time by evaluations is measured from here."""
+        self.spent, self._prepared = spent, self.elapsed
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.start
+
+    @property
+    def progress(self) -> float:
+        by_time = self.elapsed / self.seconds if self.seconds else 0.0
+        return min(1.0, max(by_time, self.spent() / self.evaluations if self.evaluations else 0.0))
+
+    def room(self, reserve: int) -> int:
+        """Evaluations that are left, `reserve` kept back; 0 when stopped or out of time."""
+        if self.stop():
+            return 0
+        each = (self.elapsed - self._prepared) / max(1, self.spent() - 1)
+        # of a short time, or with a slow scorer, most is still for the search
+        if self.seconds is not None and self.elapsed + min(reserve * each, 0.3 * self.seconds) >= self.seconds:
+            return 0
+        return self.allowed(reserve)
+
+    def allowed(self, reserve: int) -> int:
+        """The same, whatever the time."""
+        return sys.maxsize if self.evaluations is None else max(0, self.evaluations - self.spent() - reserve)
