@@ -31,12 +31,12 @@ VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "nor slopes": ("tree", ()),
     "no model: any children": ("nuli", ((tree, "BLIND", 1),)),
     "no unscreened children": ("nuli", ((tree, "BLIND", math.inf),)),
-    "one generation imagined": ("nuli", ((explore, "GENERATIONS", 1),)),
+    "one generation imagined": ("nuli", ((explore, "CAREFUL", explore.Pace(2, 1)),)),
     "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
     "noise not chosen": ("nuli", ((model, "NOISES", (1e-4, 1e-4, 1e-4)),)),
     "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
     "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP),)),
-    "rounds of 16": ("nuli", ((explore, "FEWEST", 16), (explore, "MOST", 16))),
+    "rounds of 16": ("nuli", ((explore, "CAREFUL", explore.Pace(16, explore.GENERATIONS)), (explore, "MOST", 16))),
 }
 """Which of search.py's searchers, and what is changed in it."""
 
@@ -79,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             line = f"{objective:8}{name:26}" + "".join(f"{p:6}:{gains[p - 1]:6.3f}" for p in points)
             if objective == "oracle":
                 line += f"   left of {np.mean(distances):.2f}: {np.mean(distances) - gains[-1]:.2f}"
-            line += f"   more: {more.mean():+.3f} +- {more.std(ddof=1) / len(more) ** 0.5:.3f}"
+            if len(more) > 1:
+                line += f"   more: {more.mean():+.3f} +- {more.std(ddof=1) / len(more) ** 0.5:.3f}"
             print(line, flush=True)
 
 

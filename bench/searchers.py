@@ -14,7 +14,8 @@ import numpy as np
 
 from nuli.ops import Op
 from nuli.recipe import Recipe, Step
-from nuli.search.explore import Plan, explore
+from nuli.search import explore as planning
+from nuli.search.explore import Plan
 from nuli.search.tree import Look, Tree
 
 
@@ -125,7 +126,7 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
 def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
     """nuli's own; `warm`: from what `tone` predicts; `slopes`: told of them, 3 evaluations each."""
     grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.look)
-    return explore(grown, list(task.starts) if warm else [], task.ops, slopes)
+    return planning.explore(grown, list(task.starts) if warm else [], task.ops, slopes, planning.CAREFUL)
 
 
 SEARCHERS: dict[str, Callable[[Task], Plan]] = {

@@ -51,7 +51,7 @@ from nuli.recipe import Recipe
 from nuli.scoring import Scorer, guards, laion
 from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
-from nuli.search.explore import explore
+from nuli.search.explore import CAREFUL, QUICK, explore
 from nuli.search.tree import Tree
 
 SCORERS = ("laion", "tone", "vivid")
@@ -200,7 +200,7 @@ def grow(evaluator: Evaluator, seconds: float, quick: bool) -> float:
     chosen = ops.select("soft")
     tree = Tree(chosen, "soft", 8, 0, before.objective, evaluator.look)
     evaluator.judge(evaluator.original.expand(evaluator.batch, -1, -1, -1))  # to warm up
-    plan, count, start = explore(tree, [], chosen, False, quick), 0, time.perf_counter()
+    plan, count, start = explore(tree, [], chosen, False, QUICK if quick else CAREFUL), 0, time.perf_counter()
     asked = next(plan)
     while not count or time.perf_counter() < start + seconds:
         told = [judged.objective for batch in evaluator.evaluate(asked) for judged in batch]

@@ -23,7 +23,7 @@ from .resume import resume
 from .saved import SavedSearch, record
 from .scoring import Scorer, guards
 from .scoring.tone import Tone
-from .search.explore import COST, explore
+from .search.explore import BRISK, CAREFUL, COST, QUICK, explore
 from .search.gallery import OTHERS
 from .search.simplify import simplify
 from .search.tree import Tree
@@ -98,8 +98,10 @@ class Run:
             return
         # the prediction is tried even where loading took all the time
         starts = self.suggestions()[: self.budget.allowed(reserve)]
-        slopes = getattr(self.scorer, "differentiable", False)
-        plan = explore(tree, starts, self.ops, slopes, getattr(self.scorer, "quick", False))
+        quick = getattr(self.scorer, "quick", False)
+        pace = QUICK if quick else CAREFUL if self.device.type == "cpu" else BRISK
+        slopes = getattr(self.scorer, "differentiable", False) and not quick
+        plan = explore(tree, starts, self.ops, slopes, pace)
         asked = next(plan, None)
         room = len(starts) or self.budget.room(reserve)
         while asked and room:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nuli import ops
 from nuli.recipe import Recipe, Step
-from nuli.search.explore import explore, opened
+from nuli.search.explore import CAREFUL, explore, opened
 from nuli.search.model import Model, choose
 from nuli.search.simplify import simplify
 from nuli.search.tree import NODES, Tree
@@ -166,7 +166,7 @@ def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() ->
     allowed = {o.name: o for o in ops.select("soft", "contrast,temperature,shadows")}
     tree = Tree(tuple(allowed.values()), "soft", 2, 0, objective(Recipe()), look)
     start = Recipe.from_line("nuli1 contrast=1.1")
-    plan = explore(tree, [start], tuple(allowed.values()), True)
+    plan = explore(tree, [start], tuple(allowed.values()), True, CAREFUL)
     asked, slopes = next(plan), 0
     assert asked == [start]
     for _ in range(30):
@@ -205,7 +205,7 @@ def test_slopes_spare_evaluations() -> None:
     reached = []
     for slopes in (False, True):
         tree = Tree(chosen, "soft", 4, 0, 0.0, look)
-        plan, spent = explore(tree, [], chosen, slopes), 0
+        plan, spent = explore(tree, [], chosen, slopes, CAREFUL), 0
         asked = next(plan)
         while spent < 24:
             if isinstance(asked, list):
@@ -221,7 +221,7 @@ def test_slopes_spare_evaluations() -> None:
 
 def test_a_plan_goes_on_where_there_are_no_slopes() -> None:
     tree = tree_of(0)
-    plan = explore(tree, [], ops.select("soft"), True)
+    plan = explore(tree, [], ops.select("soft"), True, CAREFUL)
     assert isinstance(next(plan), tuple)
     asked = plan.send(None)
     for _ in range(10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 from ..ops import Op
 from ..recipe import Recipe, Step
@@ -10,14 +11,30 @@ from .tree import GENERATIONS, Tree
 
 COST = 3
 """Evaluations that a slope costs: the way forward, and twice as much back."""
-FEWEST, MOST = 2, 32
-"""Recipes in a round: few as long as each teaches much, more later, when thinking takes as long as scoring."""
+MOST = 32
+"""Recipes in a round, at most: few as long as each teaches much, more later, when thinking takes as long as scoring."""
 WITHOUT_SLOPES = 8
 """Fewest where only scores teach."""
 SHARE = 12
 """A round is a part of all that was scored before: one in so many."""
-QUICK = 16, 1
-"""Fewest recipes and generations where a score costs less than a thought."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is thought about what to score."""
+
+    fewest: int
+    """Recipes in a round, at least."""
+    generations: int
+    """How far they are thought out."""
+
+
+CAREFUL = Pace(2, GENERATIONS)
+"""Where a score costs far more than a thought."""
+BRISK = Pace(8, 3)
+"""Where it costs about as much: on a GPU."""
+QUICK = Pace(16, 1)
+"""Where it costs less."""
 
 Chain = tuple[Step, ...]
 Answer = list[float] | tuple[float, list[float]] | None
@@ -26,21 +43,19 @@ Plan = Generator[list[Recipe] | Chain, Answer, None]
 chain's values; is sent them (None: no slope to be had)."""
 
 
-def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, quick: bool = False) -> Plan:
+def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, pace: Pace) -> Plan:
     """Everything that a search asks for, in order, without an end unless the tree has run out of ideas.
 
     Args:
         starts: recipes to try first.
         ops: what may be used.
-        slopes: whether the objective has any.
-        quick: whether it costs less to score a recipe than to make its picture; then slopes aren't worth theirs.
+        slopes: whether the objective has any worth their COST.
     """
     if starts:
         tree.tell(starts, (yield starts))
     smooth = {o.name: o for o in ops if o.differentiable}
     known: Recipe | None = None
-    slopes = slopes and not quick
-    fewest, generations = QUICK if quick else (FEWEST if slopes else WITHOUT_SLOPES, GENERATIONS)
+    fewest = pace.fewest if slopes else max(pace.fewest, WITHOUT_SLOPES)
     while True:
         best = tree.best.recipe
         if slopes and best != known and all(s.op in smooth for s in best.steps):
@@ -48,10 +63,10 @@ def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, q
             chain = opened(best, smooth.values())
             answer = yield chain
             if answer is None:
-                slopes, fewest = False, WITHOUT_SLOPES
+                slopes, fewest = False, max(fewest, WITHOUT_SLOPES)
             else:
                 tree.tell_slope(chain, *answer)
-        asked = tree.ask(min(max(tree.scored // SHARE, fewest), MOST), generations)
+        asked = tree.ask(min(max(tree.scored // SHARE, fewest), MOST), pace.generations)
         if not asked:
             return
         tree.tell(asked, (yield asked))
