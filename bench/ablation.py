@@ -19,7 +19,7 @@ from types import ModuleType
 
 import numpy as np
 from recover import read
-from search import OBJECTIVES, compare
+from search import OBJECTIVES, compare, names
 
 from nuli import imageio, looks
 from nuli.search import explore, model, moves, tree
@@ -36,6 +36,7 @@ VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "noise not chosen": ("nuli", ((model, "NOISES", (1e-4, 1e-4, 1e-4)),)),
     "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
     "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP),)),
+    "as on a GPU: brisk": ("nuli", ((explore, "CAREFUL", explore.BRISK),)),
     "rounds of 16": ("nuli", ((explore, "CAREFUL", explore.Pace(16, explore.GENERATIONS)), (explore, "MOST", 16))),
 }
 """Which of search.py's searchers, and what is changed in it."""
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = imageio.list_images(asked.folder)[: asked.count]
     photos = list(read(files, asked.size))
     points = sorted({p for p in (10, 30, 100, 300) if p < asked.evaluations} | {asked.evaluations})
-    for objective in asked.objectives.split(","):
+    for objective in names(parser, asked, "objectives", OBJECTIVES):
         whole = None
         for name, (searcher, changes) in VARIANTS.items():
             with changed(changes):

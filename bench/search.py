@@ -190,6 +190,16 @@ def plot(curves: Curves) -> Image.Image:
     return image
 
 
+def names(parser: argparse.ArgumentParser, asked: argparse.Namespace, option: str, known: Iterable[str]) -> list[str]:
+    """What an option lists; ends the program for what there isn't."""
+    chosen = getattr(asked, option).split(",")
+    if unknown := set(chosen) - set(known):
+        parser.error(f"{option}: no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if option == "objectives" and "laion" in chosen and asked.size != FRAME:
+        parser.error(f"laion sees {FRAME} pixels: give --size {FRAME}")
+    return chosen
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -205,11 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     chosen = {}
     for option, known in (("objectives", OBJECTIVES), ("searchers", SEARCHERS), ("tracks", TRACKS)):
-        chosen[option] = getattr(asked, option).split(",")
-        if unknown := set(chosen[option]) - set(known):
-            parser.error(f"{option}: no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    if "laion" in chosen["objectives"] and asked.size != FRAME:
-        parser.error(f"laion sees {FRAME} pixels: give --size {FRAME}")
+        chosen[option] = names(parser, asked, option, known)
     run = partial(compare, evaluations=asked.evaluations, max_steps=asked.max_steps, seed=asked.seed, **chosen)
     try:
         files = imageio.list_images(asked.folder)[: asked.count]

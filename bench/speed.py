@@ -188,7 +188,14 @@ def ours(
     slope = typical(lambda: evaluator.slope(Recipe.from_line(CHAIN).steps), seconds / 10)
     scorer.seconds, took, seed = 0.0, 0.0, 0
     while took < 0.9 * seconds:  # one search, or several that found nothing more
-        result = nuli.enhance(loaded, scorer=scorer, seconds=seconds, seed=seed, margin=0, device="cpu")
+        options = {
+            "seconds": seconds,
+            "seed": seed,
+            "margin": 0,
+            "device": "cpu",
+            "guards": "normal" if weight else "off",
+        }
+        result = nuli.enhance(loaded, scorer=scorer, **options)
         took, seed = took + result.seconds, seed + 1
     found |= {"rate": 1 / each, "slope": slope / each, "outside": 1 - scorer.seconds / took, "memory": memory()}
     return found

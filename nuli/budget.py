@@ -17,7 +17,7 @@ class Budget:
     """
 
     def __init__(self, seconds: float | None, evaluations: int | None, stop: Callable[[], bool]) -> None:
-        self.start = time.perf_counter()
+        self._start = time.perf_counter()
         self.seconds, self.evaluations, self.stop = seconds, evaluations, stop
         self.spent: Callable[[], int] = lambda: 0
         """Evaluations so far."""
@@ -29,7 +29,7 @@ class Budget:
 
     @property
     def elapsed(self) -> float:
-        return time.perf_counter() - self.start
+        return time.perf_counter() - self._start
 
     @property
     def progress(self) -> float:
@@ -47,5 +47,5 @@ class Budget:
         return self.allowed(reserve)
 
     def allowed(self, reserve: int) -> int:
-        """The same, whatever the time."""
+        """The same, whatever the time, stopped or not."""
         return sys.maxsize if self.evaluations is None else max(0, self.evaluations - self.spent() - reserve)

@@ -47,7 +47,9 @@ class Evaluator:
         guard_weight: of all guards together; 0 switches them off. An anchored scorer needs none.
     """
 
+    @torch.inference_mode(False)  # a host that calls us in that mode would get a picture that knows no slopes
     def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
+        frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
         self.scale = render.scale_of(frame, full)
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
@@ -111,6 +113,7 @@ class Evaluator:
             before.score + judged.score - untouched.score, before.penalty + judged.penalty - untouched.penalty
         )
 
+    @torch.inference_mode(False)
     def slope(self, steps: tuple[Step, ...]) -> tuple[Judged, list[float]] | None:
         """Judge a chain, and tell how steeply its objective rises along each of its values. Counts as COST.
 
@@ -166,8 +169,8 @@ class Evaluator:
     def _make_and_judge(self, recipes: list[Recipe]) -> list[Judged]:
         if self._framing != "thinned" or self._weight:
             return self.judge(self.frames(recipes))
-        views = torch.cat(render.run_chains_thinned(self.original, [r.steps for r in recipes], self.scale))
-        return self._judge(views, views)
+        seen = torch.cat(render.run_chains_thinned(self.original, [r.steps for r in recipes], self.scale))
+        return self._judge(seen, seen)
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:

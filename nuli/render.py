@@ -26,11 +26,15 @@ _TOGETHER = 1 << 16
 
 
 def pick_device(device: str | torch.device) -> torch.device:
-    """The torch device of that name; "auto" is the GPU where CUDA (or ROCm) has one. Raises OptionError."""
+    """The torch device of that name; "auto" is the GPU where CUDA (or ROCm) has one. Raises OptionError.
+
+    Apple's GPUs lack functions that we need: for them it is the CPU.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
+        chosen = torch.device("cpu") if chosen.type == "mps" else chosen
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         from .errors import OptionError

@@ -234,12 +234,12 @@ class Run:
         if strength == 1 or not len(self.recipe):
             return
         [judged] = self.objectives([self.recipe.scaled(strength)])
-        others = [node for node in self.tree.kinds() if self.gains(node.objective, self.margin)]
-        others = others[: self.budget.allowed(FINAL + 1)]
-        if not others or self.gains(judged, 0):
+        nodes = [node for node in self.tree.kinds() if self.gains(node.objective, self.margin)]
+        nodes = nodes[: self.budget.allowed(FINAL + 1)]
+        if not nodes or self.gains(judged, 0):
             return
-        scaled = self.objectives([node.recipe.scaled(strength) for node in others])
-        node = others[max(range(len(others)), key=scaled.__getitem__)]
+        scaled = self.objectives([node.recipe.scaled(strength) for node in nodes])
+        node = nodes[max(range(len(nodes)), key=scaled.__getitem__)]
         [self.best] = self.evaluator.judge(self.evaluator.frames([node.recipe]))
         self.recipe = node.recipe
 

@@ -319,14 +319,25 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("anchored", [True, False])  # without guards and with them
 def test_a_scorer_that_sees_thinned_views_says_the_same_of_a_recipe_and_of_its_frame(
-    photo_tensor: torch.Tensor,
+    photo_tensor: torch.Tensor, monkeypatch: pytest.MonkeyPatch, anchored: bool
 ) -> None:
+    monkeypatch.setattr(Tone, "anchored", anchored)
     evaluator = Evaluator(photo_tensor, 300, Tone.load())
     recipes = [Recipe.parse(line) for line in ("nuli1 gamma=0.9/1.05", "nuli1 blur=0.002 contrast=1.2")]
     [quickly] = evaluator.evaluate(recipes)
     for one, other in zip(quickly, evaluator.judge(evaluator.frames(recipes)), strict=True):
-        assert one.score == pytest.approx(other.score, abs=1e-4)
+        assert (one.score, one.penalty) == pytest.approx((other.score, other.penalty), abs=1e-4)
+
+
+def test_a_host_in_inference_mode_gets_slopes(photo_tensor: torch.Tensor) -> None:
+    steps = Recipe.parse("nuli1 gamma=0.9/1.05 contrast=1.2").steps
+    _, slopes = Evaluator(photo_tensor, 300, Vivid()).slope(steps)
+    with torch.inference_mode():
+        evaluator = Evaluator(photo_tensor * 1, 300, Vivid())
+        evaluator.judge(evaluator.original)
+        assert evaluator.slope(steps)[1] == pytest.approx(slopes)
 
 
 LINES = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +47,7 @@ class Laion(nn.Module):
     name = "laion"
     licence = "MIT AND Apache-2.0"
     input_size = 224
-    framing: Literal["crop", "whole"] = "crop"
+    framing = "crop"
     differentiable = True
     score_range = (1.0, 10.0)
 

@@ -133,7 +133,7 @@ def correct(x: Tensor, values: Tensor, ends: Tensor | None = None) -> Tensor:
     scale = Scale(min(x.shape[2:]), min(x.shape[2:]))
     for name in STEPS:
         op = ops.get(name)
-        stats = op.measure(x) if op.measure else None
+        stats = ops.measure_thinned(op, x)
         if name == "auto_level" and ends is not None:
             stats = ends
         x = ops.run(op, x, torch.stack(_columns(op, values), 1), stats, scale)
@@ -199,8 +199,9 @@ class Tone:
         return bounded(x).mean(0) / (1 + strange**2)
 
     def predict(self, frame: Tensor) -> Tensor:
-        """The correction [1,P] that a picture wants, by its frame [1,3,h,w]."""
-        return TRUST * self.ask(features(views.view_of(frame, "whole", SIZE)))
+        """The correction [1,P] that a picture wants, by its frame [1,3,h,w], on whatever device that is."""
+        seen = features(views.view_of(frame, "whole", SIZE))
+        return TRUST * self.ask(seen.to(self._mean.device)).to(frame.device)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:

@@ -24,7 +24,6 @@ class Model:
     """Foretells objectives from rows [N,F]; float64, on the CPU."""
 
     def __init__(self) -> None:
-        self._noise = NOISES[1]
         self._chosen_at, self._rounds = 0, 0
 
     def fit(self, rows: Tensor, objectives: Tensor) -> None:
@@ -76,7 +75,7 @@ def choose(means: Tensor, covariances: Tensor, count: int, boldness: float) -> l
     """
     covariances, chosen = covariances.clone(), []
     doubt = covariances.diagonal()
-    floor = NOISES[0] * float(doubt.max().clamp(min=1e-12))
+    floor = 1e-6 * float(doubt.max().clamp(min=1e-12))
     for _ in range(min(count, len(means))):
         promise = means + boldness * doubt.clamp(min=0).sqrt()
         promise[chosen] = -torch.inf

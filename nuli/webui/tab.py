@@ -82,7 +82,6 @@ def _host() -> Host:
         stopped=engine.stopped,
         device=engine.device,
         folders=engine.folders,
-        load_scorer=lambda options, folders: engine.scorer_for(options),
         save=_save,
         add_send_buttons=_add_send_buttons,
         defaults={"mode": settings.mode()},
