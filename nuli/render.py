@@ -113,11 +113,9 @@ def run_chains_thinned(frame: Tensor, chains: Sequence[Sequence[Step]], scale: S
     """
     thin = ops.thinned(frame)
     ends = [max((i + 1 for i, s in enumerate(steps) if ops.get(s.op).reach), default=0) for steps in chains]
-    whole = [i for i, end in enumerate(ends) if end]
-    made = run_chains([frame] * len(whole), [chains[i][: ends[i]] for i in whole], scale) if whole else []
-    starts = [thin] * len(chains)
-    for i, x in zip(whole, made, strict=True):
-        starts[i] = ops.thinned(x)
+    heads = [steps[:end] for steps, end in zip(chains, ends, strict=True)]
+    made = run_chains([frame] * len(chains), heads, scale)
+    starts = [thin if x is frame else ops.thinned(x) for x in made]
     tails = [steps[end:] for steps, end in zip(chains, ends, strict=True)]
     return run_chains(starts, tails, scale, ops.measure_thinned)
 
