@@ -19,6 +19,8 @@ from .scoring import guards
 from .scoring.protocol import Scorer
 from .search.explore import COST
 
+LOOKS = 16
+"""Small frames that are looked at at once: a processor's cache holds what becomes of so many."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
@@ -186,7 +188,8 @@ class Evaluator:
 
     def look(self, recipes: Sequence[Recipe]) -> Tensor:
         """The same as rows [N,F], float64 on the CPU (see `looks.rows`)."""
-        return looks.rows(self.glance(recipes)).double().cpu()
+        few = self.glance(recipes).split(LOOKS)
+        return torch.cat([looks.rows(frames) for frames in few]).cpu().double()
 
 
 def trim() -> None:
