@@ -84,25 +84,29 @@ def run_chains(
 ) -> list[Tensor]:
     """Each frame [1,3,h,w], all of one size, with the steps of its chain; steps of one op run as one batch.
 
+    What most chains wait for goes first: that makes the fewest and largest batches.
+
     Args:
         measure: what an op needs to know about the frames before it.
     """
-    made = list(frames)
+    made, left = list(frames), [list(reversed(steps)) for steps in chains]
     # a processor's cache holds so many of what becomes of a frame
     together = max(1, _TOGETHER // made[0][0, 0].numel()) if made[0].device.type == "cpu" else len(made)
-    for depth in range(max(map(len, chains), default=0)):
-        by_op: dict[str, list[int]] = defaultdict(list)
-        for i, steps in enumerate(chains):
-            if len(steps) > depth:
-                by_op[steps[depth].op].append(i)
-        for name, members in by_op.items():
-            op = ops.get(name)
-            for part in (members[i : i + together] for i in range(0, len(members), together)):
-                x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
-                values = x.new_tensor([chains[i][depth].values for i in part])
-                x = ops.run(op, x, values, measure(op, x), scale)
-                for i, frame in zip(part, x.split(1), strict=True):
-                    made[i] = frame
+    waiting: dict[str, list[int]] = defaultdict(list)
+    for i, steps in enumerate(left):
+        if steps:
+            waiting[steps[-1].op].append(i)
+    while waiting:
+        name = max(waiting, key=lambda name: len(waiting[name]))
+        op, members = ops.get(name), waiting.pop(name)
+        for part in (members[i : i + together] for i in range(0, len(members), together)):
+            x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
+            values = x.new_tensor([left[i].pop().values for i in part])
+            x = ops.run(op, x, values, measure(op, x), scale)
+            for i, frame in zip(part, x.split(1), strict=True):
+                made[i] = frame
+                if left[i]:
+                    waiting[left[i][-1].op].append(i)
     return made
 
 
