@@ -28,7 +28,7 @@ from .moves import Moves
 
 DRAWN = 16
 """Scores to begin with, of random recipes, before there is a model."""
-GENERATIONS, CHILDREN = 4, 64
+GENERATIONS, CHILDREN = 5, 48
 """How long and how broadly children are imagined before any is scored."""
 PARENTS, NEARNESS = 12, 4.0
 """Nodes that children are imagined of, each of another kind, and how far down the list chance usually reaches."""
