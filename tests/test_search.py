@@ -237,8 +237,8 @@ def test_opening_adds_only_what_changes_nothing() -> None:
 
 
 def test_the_model_knows_what_it_saw_and_doubts_what_is_far() -> None:
-    rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 10
-    heights = torch.sin(10 * rows[:, 0]) + rows[:, 1]
+    rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 30
+    heights = torch.sin(30 * rows[:, 0]) + rows[:, 1]
     model = Model()
     model.fit(rows[:30], heights[:30])
     means, covariances = model.foretell(rows)
@@ -246,7 +246,7 @@ def test_the_model_knows_what_it_saw_and_doubts_what_is_far() -> None:
     assert (means[30:] - heights[30:]).abs().mean() < 0.2 * heights.std()
     assert covariances.diagonal()[:30].max() < covariances.diagonal()[30:].min()
     _, doubt = model.foretell(torch.full((1, 3), 3.0, dtype=torch.float64))
-    assert doubt.item() > 1.5 * covariances.diagonal().max()
+    assert doubt.item() > 10 * covariances.diagonal().max()
 
 
 def test_the_model_bears_equal_rows_and_equal_scores() -> None:

@@ -55,7 +55,6 @@ def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, p
         tree.tell(starts, (yield starts))
     smooth = {o.name: o for o in ops if o.differentiable}
     known: Recipe | None = None
-    fewest = pace.fewest if slopes else max(pace.fewest, WITHOUT_SLOPES)
     while True:
         best = tree.best.recipe
         if slopes and best != known and all(s.op in smooth for s in best.steps):
@@ -63,9 +62,10 @@ def explore(tree: Tree, starts: list[Recipe], ops: Sequence[Op], slopes: bool, p
             chain = opened(best, smooth.values())
             answer = yield chain
             if answer is None:
-                slopes, fewest = False, max(fewest, WITHOUT_SLOPES)
+                slopes = False
             else:
                 tree.tell_slope(chain, *answer)
+        fewest = pace.fewest if slopes else max(pace.fewest, WITHOUT_SLOPES)
         asked = tree.ask(min(max(tree.scored // SHARE, fewest), MOST), pace.generations)
         if not asked:
             return

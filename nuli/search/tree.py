@@ -131,7 +131,7 @@ class Tree:
         """The best nodes, each of another sequence of ops; best first. The few best of all are often of one kind."""
         best: dict[tuple[str, ...], Node] = {}
         for node in self._nodes:
-            best.setdefault(tuple(s.op for s in node.recipe.steps), node)
+            best.setdefault(_ops_of(node), node)
             if len(best) == count:
                 break
         return list(best.values())
@@ -139,7 +139,7 @@ class Tree:
     def chains(self) -> list[tuple[tuple[str, ...], float]]:
         """The sequences of ops tried and still remembered, each with its best objective; best first."""
         tried = (node for node in self.kinds(NODES) if len(node.recipe))
-        return [(tuple(s.op for s in node.recipe.steps), node.objective) for node in tried]
+        return [(_ops_of(node), node.objective) for node in tried]
 
     def _learn(self, recipes: Sequence[Recipe], objectives: Sequence[float]) -> None:
         if not recipes:
@@ -200,6 +200,10 @@ class Tree:
             if len(child) and child not in self._seen and child not in known:
                 children[child] = None
         return list(children)
+
+
+def _ops_of(node: Node) -> tuple[str, ...]:
+    return tuple(s.op for s in node.recipe.steps)
 
 
 def _worst_last(node: Node) -> float:
