@@ -21,8 +21,9 @@ import numpy as np
 from recover import read
 from search import OBJECTIVES, compare, names
 
-from nuli import imageio, looks
-from nuli.search import explore, model, moves, tree
+from nuli.imaging.photo import list_images
+from nuli.search.mutation import DROP, GROW, TWEAK_ONE
+from nuli.search.plan import BRISK, GENERATIONS, Pace
 
 Change = tuple[ModuleType, str, object]
 VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
@@ -31,13 +32,13 @@ VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "nor slopes": ("tree", ()),
     "no model: any children": ("nuli", ((tree, "BLIND", 1),)),
     "no unscreened children": ("nuli", ((tree, "BLIND", math.inf),)),
-    "one generation imagined": ("nuli", ((explore, "CAREFUL", explore.Pace(2, 1)),)),
+    "one generation imagined": ("nuli", ((explore, "CAREFUL", Pace(2, 1)),)),
     "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
     "noise not chosen": ("nuli", ((model, "NOISES", (1e-4, 1e-4, 1e-4)),)),
     "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
-    "no crossing": ("nuli", ((moves, "TWEAK", 1 - moves.GROW - moves.TWEAK_ONE - moves.DROP),)),
-    "as on a GPU: brisk": ("nuli", ((explore, "CAREFUL", explore.BRISK),)),
-    "rounds of 16": ("nuli", ((explore, "CAREFUL", explore.Pace(16, explore.GENERATIONS)), (explore, "MOST", 16))),
+    "no crossing": ("nuli", ((moves, "TWEAK", 1 - GROW - TWEAK_ONE - DROP),)),
+    "as on a GPU: brisk": ("nuli", ((explore, "CAREFUL", BRISK),)),
+    "rounds of 16": ("nuli", ((explore, "CAREFUL", Pace(16, GENERATIONS)), (explore, "MOST", 16))),
 }
 """Which of search.py's searchers, and what is changed in it."""
 
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--evaluations", type=int, default=100)
     parser.add_argument("--size", type=int, default=112, help="short side of the frame in pixels (112)")
     asked = parser.parse_args(arguments)
-    files = imageio.list_images(asked.folder)[: asked.count]
+    files = list_images(asked.folder)[: asked.count]
     photos = list(read(files, asked.size))
     points = sorted({p for p in (10, 30, 100, 300) if p < asked.evaluations} | {asked.evaluations})
     for objective in names(parser, asked, "objectives", OBJECTIVES):

@@ -15,10 +15,14 @@ from pathlib import Path
 from PIL import Image
 
 import nuli
-from nuli import imageio, ops, render, views
-from nuli.evaluator import Evaluator
-from nuli.recipe import Recipe, Step
+from nuli.imaging.frames import FINE_FRAME, FRAME, make_frame
+from nuli.imaging.photo import list_images, load_photo, save_photo
+from nuli.ops.pipeline import render
+from nuli.ops.registry import get_op
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
 from nuli.scoring.vivid import Vivid
+from nuli.search.evaluator import Evaluator
 
 OPS = ("contrast", "auto_level", "equalize", "sharpness", "blur")
 
@@ -26,7 +30,7 @@ OPS = ("contrast", "auto_level", "equalize", "sharpness", "blur")
 def chain(rng: random.Random) -> Recipe:
     """All of OPS in any order, each somewhere in its soft range."""
     names = rng.sample(OPS, len(OPS))
-    return Recipe(tuple(Step(n, tuple(rng.uniform(*p.soft) for p in ops.get(n).params)) for n in names))
+    return Recipe(tuple(Step(n, tuple(rng.uniform(*p.soft) for p in get_op(n).params)) for n in names))
 
 
 def main() -> None:
@@ -36,19 +40,19 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     asked = parser.parse_args()
     rng, scorer, held = random.Random(0), Vivid(), 0
-    files = imageio.list_images(asked.folder)[: asked.count]
+    files = list_images(asked.folder)[: asked.count]
     for file in files:
         with Image.open(file) as image:
             factor = (asked.megapixels * 1e6 / image.width / image.height) ** 0.5
             size = round(image.width * factor), round(image.height * factor)
-            photo = imageio.load(image.resize(size, Image.Resampling.BICUBIC))
+            photo = load_photo(image.resize(size, Image.Resampling.BICUBIC))
         recipe = chain(rng)
-        frame, fine = (views.make_frame(photo.pixels, short=s) for s in (views.FRAME, views.FINE))
+        frame, fine = (make_frame(photo.pixels, short=s) for s in (FRAME, FINE_FRAME))
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, guard_weight=0)
-        [before] = evaluator.judge(frame)
+        [before] = evaluator.score_frames(frame)
         predicted = evaluator.judge_finely(fine, recipe, before).score
         with tempfile.TemporaryDirectory() as folder:
-            saved = imageio.save(photo, render.render(photo, recipe, "cpu"), Path(folder, "saved.png"))
+            saved = save_photo(photo, render(photo, recipe.steps, "cpu"), Path(folder, "saved.png"))
             [realised] = nuli.score([saved], scorer, device="cpu")
         gain, apart = realised - before.score, abs(realised - predicted)
         holds = apart <= max(0.01, 0.02 * abs(gain))

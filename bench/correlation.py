@@ -20,31 +20,33 @@ from ciede2000 import difference, to_lab
 from degrade import TRACKS, degrade
 from recover import read, say
 
-from nuli import imageio, ops, views
-from nuli.enhancer import load_scorer
-from nuli.evaluator import Evaluator
-from nuli.ops import Op
+from nuli.imaging.frames import make_frame
+from nuli.imaging.photo import list_images
+from nuli.ops.registry import Op, select_ops
+from nuli.ops.step import Step
 from nuli.options import Options
-from nuli.recipe import Recipe, Step
-from nuli.scoring import Scorer
+from nuli.recipe import Recipe
+from nuli.scoring.protocol import Scorer
+from nuli.scoring.registry import load_scorer
+from nuli.search.evaluator import Evaluator
 
 
 def draw(allowed: tuple[Op, ...], rng: random.Random) -> Recipe:
     """A chain of 1 to 3 ops, each value anywhere in its soft range."""
     chosen = rng.sample(allowed, rng.randint(1, 3))
-    return Recipe(tuple(Step(o.name, tuple(rng.uniform(*r) for r in o.ranges("soft"))) for o in chosen)).active()
+    return Recipe(tuple(Step(o.name, tuple(rng.uniform(*r) for r in o.ranges("soft"))) for o in chosen)).without_noops()
 
 
 def correlation(good: np.ndarray, bad: np.ndarray, scorer: Scorer, count: int, seed: int) -> float:
     """Pearson's, of score and nearness of `count` candidates made from `bad` [H,W,3] in 0..1."""
-    rng, allowed = random.Random(seed), ops.select("soft")
-    frame = views.make_frame(np.uint16(bad * 65535 + 0.5))
+    rng, allowed = random.Random(seed), select_ops("soft")
+    frame = make_frame(np.uint16(bad * 65535 + 0.5))
     evaluator = Evaluator(frame, min(bad.shape[:2]), scorer, guard_weight=0)
-    goal = to_lab(views.make_frame(np.uint16(good * 65535 + 0.5))[0].permute(1, 2, 0).numpy())
+    goal = to_lab(make_frame(np.uint16(good * 65535 + 0.5))[0].permute(1, 2, 0).numpy())
     scores, distances = [], []
     for _ in range(count):
         candidate = evaluator.frames([draw(allowed, rng)])
-        scores.append(evaluator.judge(candidate)[0].score)
+        scores.append(evaluator.score_frames(candidate)[0].score)
         distances.append(difference(to_lab(candidate[0].permute(1, 2, 0).numpy()), goal).mean())
     return float(np.corrcoef(scores, distances)[0, 1]) * -1
 
@@ -61,7 +63,7 @@ def main() -> None:
     torch.set_grad_enabled(False)
     scorer = load_scorer(Options(scorer=asked.scorer, device="cpu"))
     found: dict[str, list[float]] = {track: [] for track in asked.tracks.split(",")}
-    for name, good in read(imageio.list_images(asked.folder), asked.size):
+    for name, good in read(list_images(asked.folder), asked.size):
         for track, values in found.items():
             rng = np.random.default_rng([asked.seed, zlib.crc32(name.encode())])
             try:

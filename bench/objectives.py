@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nuli import views
-from nuli.scoring.tone import to_lab
+from nuli.imaging.color import to_lab
+from nuli.imaging.frames import FRAME
 
 
 def colour_difference(one: Tensor, other: Tensor) -> Tensor:
@@ -42,8 +42,8 @@ class Oracle:
     """Minus the distance to the picture as it was before it was damaged: 0 is the best possible."""
 
     name, licence = "oracle", ""
-    input_size = views.FRAME
-    framing = "whole"
+    input_size = FRAME
+    view_mode = "whole"
     differentiable = True
     score_range = (-10.0, 0.0)
 
@@ -66,8 +66,8 @@ class Cnn:
     """
 
     name, licence = "cnn", "Apache-2.0"
-    input_size = views.FRAME
-    framing = "whole"
+    input_size = FRAME
+    view_mode = "whole"
     differentiable = True
     score_range = (0.0, 10.0)
 

@@ -7,8 +7,8 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from nuli.scoring import laion
-from nuli.scoring.vit import Tower
+from nuli.scoring.clip_vit import VisionTransformer
+from nuli.scoring.laion import _HEAD, Laion, _number_type, fold_head
 
 PATCH, SIDE, EMBEDDING = 14, 224, 768
 REAL = (1024, 24)
@@ -49,15 +49,15 @@ def head() -> dict[str, Tensor]:
     """State of LAION's five layers."""
     random = torch.Generator().manual_seed(1)
     state = {}
-    for name, (outputs, inputs) in laion._HEAD.items():
+    for name, (outputs, inputs) in _HEAD.items():
         state[f"{name}.weight"] = torch.randn(outputs, inputs, generator=random) * inputs**-0.5
         state[f"{name}.bias"] = torch.zeros(outputs)
     return state
 
 
-def scorer(state: dict[str, Tensor], layers: dict[str, Tensor]) -> laion.Laion:
+def scorer(state: dict[str, Tensor], layers: dict[str, Tensor]) -> Laion:
     """`laion` on the CPU, of these weights."""
-    return laion.Laion(Tower(state, laion._number_type("auto", torch.device("cpu"))), *laion.fold_head(layers))
+    return Laion(VisionTransformer(state, _number_type("auto", torch.device("cpu"))), *fold_head(layers))
 
 
 def write(path: str, width: int, layers: int) -> None:

@@ -25,7 +25,7 @@ class Expensive(Vivid):
     """`vivid`, searched as a large network would be."""
 
     name = "expensive"
-    quick = False
+    cheap = False
 
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -53,15 +53,15 @@ def recipes(photos: list[Path], evaluations: int, seed: int) -> dict[str, Any]:
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> int:
-    """Print what differs; returns how many searches gave another recipe."""
+    """Print what differs from an earlier record; returns how many searches gave another recipe."""
     changed = 0
-    for key in sorted(before.keys() | after.keys()):
-        one, two = before.get(key, {}), after.get(key, {})
+    for key, two in after.items():
+        one = before.get(key, {})
         differing = [name for name in one.keys() | two.keys() if one.get(name) != two.get(name)]
         if differing:
             print(f"{key}: another {', '.join(sorted(differing))}")
         changed += one.get("recipe") != two.get("recipe")
-    print(f"{changed} of {len(before)} recipes differ")
+    print(f"{changed} of {len(after)} recipes differ")
     return changed
 
 

@@ -33,8 +33,8 @@ from ciede2000 import mean_difference, to_linear, to_srgb
 from degrade import TRACKS, degrade
 from PIL import Image, ImageDraw
 
-from nuli import imageio
 from nuli.errors import NuliError
+from nuli.imaging.photo import list_images, load_photo
 
 BETTER = 0.01
 """CIEDE2000; less is rounding."""
@@ -116,7 +116,7 @@ def as_float(pixels: np.ndarray) -> np.ndarray:
 
 def load(file: Path, short: int) -> np.ndarray:
     """The photo with that short side (or its own, if less), float32 0..1. Raises ImageError."""
-    x = as_float(imageio.load(file).pixels)
+    x = as_float(load_photo(file).pixels)
     height, width = x.shape[:2]
     factor = min(1.0, short / min(height, width))
     if factor == 1:
@@ -252,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     try:
-        files = imageio.list_images(asked.folder)[: asked.count]
+        files = list_images(asked.folder)[: asked.count]
         found = measure(read(files, asked.size), enhancers, tracks, asked.seed)
     except NuliError as error:
         parser.error(str(error))

@@ -37,13 +37,15 @@ from PIL import Image, ImageDraw
 from recover import read, say
 from searchers import SEARCHERS, Task
 
-from nuli import imageio, ops
 from nuli.errors import NuliError
-from nuli.evaluator import Evaluator
-from nuli.scoring import Scorer
+from nuli.imaging.frames import FRAME
+from nuli.imaging.photo import list_images
+from nuli.ops.registry import select_ops
+from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
-from nuli.search.explore import COST, Plan
-from nuli.views import FRAME
+from nuli.search.config import GRADIENT_COST
+from nuli.search.evaluator import Evaluator
+from nuli.search.plan import Plan
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4
@@ -69,9 +71,9 @@ def climb(evaluator: Evaluator, search: Plan, identity: float, evaluations: int)
             for objective in told:
                 best = max(best, objective)
                 curve.append(best - identity)
-        elif left >= COST and (found := evaluator.slope(asked)):
+        elif left >= GRADIENT_COST and (found := evaluator.gradient(asked)):
             told = found[0].objective, found[1]
-            curve += [best - identity] * (COST - 1)
+            curve += [best - identity] * (GRADIENT_COST - 1)
             best = max(best, told[0])
             curve.append(best - identity)
         if len(curve) == evaluations:
@@ -124,8 +126,8 @@ def compare(
         for objective in objectives:
             scorer = make_scorer(objective, good, number)
             plain = Evaluator(frame, short, scorer, guard_weight=0)
-            [before] = plain.judge(frame)
-            task = Task(ops.select("soft"), max_steps, seed + number, before.objective, plain.look, starts)
+            [before] = plain.score_frames(frame)
+            task = Task(select_ops("soft"), max_steps, seed + number, before.objective, plain.look, starts)
             if objective == "oracle":
                 distances.append(-before.objective)
             for searcher in searchers:
@@ -218,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen[option] = names(parser, asked, option, known)
     run = partial(compare, evaluations=asked.evaluations, max_steps=asked.max_steps, seed=asked.seed, **chosen)
     try:
-        files = imageio.list_images(asked.folder)[: asked.count]
+        files = list_images(asked.folder)[: asked.count]
         curves, distances = run(read(files, asked.size))
     except (NuliError, ImportError) as error:
         parser.error(str(error))

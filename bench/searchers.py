@@ -12,10 +12,10 @@ from functools import partial
 
 import numpy as np
 
-from nuli.ops import Op
-from nuli.recipe import Recipe, Step
-from nuli.search import explore as planning
-from nuli.search.explore import Plan
+from nuli.ops.registry import Op
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
+from nuli.search.plan import CAREFUL, Plan, explore
 from nuli.search.tree import Look, Tree
 
 
@@ -120,13 +120,13 @@ def cma_es(task: Task) -> Plan:
 def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -> Recipe:
     at = dict(zip(places, values, strict=True))
     steps = [Step(o.name, tuple(at.get((o, i), v) for i, v in enumerate(o.identity))) for o in chain]
-    return Recipe(tuple(steps)).active()
+    return Recipe(tuple(steps)).without_noops()
 
 
 def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
     """nuli's own; `warm`: from what `tone` predicts; `slopes`: told of them, 3 evaluations each."""
     grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.look)
-    return planning.explore(grown, list(task.starts) if warm else [], task.ops, slopes, planning.CAREFUL)
+    return explore(grown, list(task.starts) if warm else [], task.ops, slopes, CAREFUL)
 
 
 SEARCHERS: dict[str, Callable[[Task], Plan]] = {

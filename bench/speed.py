@@ -44,14 +44,18 @@ from random_clip import EMBEDDING, PATCH, REAL, SIDE
 from torch import Tensor, nn
 
 import nuli
-from nuli import imageio, ops, views
 from nuli.errors import NuliError
-from nuli.evaluator import Evaluator
+from nuli.imaging.frames import make_frame, to_tensor
+from nuli.imaging.photo import load_photo
+from nuli.ops.registry import select_ops
 from nuli.recipe import Recipe
-from nuli.scoring import Scorer, guards, laion
+from nuli.scoring.laion import _DEVIATION, _HEAD, _MEAN, _read_visual
+from nuli.scoring.penalties import WEIGHTS
+from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
-from nuli.search.explore import CAREFUL, QUICK, explore
+from nuli.search.evaluator import Evaluator
+from nuli.search.plan import CAREFUL, QUICK, explore
 from nuli.search.tree import Tree
 
 SCORERS = ("laion", "tone", "vivid")
@@ -98,13 +102,13 @@ def typical(work: Callable[[], Any], seconds: float) -> float:
 class Timed:
     """A scorer that takes the time of another one, and of the way back through it; it is never done."""
 
-    anchored = False
+    has_target = False
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer, self.seconds = scorer, 0.0
         for name in ("name", "licence", "input_size", "differentiable", "score_range"):
             setattr(self, name, getattr(scorer, name))
-        self.framing = getattr(scorer, "framing", "crop")
+        self.view_mode = getattr(scorer, "view_mode", "crop")
         self.quick = getattr(scorer, "quick", False)
 
     def _go(self, _: Tensor | None = None) -> None:
@@ -133,7 +137,7 @@ class Timed:
 @cache
 def make_scorer(name: str, weights: str, head: Path | None) -> Scorer:
     if name == "laion":
-        return random_clip.scorer(laion._read_visual(Path(weights)), read_head(head))
+        return random_clip.scorer(_read_visual(Path(weights)), read_head(head))
     return Tone.load() if name == "tone" else Vivid()
 
 
@@ -145,8 +149,8 @@ def whole_clip(width: int, layers: int, head: Path | None) -> tuple[nn.Module, n
     text = {"context_length": 77, "vocab_size": 49408, "transformer_layers": layers // 2}
     text |= {"transformer_width": 3 * width // 4, "transformer_heads": max(1, 3 * width // 256)}
     model = clip.model.CLIP(EMBEDDING, SIDE, layers, width, PATCH, **text)
-    linear = [nn.Linear(inputs, outputs) for outputs, inputs in laion._HEAD.values()]
-    for layer, name in zip(linear, laion._HEAD, strict=True):
+    linear = [nn.Linear(inputs, outputs) for outputs, inputs in _HEAD.values()]
+    for layer, name in zip(linear, _HEAD, strict=True):
         state = read_head(head)
         layer.load_state_dict({"weight": state[f"{name}.weight"], "bias": state[f"{name}.bias"]})
     return model.eval().requires_grad_(False), nn.Sequential(*linear)
@@ -156,8 +160,8 @@ def whole_clip(width: int, layers: int, head: Path | None) -> tuple[nn.Module, n
 def original(photo: Path, seconds: float, size: tuple[int, int], head: Path | None) -> dict[str, float]:
     """One turn of the original's way."""
     model, layers = whole_clip(*size, head)
-    picture = views.to_tensor(imageio.load(photo).pixels)
-    mean, deviation = (torch.tensor(t).view(3, 1, 1) for t in (laion._MEAN, laion._DEVIATION))
+    picture = to_tensor(load_photo(photo).pixels)
+    mean, deviation = (torch.tensor(t).view(3, 1, 1) for t in (_MEAN, _DEVIATION))
 
     def score() -> None:
         view = (F.interpolate(picture, (SIDE, SIDE), mode="bilinear") - mean) / deviation
@@ -175,9 +179,9 @@ def ours(
 ) -> dict[str, float]:
     """One turn of nuli's scorer of that name."""
     scorer = Timed(make_scorer(name, weights, head))
-    loaded = imageio.load(photo)
-    frame, short = views.make_frame(loaded.pixels), min(loaded.pixels.shape[:2])
-    weight = 0.0 if getattr(scorer.scorer, "anchored", False) else guards.WEIGHTS["normal"]
+    loaded = load_photo(photo)
+    frame, short = make_frame(loaded.pixels), min(loaded.pixels.shape[:2])
+    weight = 0.0 if getattr(scorer.scorer, "has_target", False) else WEIGHTS["normal"]
     evaluator = Evaluator(frame, short, scorer, "soft", weight)
     found = {"peak": 0.0, "share": 0.0}
     if name == "laion":
@@ -185,7 +189,7 @@ def ours(
     each = grow(evaluator, seconds / 2, scorer.quick)
     if name == "laion":
         found["share"] = multiplications(*size) / each / found["peak"]
-    slope = typical(lambda: evaluator.slope(Recipe.from_line(CHAIN).steps), seconds / 10)
+    slope = typical(lambda: evaluator.gradient(Recipe.from_line(CHAIN).steps), seconds / 10)
     scorer.seconds, took, seed = 0.0, 0.0, 0
     while took < 0.9 * seconds:  # one search, or several that found nothing more
         options = {
@@ -203,10 +207,10 @@ def ours(
 
 def grow(evaluator: Evaluator, seconds: float, quick: bool) -> float:
     """Let a tree grow for a while, as in a search but without slopes: seconds for each candidate."""
-    [before] = evaluator.judge(evaluator.original)
-    chosen = ops.select("soft")
+    [before] = evaluator.score_frames(evaluator.original)
+    chosen = select_ops("soft")
     tree = Tree(chosen, "soft", 8, 0, before.objective, evaluator.look)
-    evaluator.judge(evaluator.original.expand(evaluator.batch, -1, -1, -1))  # to warm up
+    evaluator.score_frames(evaluator.original.expand(evaluator.batch, -1, -1, -1))  # to warm up
     plan, count, start = explore(tree, [], chosen, False, QUICK if quick else CAREFUL), 0, time.perf_counter()
     asked = next(plan)
     while not count or time.perf_counter() < start + seconds:
@@ -286,7 +290,7 @@ def main(arguments: Sequence[str] | None = None, size: tuple[int, int] = REAL) -
     if unknown := set(scorers) - set(SCORERS):
         parser.error(f"scorers: no {', '.join(sorted(unknown))}; there are {', '.join(SCORERS)}")
     try:
-        imageio.load(asked.photo)
+        load_photo(asked.photo)
         print(table(measure(asked.photo, scorers, asked.seconds, asked.head, size)))
     except (NuliError, OSError, ImportError) as error:
         parser.error(str(error))

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .checkpoint import SavedSearch
     from .enhancer import enhance, enhance_iter, score
     from .errors import NuliError
+    from .ops.step import Step
     from .options import Options
-    from .recipe import Recipe, Step
+    from .recipe import Recipe
     from .result import Event, Result
-    from .saved import SavedSearch
-    from .scoring import Scorer
+    from .scoring.protocol import Scorer
 
 # no module may bear the name of what is offered here: importing it would take the name's place
 _HOMES = {
@@ -30,9 +31,9 @@ _HOMES = {
     "Options": "options",
     "Recipe": "recipe",
     "Result": "result",
-    "SavedSearch": "saved",
-    "Scorer": "scoring",
-    "Step": "recipe",
+    "SavedSearch": "checkpoint",
+    "Scorer": "scoring.protocol",
+    "Step": "ops.step",
     "enhance": "enhancer",
     "enhance_iter": "enhancer",
     "score": "enhancer",

@@ -4,101 +4,113 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from . import imageio, ops, render, scoring, views
-from .evaluator import Evaluator
-from .imageio import Photo
+from .checkpoint import SavedSearch, open_checkpoint
+from .devices import pick_device
+from .imaging.frames import make_frame
+from .imaging.photo import Photo, load_photo
+from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
-from .run import Run
-from .saved import SavedSearch, open_search
-from .scoring import Scorer
-from .search.gallery import OTHERS
+from .scoring.protocol import Scorer
+from .scoring.registry import load_scorer, resolve_scorer
+from .search.diversity import MAX_OTHERS
+from .search.evaluator import Evaluator
+from .search.finish import finish
+from .search.loop import Search
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
+_ONE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
 
 
-def enhance(source: Source, **options: Any) -> Result:
+def enhance(source: Source, options: Options | None = None, **arguments: Any) -> Result:
     """Enhance a picture; see `enhance_iter` for the arguments."""
-    for item in enhance_iter(source, **options):
+    for item in enhance_iter(source, options, **arguments):
         result = item
     return result
 
 
 def enhance_iter(
     source: Source,
+    options: Options | None = None,
     *,
-    scorer: str | Scorer = "auto",
+    scorer: str | Scorer | None = None,
     folders: Sequence[str | os.PathLike[str]] = (),
     stop: Callable[[], bool] = lambda: False,
-    others: int = OTHERS,
+    others: int = MAX_OTHERS,
     known: SavedSearch | str | os.PathLike[str] | None = None,
-    **options: Any,
+    **values: Any,
 ) -> Iterator[Event | Result]:
     """Enhance a picture, telling how it goes.
 
     Args:
         source: a path, a PIL image, an array [H,W,3] (8 or 16 bits, or float 0..1), or a loaded Photo.
-        scorer: a scorer's name, or any object that satisfies `nuli.Scorer`.
+        options: all options; or give their values by name, as `values`.
+        scorer: a scorer's name, or any object that satisfies `nuli.Scorer`, in place of the one in the options.
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
         others: how many other results hard mode tells of at most; the best one is the same for any number.
         known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
-            picture, scorer, mode and guards. Its best is judged again, the rest is believed. The budget and the
+            picture, scorer, mode and guards. Its best is scored again, the rest is trusted. The budget and the
             evaluations told are those of this search alone; the random numbers are others than before.
-        options: the fields of `nuli.Options`.
+        values: fields of `nuli.Options`.
     Yields:
         An Event after every batch, and the Result at the end.
     Raises:
         NuliError: for a source, option, scorer or saved search that can't be used.
     """
-    name = scorer if isinstance(scorer, str) else "auto"
-    settings = options_from({**options, "scorer": name})
-    ops.select(settings.mode, settings.ops)  # complain before the picture and the weights are loaded
-    if known is not None:
-        known = open_search(known)
-        judge = scoring.pick(name, settings.mode, folders) if isinstance(scorer, str) else scorer
-        known.check_options(judge.name, settings.mode, settings.guards)
-    photo = source if isinstance(source, Photo) else imageio.load(source)
-    if known is not None:
-        known.check_picture(photo)
-    loaded = load_scorer(settings, folders) if isinstance(scorer, str) else scorer
-    run = Run(photo, settings, loaded, stop, others, known)
-    run.resume()
-    yield from run.search()
-    yield run.finish()
+    options = _options(options, scorer, values)
+    select_ops(options.mode, options.ops)  # complain before the picture and the weights are loaded
+    given = None if isinstance(scorer, str) else scorer
+    saved = None if known is None else open_checkpoint(known)
+    if saved:
+        judge = given or resolve_scorer(options.scorer, options.mode, folders)
+        saved.check_options(judge.name, options.mode, options.guards)
+    photo = _photo(source)
+    if saved:
+        saved.check_picture(photo)
+    search = Search(photo, options, given or load_scorer(options, folders), stop, saved)
+    yield from search.events()
+    yield finish(search, others)
 
 
 def score(
-    sources: Sequence[Source],
-    scorer: str | Scorer = "auto",
+    sources: Source | Sequence[Source],
+    scorer: str | Scorer | None = None,
     folders: Sequence[str | os.PathLike[str]] = (),
-    **options: Any,
+    options: Options | None = None,
+    **values: Any,
 ) -> list[float]:
     """Each picture's own score, in order.
 
     Args:
-        options: those fields of `nuli.Options` that concern a scorer: device, precision, mirror.
+        sources: pictures as for `enhance_iter`; one alone is a list of one.
+        options, values: those fields of `nuli.Options` that concern a scorer: device, precision, mirror.
     Raises:
         NuliError: for a source, option, or scorer that can't be used.
     """
-    settings = options_from({**options, "scorer": scorer if isinstance(scorer, str) else "auto"})
-    judge = load_scorer(settings, folders) if isinstance(scorer, str) else scorer
+    options = _options(options, scorer, values)
+    judge = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
     scores = []
-    for source in sources:
-        photo = source if isinstance(source, Photo) else imageio.load(source)
-        frame = views.make_frame(photo.pixels, photo.alpha, render.pick_device(settings.device))
-        [judged] = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0).judge(frame)
-        scores.append(judged.score)
+    for source in [sources] if isinstance(sources, _ONE) else sources:
+        photo = _photo(source)
+        frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
+        evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0)
+        scores.append(evaluator.score_frames(frame)[0].score)
     return scores
 
 
-def load_scorer(settings: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
-    """The scorer that the options name, on the device that they name."""
-    device = render.pick_device(settings.device)
-    return scoring.pick(settings.scorer, settings.mode, folders).load(settings, device, [Path(f) for f in folders])
+def _options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:
+    if options is not None:
+        if values or isinstance(scorer, str):
+            raise TypeError("give either options or their values by name")
+        return options
+    return options_from({**values, "scorer": scorer} if isinstance(scorer, str) else values)
+
+
+def _photo(source: Source) -> Photo:
+    return source if isinstance(source, Photo) else load_photo(source)

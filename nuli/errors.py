@@ -31,3 +31,7 @@ class ScoreError(NuliError):
 
 class DeviceMemoryError(NuliError):
     """A device without the memory for even one candidate."""
+
+
+class StoppedError(NuliError):
+    """Work that the user, or the host, ended before there was a result."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import ops
 from .errors import RecipeError
+from .ops.registry import get_op
+from .ops.step import Step
 
 if TYPE_CHECKING:
     import os
@@ -22,61 +24,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the written form. A recipe of a newer version is refused, not guessed at."""
-DECIMALS = 4
-"""Values are kept to this many decimals, so that every written form holds them exactly."""
-MOST_STEPS = 64
+MAX_STEPS = 64
 """Longer recipes are refused: nuli never makes them, and each step of one costs a pass over the picture."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One op with its values, in the order of the op's parameters. Raises RecipeError."""
-
-    op: str
-    values: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        try:
-            values = tuple(round(float(v), DECIMALS) + 0.0 for v in self.values)  # + 0.0: no minus zero
-        except (TypeError, ValueError, OverflowError):
-            raise RecipeError(f"{self.op}: {str(self.values)[:60]} are not numbers that it can use") from None
-        ops.check(ops.get(self.op), values)
-        object.__setattr__(self, "values", values)
-
-    @property
-    def idle(self) -> bool:
-        """Whether the step changes nothing."""
-        params = ops.get(self.op).params
-        return all(p.shapes or v == p.identity for p, v in zip(params, self.values, strict=True))
-
-    def words(self) -> str:
-        """'contrast +12 %'; parameters that do nothing are left out."""
-        params = ops.get(self.op).params
-        parts = []
-        for i, (param, value) in enumerate(zip(params, self.values, strict=True)):
-            if i == 0:
-                parts.append(param.words(value))
-            elif param.shapes or value != param.identity:
-                parts.append(f"{param.name} {param.words(value)}")
-        return f"{ops.get(self.op).words} {', '.join(parts)}"
-
-    def scaled(self, strength: float) -> Step:
-        """The values moved towards (below 1) or away from (above 1) those that change nothing."""
-        values = []
-        for param, value in zip(ops.get(self.op).params, self.values, strict=True):
-            if not param.shapes:
-                value = param.identity + strength * (value - param.identity)
-                value = min(max(value, param.hard[0]), param.hard[1])
-            values.append(value)
-        return Step(self.op, tuple(values))
-
-    def joined(self, other: Step) -> Step:
-        """One step that does about what two of the same op do: factors are multiplied, other values added up."""
-        values = []
-        for param, one, two in zip(ops.get(self.op).params, self.values, other.values, strict=True):
-            both = one * two if param.identity == 1 else one + two - param.identity
-            values.append(one if param.shapes else min(max(both, param.hard[0]), param.hard[1]))
-        return Step(self.op, tuple(values))
 
 
 @dataclass(frozen=True)
@@ -86,8 +35,8 @@ class Recipe:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.steps) > MOST_STEPS:
-            raise RecipeError(f"a recipe may have at most {MOST_STEPS} steps, not {len(self.steps)}")
+        if len(self.steps) > MAX_STEPS:
+            raise RecipeError(f"a recipe may have at most {MAX_STEPS} steps, not {len(self.steps)}")
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -98,42 +47,55 @@ class Recipe:
     def without(self, index: int) -> Recipe:
         return Recipe(self.steps[:index] + self.steps[index + 1 :])
 
-    def shorter(self) -> list[Recipe]:
+    def reductions(self) -> list[Recipe]:
         """All recipes of a step less: first without each of the steps, in order; then with two of one op joined, at
         the place of either."""
         recipes = [self.without(i) for i in range(len(self))]
         for j, later in enumerate(self.steps):
             for i, step in enumerate(self.steps[:j]):
                 if step.op == later.op:
-                    both = step.joined(later)
+                    both = step.merged(later)
                     recipes.append(Recipe((*self.steps[:i], both, *self.steps[i + 1 : j], *self.steps[j + 1 :])))
                     recipes.append(Recipe((*self.steps[:i], *self.steps[i + 1 : j], both, *self.steps[j + 1 :])))
         return recipes
 
     def scaled(self, strength: float) -> Recipe:
         """Every step's values blended towards those that change nothing (strength 0: `Recipe()`)."""
-        return self if strength == 1 else Recipe(tuple(s.scaled(strength) for s in self.steps)).active()
+        return self if strength == 1 else Recipe(tuple(s.scaled(strength) for s in self.steps)).without_noops()
 
-    def active(self) -> Recipe:
+    def without_noops(self) -> Recipe:
         """Without the steps that change nothing."""
-        return Recipe(tuple(s for s in self.steps if not s.idle))
+        return Recipe(tuple(s for s in self.steps if not s.is_noop))
 
     def words(self) -> list[str]:
         """The steps as a person reads them, in order."""
         return [s.words() for s in self.steps]
 
-    def apply(self, image: str | os.PathLike[str] | Image.Image | np.ndarray, device: str = "auto") -> Image.Image:
-        """The picture with this recipe applied, at its own size. Raises ImageError."""
-        from . import imageio, render
+    def apply(
+        self,
+        image: str | os.PathLike[str] | Image.Image | np.ndarray,
+        device: str = "auto",
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Image.Image:
+        """The picture with this recipe applied, at its own size.
 
-        photo = imageio.load(image)
-        return imageio.to_image(photo, render.render(photo, self, device))
+        Args:
+            stop: asked now and then; once it says True, the picture is given up.
+        Raises:
+            ImageError: the picture can't be read.
+            StoppedError: `stop` said True.
+        """
+        from .imaging.photo import load_photo, to_image
+        from .ops.pipeline import render
+
+        photo = load_photo(image)
+        return to_image(photo, render(photo, self.steps, device, stop=stop))
 
     def to_dict(self) -> dict[str, Any]:
         """{"nuli": 1, "steps": [{"op": "contrast", "factor": 1.12}, ...]}"""
         steps = []
         for step in self.steps:
-            names = [p.name for p in ops.get(step.op).params]
+            names = [p.name for p in get_op(step.op).params]
             steps.append({"op": step.op, **dict(zip(names, step.values, strict=True))})
         return {"nuli": VERSION, "steps": steps}
 
@@ -198,7 +160,7 @@ def _check_version(version: Any) -> None:
 def _step_from_dict(data: Any) -> Step:
     if not isinstance(data, dict) or not isinstance(data.get("op"), str):
         raise RecipeError(f'a step is {{"op": ..., ...}}, not {str(data)[:60]}')
-    op = ops.get(data["op"])
+    op = get_op(data["op"])
     unknown = set(data) - {"op"} - {p.name for p in op.params}
     if unknown:
         names = ", ".join(p.name for p in op.params)

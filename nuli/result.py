@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from . import imageio, render
-from .imageio import Photo
+from .checkpoint import SavedSearch
+from .imaging.photo import Photo, copy_photo, save_photo, to_image
+from .ops.pipeline import render
 from .recipe import Recipe
-from .saved import SavedSearch
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class Other:
 
     def render(self) -> np.ndarray:
         """[H,W,3], made anew each time."""
-        return render.render(self.photo, self.recipe, self.device)
+        return render(self.photo, self.recipe.steps, self.device)
 
     @property
     def image(self) -> Image.Image:
         """As a PIL image, with the metadata of the source; made anew each time."""
-        return imageio.to_image(self.photo, self.render())
+        return to_image(self.photo, self.render())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it. Raises ImageError."""
-        return imageio.save(self.photo, self.render(), path)
+        return save_photo(self.photo, self.render(), path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""
@@ -121,13 +121,13 @@ class Result:
     @cached_property
     def image(self) -> Image.Image:
         """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
-        return imageio.to_image(self.photo, self.pixels)
+        return to_image(self.photo, self.pixels)
 
     def save(self, path: str | os.PathLike[str], overwrite_input: bool = False) -> Path:
         """Write the result; an untouched picture is copied byte for byte. Raises ImageError."""
         if not self.changed and self.photo.path is not None:
-            return imageio.copy(self.photo, path, overwrite_input=overwrite_input)
-        return imageio.save(self.photo, self.pixels, path, overwrite_input=overwrite_input)
+            return copy_photo(self.photo, path, overwrite_input=overwrite_input)
+        return save_photo(self.photo, self.pixels, path, overwrite_input=overwrite_input)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from nuli import ops
-from nuli.evaluator import Evaluator
+from nuli.imaging.color import to_lab
+from nuli.ops.registry import select_ops
 from nuli.recipe import Recipe
-from nuli.scoring.tone import to_lab
+from nuli.search.evaluator import Evaluator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 ablation = importlib.import_module("ablation")
@@ -39,9 +39,9 @@ def climb(oracle: object, tiny: np.ndarray, name: str, evaluations: int, seed: i
     """The curve of one search on a darkened copy, and the evaluations that it took."""
     frame = search.to_frame(tiny * 0.8)
     evaluator = Evaluator(frame, len(tiny), oracle, guard_weight=0)
-    [before] = evaluator.judge(frame)
+    [before] = evaluator.score_frames(frame)
     starts = (Recipe.from_line("nuli1 exposure=0.1"),)
-    task = searchers.Task(ops.select("soft"), 8, seed, before.objective, evaluator.look, starts)
+    task = searchers.Task(select_ops("soft"), 8, seed, before.objective, evaluator.look, starts)
     curve = search.climb(evaluator, searchers.SEARCHERS[name](task), before.objective, evaluations)
     return curve, evaluator.evaluations - 1
 
@@ -62,7 +62,7 @@ def test_each_search_keeps_to_its_evaluations_repeats_itself_and_never_falls_bac
 
 
 def test_the_original_goes_on_when_its_best_nodes_are_as_long_as_allowed() -> None:
-    task = searchers.Task(ops.select("soft"), 2, 0, 0.0, lambda recipes: torch.zeros(len(recipes), 1))
+    task = searchers.Task(select_ops("soft"), 2, 0, 0.0, lambda recipes: torch.zeros(len(recipes), 1))
     run = searchers.original(task)
     asked, lengths = next(run), []
     for _ in range(1000):

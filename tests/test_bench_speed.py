@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nuli import views
-from nuli.evaluator import Evaluator
+from nuli.imaging.frames import resize_like
 from nuli.recipe import Recipe
-from nuli.scoring.vit import Tower
+from nuli.scoring.clip_vit import VisionTransformer
 from nuli.scoring.vivid import Vivid
+from nuli.search.evaluator import Evaluator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 speed = importlib.import_module("speed")
@@ -30,7 +30,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_random_file_has_all_that_a_tower_takes(weights: Path) -> None:
     state = speed.laion._read_visual(weights)
     size = sum(value.numel() for value in state.values())
-    tower = Tower(state, torch.float32)
+    tower = VisionTransformer(state, torch.float32)
     assert not state
     assert tower(torch.rand(2, 3, 224, 224)).isfinite().all()
     # each weight is multiplied with each of 257 places, but for the few that are added only
@@ -42,13 +42,13 @@ def test_the_random_file_has_all_that_a_tower_takes(weights: Path) -> None:
 
 def test_the_scorers_time_is_taken_both_ways(photo_tensor: torch.Tensor) -> None:
     timed = speed.Timed(Vivid())
-    evaluator = Evaluator(views.shrink_to(photo_tensor, torch.empty(1, 3, 224, 300)), 300, timed)
-    evaluator.judge(evaluator.original)
+    evaluator = Evaluator(resize_like(photo_tensor, torch.empty(1, 3, 224, 300)), 300, timed)
+    evaluator.score_frames(evaluator.original)
     forward = timed.seconds
     assert forward > 0
     steps = Recipe.from_line(speed.CHAIN).steps
-    _, slopes = evaluator.slope(steps)
-    _, plain = Evaluator(evaluator.original, 300, Vivid()).slope(steps)
+    _, slopes = evaluator.gradient(steps)
+    _, plain = Evaluator(evaluator.original, 300, Vivid()).gradient(steps)
     assert slopes == pytest.approx(plain, rel=1e-4)
     moments = []
     timed._go = lambda _=None: moments.append("go")

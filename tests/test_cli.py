@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nuli.cli import main
+from nuli.cli.main import main
 from nuli.recipe import Recipe
 
 QUICK = ["--evaluations", "150", "--device", "cpu", "--scorer", "vivid", "--margin", "0"]

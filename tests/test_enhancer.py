@@ -12,16 +12,19 @@ import torch
 from PIL import Image
 
 import nuli
-from nuli import imageio, render, views
 from nuli.enhancer import enhance, enhance_iter
 from nuli.errors import NuliError, OptionError, ScoreError
-from nuli.evaluator import Evaluator
-from nuli.recipe import Recipe, Step
+from nuli.imaging.frames import FINE_FRAME, FRAME, make_frame
+from nuli.imaging.photo import load_photo
+from nuli.ops.pipeline import apply_chains_subsampled, apply_steps, chain_statistics, render, scale_of
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
 from nuli.result import Event, Result
-from nuli.run import FINAL
 from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
-from nuli.search.explore import COST
+from nuli.search.config import GRADIENT_COST
+from nuli.search.evaluator import Evaluator
+from nuli.search.loop import FINAL
 
 CPU = {"device": "cpu", "scorer": "vivid"}
 
@@ -32,7 +35,7 @@ class Towards:
     name = "towards"
     licence = ""
     input_size = 224
-    framing = "whole"
+    view_mode = "whole"
     differentiable = True
     score_range = (-1.0, 0.0)
 
@@ -42,7 +45,7 @@ class Towards:
 
     def bind(self, original: torch.Tensor):
         def score(views: torch.Tensor) -> torch.Tensor:
-            self.views += len(views) * (COST if views.requires_grad else 1)
+            self.views += len(views) * (GRADIENT_COST if views.requires_grad else 1)
             return -(views - self.target).square().mean((1, 2, 3)).sqrt()
 
         return score
@@ -55,7 +58,7 @@ def dull(photo: Image.Image) -> Image.Image:
 
 
 def test_it_recovers_a_known_target(photo: Image.Image, dull: Image.Image) -> None:
-    target = Towards(views.make_frame(np.array(photo)))
+    target = Towards(make_frame(np.array(photo)))
     result = enhance(dull, scorer=target, evaluations=400, guards="off", margin=0, device="cpu", ops="light,colour")
     assert result.score_before < -0.05
     assert result.score_after > result.score_before / 4
@@ -271,7 +274,7 @@ def test_out_of_memory_halves_the_batch(dull: Image.Image, failure: Exception) -
 
             return limited
 
-    frame = views.make_frame(np.array(dull))
+    frame = make_frame(np.array(dull))
     recipes = [Recipe((Step("contrast", (1 + i / 100,)),)) for i in range(1, 14)]
     small, large = (Evaluator(frame, 300, scorer) for scorer in (Small(), Vivid()))
     in_parts, at_once = ([j.objective for batch in e.evaluate(recipes) for j in batch] for e in (small, large))
@@ -310,34 +313,34 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
         )
     ]
     together = evaluator.frames(recipes)
-    thinned = torch.cat(render.run_chains_thinned(photo_tensor, [r.steps for r in recipes], evaluator.scale))
+    thinned = torch.cat(apply_chains_subsampled(photo_tensor, [r.steps for r in recipes], evaluator.scale))
     torch.testing.assert_close(thinned, together[..., ::2, ::2], atol=1e-5, rtol=0)
     for i, recipe in enumerate(recipes):
-        alone, scale = photo_tensor, render.scale_of(photo_tensor, 300)
-        measured = render.measure_steps(photo_tensor, recipe.steps, scale)
-        alone = render.run_steps(alone, recipe.steps, measured, scale)
+        alone, scale = photo_tensor, scale_of(photo_tensor, 300)
+        measured = chain_statistics(photo_tensor, recipe.steps, scale)
+        alone = apply_steps(alone, recipe.steps, measured, scale)
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("anchored", [True, False])  # without guards and with them
+@pytest.mark.parametrize("has_target", [True, False])  # without guards and with them
 def test_a_scorer_that_sees_thinned_views_says_the_same_of_a_recipe_and_of_its_frame(
-    photo_tensor: torch.Tensor, monkeypatch: pytest.MonkeyPatch, anchored: bool
+    photo_tensor: torch.Tensor, monkeypatch: pytest.MonkeyPatch, has_target: bool
 ) -> None:
-    monkeypatch.setattr(Tone, "anchored", anchored)
+    monkeypatch.setattr(Tone, "has_target", has_target)
     evaluator = Evaluator(photo_tensor, 300, Tone.load())
     recipes = [Recipe.parse(line) for line in ("nuli1 gamma=0.9/1.05", "nuli1 blur=0.002 contrast=1.2")]
     [quickly] = evaluator.evaluate(recipes)
-    for one, other in zip(quickly, evaluator.judge(evaluator.frames(recipes)), strict=True):
+    for one, other in zip(quickly, evaluator.score_frames(evaluator.frames(recipes)), strict=True):
         assert (one.score, one.penalty) == pytest.approx((other.score, other.penalty), abs=1e-4)
 
 
 def test_a_host_in_inference_mode_gets_slopes(photo_tensor: torch.Tensor) -> None:
     steps = Recipe.parse("nuli1 gamma=0.9/1.05 contrast=1.2").steps
-    _, slopes = Evaluator(photo_tensor, 300, Vivid()).slope(steps)
+    _, slopes = Evaluator(photo_tensor, 300, Vivid()).gradient(steps)
     with torch.inference_mode():
         evaluator = Evaluator(photo_tensor * 1, 300, Vivid())
-        evaluator.judge(evaluator.original)
-        assert evaluator.slope(steps)[1] == pytest.approx(slopes)
+        evaluator.score_frames(evaluator.original)
+        assert evaluator.gradient(steps)[1] == pytest.approx(slopes)
 
 
 LINES = [
@@ -351,27 +354,27 @@ LINES = [
 def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -> None:
     """The search's figure and that of the rendered picture, 12 times as large."""
     large = photo.resize((photo.width * 5, photo.height * 5), Image.Resampling.BICUBIC)
-    source, recipe = imageio.load(large), Recipe.parse(line)
-    frame, fine = (views.make_frame(source.pixels, short=size) for size in (views.FRAME, views.FINE))
+    source, recipe = load_photo(large), Recipe.parse(line)
+    frame, fine = (make_frame(source.pixels, short=size) for size in (FRAME, FINE_FRAME))
     evaluator = Evaluator(frame, min(source.pixels.shape[:2]), Vivid())
-    [before] = evaluator.judge(frame)
+    [before] = evaluator.score_frames(frame)
     predicted = evaluator.judge_finely(fine, recipe, before)
-    [realised] = evaluator.judge(views.make_frame(render.render(source, recipe, "cpu")))
+    [realised] = evaluator.score_frames(make_frame(render(source, recipe.steps, "cpu")))
     gain = abs(realised.score - before.score)
     assert abs(predicted.score - realised.score) <= max(0.01, 0.02 * gain)
 
 
 def test_tiles_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = imageio.load(photo)
+    source = load_photo(photo)
     recipe = Recipe.parse("nuli1 sharpness=1.7 blur=0.002 contrast=1.2 glow=0.5/0.01 equalize=0.4/0")
-    whole = render.render(source, recipe, "cpu").astype(int)
+    whole = render(source, recipe.steps, "cpu").astype(int)
     monkeypatch.setattr(render, "_TILE", 60)
-    assert np.abs(render.render(source, recipe, "cpu").astype(int) - whole).max() <= 1
+    assert np.abs(render(source, recipe.steps, "cpu").astype(int) - whole).max() <= 1
 
 
 def test_sixteen_bits_stay_sixteen_bits() -> None:
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
-    made = render.render(imageio.load(ramp), Recipe.parse("nuli1 gamma=0.8/1"), "cpu")
+    made = render(load_photo(ramp), Recipe.parse("nuli1 gamma=0.8/1"), "cpu")
     assert made.dtype == np.uint16
     assert len(np.unique(made)) > 50_000
     expected = np.round((ramp[..., 0] / 65535.0) ** 0.8 * 65535)

@@ -12,15 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nuli import views
-from nuli.archive import MOST, Archive
 from nuli.enhancer import enhance, enhance_iter
-from nuli.evaluator import Evaluator
-from nuli.looks import colours, distances
+from nuli.imaging.frames import make_frame
 from nuli.recipe import Recipe
 from nuli.result import Event, Result
 from nuli.scoring.vivid import Vivid
-from nuli.search.gallery import APART, ENOUGH, OTHERS, pick
+from nuli.search.diversity import MAX_ARCHIVED, MAX_OTHERS, MIN_DISTANCE, MIN_GAIN, Archive, pick_diverse
+from nuli.search.evaluator import Evaluator
+from nuli.search.features import color_distances, color_grid
 
 HARD = {"mode": "hard", "device": "cpu", "scorer": "vivid"}
 coordinates = st.lists(st.tuples(st.floats(0, 1), st.floats(-60, 60)), max_size=40)
@@ -32,37 +31,39 @@ def found(photo: Image.Image) -> Result:
 
 
 def look_of(picture: Result, recipes: list[Recipe]) -> list[torch.Tensor]:
-    evaluator = Evaluator(views.make_frame(picture.photo.pixels), min(picture.photo.pixels.shape[:2]), Vivid())
-    return list(colours(evaluator.glance(recipes)).split(1))
+    evaluator = Evaluator(make_frame(picture.photo.pixels), min(picture.photo.pixels.shape[:2]), Vivid())
+    return list(color_grid(evaluator.thumbnails(recipes)).split(1))
 
 
 def apart(picture: Result) -> float:
     """The smallest distance between two of all results."""
     seen = look_of(picture, [picture.recipe, *(other.recipe for other in picture.others)])
-    return min(distances([a], b)[0] for a, b in itertools.combinations(seen, 2))
+    return min(color_distances([a], b)[0] for a, b in itertools.combinations(seen, 2))
 
 
 @given(coordinates, st.integers(0, 8))
 def test_what_is_picked_is_good_and_apart(points: list[tuple[float, float]], count: int) -> None:
     gains, places = [g for g, _ in points], [x for _, x in points]
-    picked = pick(gains, [abs(x) for x in places], lambda i: [abs(x - places[i]) for x in places], count)
+    picked = pick_diverse(gains, [abs(x) for x in places], lambda i: [abs(x - places[i]) for x in places], count)
     assert len(picked) == len(set(picked)) <= count
     shown = [0.0, *(places[i] for i in picked)]
-    assert all(abs(a - b) >= APART for a, b in itertools.combinations(shown, 2))
-    assert all(gains[i] >= ENOUGH for i in picked)
+    assert all(abs(a - b) >= MIN_DISTANCE for a, b in itertools.combinations(shown, 2))
+    assert all(gains[i] >= MIN_GAIN for i in picked)
     if len(picked) < count:  # nothing that fits was left out
         assert not [
-            x for x, g in zip(places, gains, strict=True) if g >= ENOUGH and min(abs(x - s) for s in shown) >= APART
+            x
+            for x, g in zip(places, gains, strict=True)
+            if g >= MIN_GAIN and min(abs(x - s) for s in shown) >= MIN_DISTANCE
         ]
 
 
 def test_of_equally_different_ones_the_better_is_picked_first() -> None:
-    assert pick([0.6, 0.9, 0.4], [30, 30, 30], lambda i: [0 if j == i else 30 for j in range(3)]) == [1, 0]
+    assert pick_diverse([0.6, 0.9, 0.4], [30, 30, 30], lambda i: [0 if j == i else 30 for j in range(3)]) == [1, 0]
 
 
 def test_one_search_gives_several_that_look_different(found: Result) -> None:
-    assert 3 <= len(found.others) <= OTHERS
-    assert apart(found) >= APART
+    assert 3 <= len(found.others) <= MAX_OTHERS
+    assert apart(found) >= MIN_DISTANCE
     scores = [other.score for other in found.others]
     assert scores == sorted(scores, reverse=True)
     assert all(score > found.score_before for score in scores)
@@ -70,14 +71,14 @@ def test_one_search_gives_several_that_look_different(found: Result) -> None:
 
 
 def test_the_archive_keeps_what_looks_different_and_is_bounded(photo: Image.Image) -> None:
-    evaluator = Evaluator(views.make_frame(np.array(photo)), 300, Vivid())
+    evaluator = Evaluator(make_frame(np.array(photo)), 300, Vivid())
     archive = Archive(evaluator, before=0.0)
     warm = Recipe.parse("nuli1 temperature=0.4")
     archive.add(warm, 0.7)
     archive.add(Recipe.parse("nuli1 temperature=-0.4"), 0.4)  # too bad to be shown
-    for i in range(3 * MOST):  # many that are better and all alike
+    for i in range(3 * MAX_ARCHIVED):  # many that are better and all alike
         archive.add(Recipe.parse(f"nuli1 contrast={1.2 + i / 10_000:.4f}"), 0.9 + i / 10_000)
-        assert len(archive._known) < 2 * MOST
+        assert len(archive._known) < 2 * MAX_ARCHIVED
     found = archive.best()
     assert warm in dict(found) and len(found) <= 4 and found[0][1] == max(o for _, o in found) > 0.97
     assert Archive(evaluator, 0.0).best() == []
@@ -93,11 +94,11 @@ def test_a_long_search_has_as_many_as_a_short_one(photo: Image.Image, monkeypatc
 
 
 def test_they_are_rendered_when_asked_for_and_score_what_was_said(found: Result, tmp_path: Path) -> None:
-    judge = Vivid().bind(views.make_frame(found.photo.pixels))
+    judge = Vivid().bind(make_frame(found.photo.pixels))
     for number, other in enumerate(found.others):
         assert other.image.size == found.image.size
         assert np.array_equal(other.render(), np.array(other.recipe.apply(Image.fromarray(found.photo.pixels), "cpu")))
-        [score] = judge(views.make_frame(other.render())).tolist()
+        [score] = judge(make_frame(other.render())).tolist()
         assert other.score == pytest.approx(score, abs=0.1)
         saved = other.save(tmp_path / f"{number}.png")
         with Image.open(saved) as image:
@@ -138,7 +139,7 @@ def test_evaluations_are_kept(photo: Image.Image, evaluations: int) -> None:
 
 def test_what_is_shown_at_a_low_strength_is_apart_at_that_strength(photo: Image.Image) -> None:
     result = enhance(photo, evaluations=300, strength=0.6, **HARD)
-    assert result.others and apart(result) >= APART
+    assert result.others and apart(result) >= MIN_DISTANCE
     assert all(other.score > result.score_before for other in result.others)
 
 

@@ -14,9 +14,8 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from nuli.errors import OptionError, WeightsError
-from nuli.scoring import laion
-from nuli.scoring.laion import Laion, fold_head
-from nuli.scoring.vit import Tower
+from nuli.scoring.clip_vit import VisionTransformer
+from nuli.scoring.laion import LAION_HEAD, Laion, _number_type, fold_head
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pkg_resources announces its own end
@@ -115,7 +114,7 @@ def real():
     """A folder with a CLIP of the real shape (a plain state dict) and a head; pictures; their true scores."""
     with tempfile.TemporaryDirectory() as name:  # not tmp_path, which pytest keeps: this is 0.9 GB
         folder = Path(name)
-        torch.save(random_head(), folder / laion.LAION_HEAD.name)
+        torch.save(random_head(), folder / LAION_HEAD.name)
         model = random_clip(REAL)
         torch.save(model.state_dict(), folder / "ViT-L-14.pt")
         images = pictures(3)
@@ -128,7 +127,7 @@ def real():
 def archive(tmp_path_factory):
     """A folder with a small CLIP as a half precision TorchScript archive, like OpenAI's, and a head."""
     folder = tmp_path_factory.mktemp("archive")
-    torch.save(random_head(), folder / laion.LAION_HEAD.name)
+    torch.save(random_head(), folder / LAION_HEAD.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         example = torch.rand(1, 3, 224, 224), torch.ones(1, 77, dtype=torch.long)
@@ -153,7 +152,7 @@ def test_folded_head_is_the_five_layers(state):
     if state == "real":
         if not DATA.exists():
             pytest.skip("shared/data is not here")
-        state = torch.load(DATA / laion.LAION_HEAD.name, map_location="cpu", weights_only=True)
+        state = torch.load(DATA / LAION_HEAD.name, map_location="cpu", weights_only=True)
     w, b = fold_head(state)
     assert w.shape == (768,)
     assert w.dtype == b.dtype == torch.float64
@@ -165,7 +164,7 @@ def test_folded_head_is_the_five_layers(state):
 
 @needs_data
 def test_folded_head_on_real_embeddings():
-    state = torch.load(DATA / laion.LAION_HEAD.name, map_location="cpu", weights_only=True)
+    state = torch.load(DATA / LAION_HEAD.name, map_location="cpu", weights_only=True)
     w, b = fold_head(state)
     embeddings = np.concatenate([np.load(DATA / "laion_ratings" / f"rating{i}.npy") for i in range(10)])
     embeddings = torch.from_numpy(embeddings).double()
@@ -232,7 +231,7 @@ def test_the_tower_sees_what_clip_sees(count):
         if isinstance(module, nn.LayerNorm):
             module.float()
     truth = truth.float()
-    exact, half = Tower(dict(state), torch.float32), Tower(state, torch.bfloat16)
+    exact, half = VisionTransformer(dict(state), torch.float32), VisionTransformer(state, torch.bfloat16)
     assert not state  # its memory is free for other things
     views = torch.randn(count, 3, 224, 224, generator=random).requires_grad_()
     way = torch.randn(count, 768, generator=random)
@@ -302,7 +301,7 @@ def test_loading_in_a_host(archive):
 
 
 def test_is_a_scorer():
-    assert (Laion.name, Laion.input_size, Laion.framing, Laion.differentiable) == ("laion", 224, "crop", True)
+    assert (Laion.name, Laion.input_size, Laion.view_mode, Laion.differentiable) == ("laion", 224, "crop", True)
     assert Laion.score_range == (1.0, 10.0)
     assert Laion.licence == "MIT AND Apache-2.0"
 
@@ -311,11 +310,11 @@ def test_precision(monkeypatch):
     kinds = {"cpu": "bfloat16", "cuda": "float16", "mps": "float32"}
     monkeypatch.setattr(laion, "_has_bfloat16", lambda: True)
     for device, kind in kinds.items():
-        assert laion._number_type("auto", torch.device(device)) == getattr(torch, kind)
-        assert laion._number_type("full", torch.device(device)) == torch.float32
+        assert _number_type("auto", torch.device(device)) == getattr(torch, kind)
+        assert _number_type("full", torch.device(device)) == torch.float32
     monkeypatch.setattr(laion, "_has_bfloat16", lambda: False)
-    assert laion._number_type("auto", torch.device("cpu")) == torch.float32
-    assert laion._number_type("half", torch.device("cpu")) == torch.bfloat16
+    assert _number_type("auto", torch.device("cpu")) == torch.float32
+    assert _number_type("half", torch.device("cpu")) == torch.bfloat16
     with pytest.raises(OptionError, match="quarter"):
         Laion.load(precision="quarter")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nuli import imageio
 from nuli.errors import RecipeError
-from nuli.lut import left_out, to_cube
+from nuli.imaging.photo import load_photo
+from nuli.ops.lut import left_out, to_cube
 from nuli.recipe import Recipe
 
 
@@ -33,13 +33,13 @@ def look_up(cube: str, image: Image.Image) -> np.ndarray:
 )
 def test_a_lut_does_what_the_recipe_does(photo: Image.Image, line: str, needs_photo: bool) -> None:
     recipe = Recipe.parse(line)
-    cube = to_cube(recipe, imageio.load(photo) if needs_photo else None)
+    cube = to_cube(recipe.steps, load_photo(photo) if needs_photo else None)
     apart = np.abs(look_up(cube, photo) - np.array(recipe.apply(photo, device="cpu"), dtype=float))
     assert apart.mean() < 1.5  # interpolated between 33 points a side
 
 
 def test_red_changes_fastest() -> None:
-    cube = to_cube(Recipe.parse("nuli1 brightness=0.5"), size=2)
+    cube = to_cube(Recipe.parse("nuli1 brightness=0.5").steps, size=2)
     assert cube.splitlines()[2:5] == [
         "0.000000 0.000000 0.000000",
         "0.500000 0.000000 0.000000",
@@ -49,12 +49,12 @@ def test_red_changes_fastest() -> None:
 
 def test_steps_that_look_at_neighbours_stay_out(photo: Image.Image) -> None:
     recipe = Recipe.parse("nuli1 sharpness=1.5 brightness=0.9")
-    assert [s.op for s in left_out(recipe)] == ["sharpness"]
-    assert to_cube(recipe) == to_cube(Recipe.parse("nuli1 brightness=0.9"))
+    assert [s.op for s in left_out(recipe.steps)] == ["sharpness"]
+    assert to_cube(recipe.steps) == to_cube(Recipe.parse("nuli1 brightness=0.9").steps)
     with pytest.raises(RecipeError, match="neighbours"):
-        to_cube(Recipe.parse("nuli1 sharpness=1.5"))
+        to_cube(Recipe.parse("nuli1 sharpness=1.5").steps)
 
 
 def test_a_step_that_measures_needs_the_picture() -> None:
     with pytest.raises(RecipeError, match="--photo"):
-        to_cube(Recipe.parse("nuli1 contrast=1.2"))
+        to_cube(Recipe.parse("nuli1 contrast=1.2").steps)

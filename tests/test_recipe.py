@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from nuli import ops
 from nuli.errors import NuliError, RecipeError
-from nuli.recipe import Recipe, Step
+from nuli.ops import OPS
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
 
 
 def random_step(rng: random.Random) -> Step:
-    op = rng.choice(list(ops.OPS.values()))
+    op = rng.choice(list(OPS.values()))
     return Step(op.name, tuple(rng.uniform(*p.hard) for p in op.params))
 
 

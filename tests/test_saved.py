@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nuli
-from nuli import imageio, ops
+from nuli.checkpoint import MAX_NODES, SavedSearch, best_of, fingerprint
 from nuli.enhancer import enhance, enhance_iter
 from nuli.errors import ImageError, NuliError, SearchError
-from nuli.recipe import Recipe, Step
+from nuli.imaging.photo import load_photo
+from nuli.ops import OPS
+from nuli.ops.registry import get_op
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
 from nuli.result import Result
-from nuli.saved import MOST_NODES, SavedSearch, best_of, fingerprint
 from nuli.scoring.vivid import Vivid
 
 CPU = {"device": "cpu", "scorer": "vivid", "guards": "off"}  # so that the score is all that is searched for
@@ -28,7 +31,7 @@ CPU = {"device": "cpu", "scorer": "vivid", "guards": "off"}  # so that the score
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     steps = []
-    for op in draw(st.lists(st.sampled_from(list(ops.OPS.values())), max_size=6)):
+    for op in draw(st.lists(st.sampled_from(list(OPS.values())), max_size=6)):
         steps.append(Step(op.name, tuple(draw(st.floats(*param.hard)) for param in op.params)))
     return Recipe(tuple(steps))
 
@@ -101,7 +104,7 @@ NODE = '[["nuli1 contrast=1.1", 1.0]]'
         "[5]",
         "{}",
         "null",
-        f"[{', '.join([NODE[1:-1]] * (MOST_NODES + 1))}]",
+        f"[{', '.join([NODE[1:-1]] * (MAX_NODES + 1))}]",
         "[" * 100_000,
     ],
 )
@@ -152,14 +155,14 @@ def test_it_asks_other_questions_than_before(dull: Image.Image) -> None:
 def test_its_memory_is_bounded(dull: Image.Image, first: Result) -> None:
     nodes = tuple((Recipe.parse(f"nuli1 contrast={1 + i / 1000:.3f}"), i / 1000) for i in range(1, 600))
     known = replace(first.search, nodes=best_of(nodes))
-    assert len(known.nodes) == MOST_NODES
-    assert len(enhance(dull, known=known, evaluations=60, **CPU).search.nodes) == MOST_NODES
+    assert len(known.nodes) == MAX_NODES
+    assert len(enhance(dull, known=known, evaluations=60, **CPU).search.nodes) == MAX_NODES
 
 
 def test_what_the_options_now_exclude_is_kept_but_not_used(dull: Image.Image, first: Result) -> None:
     assert any(step.op in ("contrast", "auto_level") for step in first.recipe.steps)
     again = enhance(dull, known=first.search, evaluations=80, ops="colour", max_steps=2, margin=0, **CPU)
-    assert len(again.recipe) <= 2 and all(ops.get(step.op).group == "colour" for step in again.recipe.steps)
+    assert len(again.recipe) <= 2 and all(get_op(step.op).group == "colour" for step in again.recipe.steps)
     assert again.search.nodes[0] == first.search.nodes[0]
 
 
@@ -218,10 +221,10 @@ def test_another_picture_is_refused_and_the_same_one_known(first: Result, dull: 
     with pytest.raises(SearchError, match="another picture"):
         enhance(other, known=first.search, **CPU)
     dull.save(tmp_path / "same.bmp")
-    assert fingerprint(imageio.load(tmp_path / "same.bmp")) == first.search.picture
+    assert fingerprint(load_photo(tmp_path / "same.bmp")) == first.search.picture
     with_alpha = dull.convert("RGBA")
     with_alpha.putalpha(100)
-    assert fingerprint(imageio.load(with_alpha)) != first.search.picture
+    assert fingerprint(load_photo(with_alpha)) != first.search.picture
 
 
 def test_hard_modes_others_come_from_old_and_new(photo: Image.Image) -> None:

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nuli import ops
-from nuli.recipe import Recipe, Step
-from nuli.search.explore import CAREFUL, explore, opened
-from nuli.search.model import Model, choose
+from nuli.ops import OPS
+from nuli.ops.registry import get_op, select_ops
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
+from nuli.search.plan import CAREFUL, explore, opened
 from nuli.search.simplify import simplify
+from nuli.search.surrogate import Surrogate, select_batch
 from nuli.search.tree import NODES, Tree
 
 
@@ -32,12 +34,12 @@ def objective(recipe: Recipe) -> float:
 
 def look(recipes: Sequence[Recipe]) -> Tensor:
     """As far as `objective` can see: how far each parameter was turned in all, the ranges taken as 1."""
-    places = {(o.name, i): 0.0 for o in ops.OPS.values() for i in range(len(o.params))}
+    places = {(o.name, i): 0.0 for o in OPS.values() for i in range(len(o.params))}
     rows = []
     for recipe in recipes:
         row = dict(places)
         for step in recipe.steps:
-            op = ops.get(step.op)
+            op = get_op(step.op)
             for i, (param, value) in enumerate(zip(op.params, step.values, strict=True)):
                 row[step.op, i] += (value - param.identity) / (param.hard[1] - param.hard[0])
         rows.append(list(row.values()))
@@ -54,7 +56,7 @@ def drive(tree: Tree, evaluations: int) -> list[Recipe]:
 
 
 def tree_of(seed: int, mode: str = "soft", max_steps: int = 6) -> Tree:
-    return Tree(ops.select(mode), mode, max_steps, seed, objective(Recipe()), look)
+    return Tree(select_ops(mode), mode, max_steps, seed, objective(Recipe()), look)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -73,10 +75,10 @@ def test_the_same_seed_asks_the_same_questions() -> None:
 def test_what_it_asks_is_new_in_range_and_short_enough(mode: str) -> None:
     asked = drive(tree_of(1, mode, max_steps=3), 400)
     assert len(set(asked)) == len(asked)
-    allowed = {o.name: o for o in ops.select(mode)}
+    allowed = {o.name: o for o in select_ops(mode)}
     for recipe in asked:
         assert 1 <= len(recipe) <= 3
-        assert recipe.active() == recipe
+        assert recipe.without_noops() == recipe
         for step in recipe.steps:
             for value, (low, high) in zip(step.values, allowed[step.op].ranges(mode), strict=True):
                 assert low - 1e-4 <= value <= high + 1e-4
@@ -101,7 +103,7 @@ def test_it_goes_on_when_only_a_part_was_scored() -> None:
 
 
 def test_a_single_op_is_enough() -> None:
-    tree = Tree(ops.select("soft", "contrast"), "soft", 6, 0, objective(Recipe()), look)
+    tree = Tree(select_ops("soft", "contrast"), "soft", 6, 0, objective(Recipe()), look)
     drive(tree, 100)
     assert tree.best.objective == pytest.approx(-0.1, abs=0.01)
 
@@ -157,13 +159,13 @@ def slope(steps: tuple[Step, ...]) -> tuple[float, list[float]]:
             around = []
             for by in (-0.001, 0.001):
                 values = (*step.values[:j], step.values[j] + by, *step.values[j + 1 :])
-                around.append(objective(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :])).active()))
+                around.append(objective(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :])).without_noops()))
             slopes.append((around[1] - around[0]) / 0.002)
-    return objective(Recipe(steps).active()), slopes
+    return objective(Recipe(steps).without_noops()), slopes
 
 
 def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() -> None:
-    allowed = {o.name: o for o in ops.select("soft", "contrast,temperature,shadows")}
+    allowed = {o.name: o for o in select_ops("soft", "contrast,temperature,shadows")}
     tree = Tree(tuple(allowed.values()), "soft", 2, 0, objective(Recipe()), look)
     start = Recipe.from_line("nuli1 contrast=1.1")
     plan = explore(tree, [start], tuple(allowed.values()), True, CAREFUL)
@@ -188,7 +190,7 @@ def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() ->
 def test_slopes_spare_evaluations() -> None:
     """A scalar product of all parameters: nothing that chance finds soon, and a slope tells it at once."""
     way = torch.linspace(-1, 1, look([Recipe()]).shape[1], dtype=torch.float64)
-    chosen = ops.select("soft", "light")
+    chosen = select_ops("soft", "light")
 
     def along(recipe: Recipe) -> float:
         return float(look([recipe])[0] @ way)
@@ -197,7 +199,7 @@ def test_slopes_spare_evaluations() -> None:
         slopes = []
         for i, step in enumerate(steps):
             for j, value in enumerate(step.values):
-                by = -0.001 if value > ops.get(step.op).identity[j] else 0.001  # never out of the range
+                by = -0.001 if value > get_op(step.op).identity[j] else 0.001  # never out of the range
                 values = (*step.values[:j], value + by, *step.values[j + 1 :])
                 slopes.append((along(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :]))) - base) / by)
         return base, slopes
@@ -213,7 +215,7 @@ def test_slopes_spare_evaluations() -> None:
                 asked = plan.send([along(r) for r in asked])
             else:
                 spent += 3
-                base = along(Recipe(asked).active())
+                base = along(Recipe(asked).without_noops())
                 asked = plan.send(rise(asked))
         reached.append(tree.best.objective)
     assert reached[1] > 1.1 * reached[0] > 0
@@ -221,7 +223,7 @@ def test_slopes_spare_evaluations() -> None:
 
 def test_a_plan_goes_on_where_there_are_no_slopes() -> None:
     tree = tree_of(0)
-    plan = explore(tree, [], ops.select("soft"), True, CAREFUL)
+    plan = explore(tree, [], select_ops("soft"), True, CAREFUL)
     assert isinstance(next(plan), tuple)
     asked = plan.send(None)
     for _ in range(10):
@@ -231,30 +233,30 @@ def test_a_plan_goes_on_where_there_are_no_slopes() -> None:
 
 def test_opening_adds_only_what_changes_nothing() -> None:
     recipe = Recipe.from_line("nuli1 contrast=1.1 contrast=1.2")
-    chain = opened(recipe, ops.select("soft"))
-    assert Recipe(chain).active() == recipe
-    assert {s.op for s in chain} == {o.name for o in ops.select("soft")}
+    chain = opened(recipe, select_ops("soft"))
+    assert Recipe(chain).without_noops() == recipe
+    assert {s.op for s in chain} == {o.name for o in select_ops("soft")}
 
 
 def test_the_model_knows_what_it_saw_and_doubts_what_is_far() -> None:
     rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 30
     heights = torch.sin(30 * rows[:, 0]) + rows[:, 1]
-    model = Model()
+    model = Surrogate()
     model.fit(rows[:30], heights[:30])
-    means, covariances = model.foretell(rows)
+    means, covariances = model.predict(rows)
     assert (means[:30] - heights[:30]).abs().max() < 0.02
     assert (means[30:] - heights[30:]).abs().mean() < 0.2 * heights.std()
     assert covariances.diagonal()[:30].max() < covariances.diagonal()[30:].min()
-    _, doubt = model.foretell(torch.full((1, 3), 3.0, dtype=torch.float64))
+    _, doubt = model.predict(torch.full((1, 3), 3.0, dtype=torch.float64))
     assert doubt.item() > 10 * covariances.diagonal().max()
 
 
 def test_the_model_bears_equal_rows_and_equal_scores() -> None:
     rows = torch.zeros(5, 3, dtype=torch.float64)
     for heights in (torch.zeros(5, dtype=torch.float64), torch.tensor([0, 0, 0, 0, 1e-9], dtype=torch.float64)):
-        model = Model()
+        model = Surrogate()
         model.fit(rows, heights)
-        means, covariances = model.foretell(rows + 0.1)
+        means, covariances = model.predict(rows + 0.1)
         assert means.isfinite().all() and covariances.isfinite().all()
 
 
@@ -262,6 +264,6 @@ def test_choosing_spreads_over_what_is_not_alike() -> None:
     """Two that are nearly the same are not chosen together while there is doubt about a third."""
     means = torch.tensor([1.0, 0.99, 0.9], dtype=torch.float64)
     covariances = torch.tensor([[1, 0.999, 0], [0.999, 1, 0], [0, 0, 1]], dtype=torch.float64)
-    assert choose(means, covariances, 2, 1.0) == [0, 2]
-    assert choose(means, covariances, 2, 0.0) == [0, 1]
-    assert sorted(choose(means, covariances, 9, 1.0)) == [0, 1, 2]
+    assert select_batch(means, covariances, 2, 1.0) == [0, 2]
+    assert select_batch(means, covariances, 2, 0.0) == [0, 1]
+    assert sorted(select_batch(means, covariances, 9, 1.0)) == [0, 1, 2]

@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 
 import nuli
-from nuli import ops, views
 from nuli.errors import WeightsError
-from nuli.recipe import Recipe, Step
-from nuli.scoring import SCORERS, pick, tone
-from nuli.scoring.tone import Tone
+from nuli.imaging.color import color_difference, to_lab
+from nuli.imaging.frames import make_frame, subsample
+from nuli.ops.step import Step
+from nuli.recipe import Recipe
+from nuli.scoring.registry import SCORERS, resolve_scorer
+from nuli.scoring.tone import STEPS, WEIGHTS, Tone, _weights
 
 skimage_color = pytest.importorskip("skimage.color")
 
@@ -27,11 +29,11 @@ def spoilt(photo: Image.Image, line: str) -> Image.Image:
 
 
 def frame_of(image: Image.Image) -> torch.Tensor:
-    return views.make_frame(np.array(image))
+    return make_frame(np.array(image))
 
 
 def seen(image: Image.Image) -> torch.Tensor:
-    return ops.thinned(frame_of(image))
+    return subsample(frame_of(image))
 
 
 def test_colours_are_cielab_and_differences_cie94(photo_tensor: torch.Tensor) -> None:
@@ -39,10 +41,10 @@ def test_colours_are_cielab_and_differences_cie94(photo_tensor: torch.Tensor) ->
     other = (small * 0.9 + 0.02).flip(3)
     lab, other_lab = (x[0].permute(1, 2, 0).double().numpy() for x in (small, other))
     lab, other_lab = skimage_color.rgb2lab(lab), skimage_color.rgb2lab(other_lab)
-    ours = tone.to_lab(small)[0].permute(1, 2, 0).numpy()
+    ours = to_lab(small)[0].permute(1, 2, 0).numpy()
     assert np.abs(ours - lab).max() < 0.05
     theirs = skimage_color.deltaE_ciede94(lab, other_lab).mean()
-    assert float(tone.colour_difference(tone.to_lab(other), tone.to_lab(small))) == pytest.approx(theirs, abs=0.02)
+    assert float(color_difference(to_lab(other), to_lab(small))) == pytest.approx(theirs, abs=0.02)
 
 
 @pytest.mark.parametrize("fault", ["exposure=-1.5", "exposure=1.2", "contrast=0.45", "exposure=-1 saturation=0.5"])
@@ -77,7 +79,7 @@ def test_a_correction_that_hardly_shows_is_not_made(photo: Image.Image, scorer: 
 
 def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
     frame = frame_of(spoilt(photo, "exposure=-1.3"))
-    score, view = scorer.bind(frame), ops.thinned(frame)
+    score, view = scorer.bind(frame), subsample(frame)
     x = view.clone().requires_grad_()
     score(x).sum().backward()
     with torch.no_grad():
@@ -86,7 +88,7 @@ def test_gradients_flow_to_the_view(photo: Image.Image, scorer: Tone) -> None:
 
 def test_half_precision_judges_alike(photo: Image.Image, scorer: Tone) -> None:
     frame = frame_of(spoilt(photo, "exposure=-1.3"))
-    view = ops.thinned(frame)
+    view = subsample(frame)
     batch = torch.cat([view, view * 0.5, (view * 1.5).clamp(0, 1)])
     full, half = scorer.bind(frame)(batch), scorer.bind(frame.half())(batch.half())
     assert half.dtype == torch.float32
@@ -97,14 +99,14 @@ def test_half_precision_judges_alike(photo: Image.Image, scorer: Tone) -> None:
 def test_a_flat_picture_is_judged_too(scorer: Tone, level: float) -> None:
     frame = torch.full((1, 3, 128, 170), level)
     assert torch.isfinite(scorer.predict(frame)).all()
-    assert torch.isfinite(scorer.bind(frame)(ops.thinned(frame))).all()
+    assert torch.isfinite(scorer.bind(frame)(subsample(frame))).all()
 
 
 def test_it_judges_soft_mode_where_laion_is_absent() -> None:
-    assert pick("auto", "soft").name in ("tone", "laion")
-    assert pick("auto", "hard").name in ("vivid", "laion")
+    assert resolve_scorer("auto", "soft").name in ("tone", "laion")
+    assert resolve_scorer("auto", "hard").name in ("vivid", "laion")
     if SCORERS["laion"].missing():
-        assert (pick("auto", "soft").name, pick("auto", "hard").name) == ("tone", "vivid")
+        assert (resolve_scorer("auto", "soft").name, resolve_scorer("auto", "hard").name) == ("tone", "vivid")
 
 
 def test_enhancing_takes_the_prediction_and_stops(photo: Image.Image, scorer: Tone) -> None:
@@ -128,37 +130,37 @@ def test_other_scorers_start_from_it(photo: Image.Image) -> None:
     bad = spoilt(photo, "exposure=-1.5")
 
     class Spy(Tone):
-        """A stranger's scorer that likes what `tone` likes, but is not anchored."""
+        """A stranger's scorer that likes what `tone` likes, but is not has_target."""
 
-        anchored = False
+        has_target = False
         name = "spy"
 
-    spy = Spy({k: v.float() for k, v in tone._weights().items()})
+    spy = Spy({k: v.float() for k, v in _weights().items()})
     first = next(iter(nuli.enhance_iter(bad, scorer=spy, device="cpu", evaluations=40, guards="off")))
     assert first.evaluations == 3 and len(first.recipe) > 0  # the untouched picture, the prediction, half of it
     assert first.best_score > first.score_before
 
 
 def test_damaged_weights_are_refused(tmp_path, monkeypatch) -> None:
-    data = bytearray(tone.WEIGHTS.read_bytes())
+    data = bytearray(WEIGHTS.read_bytes())
     data[-1] ^= 1
     broken = tmp_path / "tone.safetensors"
     broken.write_bytes(data)
     monkeypatch.setattr(tone, "WEIGHTS", broken)
-    tone._weights.cache_clear()
+    _weights.cache_clear()
     with pytest.raises(WeightsError, match="install nuli anew"):
         Tone.load()
     monkeypatch.setattr(tone, "WEIGHTS", tmp_path / "none")
     with pytest.raises(WeightsError, match="can't be read"):
         Tone.load()
-    tone._weights.cache_clear()
+    _weights.cache_clear()
 
 
 def test_the_weights_are_small() -> None:
-    assert tone.WEIGHTS.stat().st_size < 300_000
+    assert WEIGHTS.stat().st_size < 300_000
 
 
 def test_steps_of_the_recipe_are_steps(photo: Image.Image, scorer: Tone) -> None:
     recipe = scorer.recipe(frame_of(spoilt(photo, "contrast=0.5")))
-    assert all(isinstance(s, Step) and not s.idle for s in recipe.steps)
-    assert [s.op for s in recipe.steps] == [op for op in tone.STEPS if op in {s.op for s in recipe.steps}]
+    assert all(isinstance(s, Step) and not s.is_noop for s in recipe.steps)
+    assert [s.op for s in recipe.steps] == [op for op in STEPS if op in {s.op for s in recipe.steps}]

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from nuli.errors import ImageError, OptionError, RecipeError
+from nuli.ops.step import Step
 from nuli.options import Options, options_from, table
-from nuli.recipe import Recipe, Step
+from nuli.recipe import Recipe
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 

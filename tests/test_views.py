@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nuli import views
+from nuli.imaging.frames import is_grey, make_frame, scorer_view, to_pixels, to_tensor
 
 
 @pytest.mark.parametrize("size", [(640, 427), (427, 640), (224, 224), (100, 80), (1500, 900)])
@@ -17,7 +17,7 @@ def test_the_crop_is_what_clip_sees(photo: Image.Image, size: tuple[int, int]) -
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
     deviation = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
     theirs = clip._transform(224)(image) * deviation + mean
-    ours = views.view_of(views.make_frame(np.array(image)), "crop", 224)[0]
+    ours = scorer_view(make_frame(np.array(image)), "crop", 224)[0]
     assert ours.shape == theirs.shape
     # Pillow rounds to 8 bits, once per direction
     assert (ours - theirs).abs().max() * 255 < 2
@@ -36,37 +36,37 @@ def test_the_crop_is_what_clip_sees(photo: Image.Image, size: tuple[int, int]) -
     ],
 )
 def test_frame_sizes(shape: tuple[int, int], expected: tuple[int, int]) -> None:
-    frame = views.make_frame(np.full((*shape, 3), 128, np.uint8))
+    frame = make_frame(np.full((*shape, 3), 128, np.uint8))
     assert frame.shape == (1, 3, *expected)
     torch.testing.assert_close(frame, torch.full_like(frame, 128 / 255), atol=1e-4, rtol=0)
 
 
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch, photo: Image.Image) -> None:
     pixels = np.array(photo.resize((1000, 1600)))
-    whole = views.make_frame(pixels)
+    whole = make_frame(pixels)
     monkeypatch.setattr(views, "_BAND", 5000)
-    torch.testing.assert_close(views.make_frame(pixels), whole)
+    torch.testing.assert_close(make_frame(pixels), whole)
 
 
 def test_pixels_come_back_as_they_were() -> None:
     rng = np.random.default_rng(0)
     for dtype in (np.uint8, np.uint16):
         pixels = rng.integers(0, np.iinfo(dtype).max, (20, 30, 3), dtype, endpoint=True)
-        assert np.array_equal(views.to_pixels(views.to_tensor(pixels), dtype), pixels)
-        grey = views.to_pixels(views.to_tensor(pixels[..., :1]), dtype)
+        assert np.array_equal(to_pixels(to_tensor(pixels), dtype), pixels)
+        grey = to_pixels(to_tensor(pixels[..., :1]), dtype)
         assert np.array_equal(grey, np.repeat(pixels[..., :1], 3, 2))
 
 
 def test_grey_is_told_from_colour(photo_tensor: torch.Tensor) -> None:
-    assert not views.is_grey(photo_tensor)
-    assert views.is_grey(photo_tensor.mean(1, keepdim=True).expand(-1, 3, -1, -1))
+    assert not is_grey(photo_tensor)
+    assert is_grey(photo_tensor.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
 
 def test_views_of_other_sizes(photo_tensor: torch.Tensor) -> None:
-    frame = views.make_frame(np.zeros((300, 600, 3), np.uint8))
-    assert views.view_of(frame, "crop", 224).shape == (1, 3, 224, 224)
-    assert views.view_of(frame, "crop", 336).shape == (1, 3, 336, 336)
-    assert views.view_of(frame, "whole", 128).shape == (1, 3, 128, 256)
+    frame = make_frame(np.zeros((300, 600, 3), np.uint8))
+    assert scorer_view(frame, "crop", 224).shape == (1, 3, 224, 224)
+    assert scorer_view(frame, "crop", 336).shape == (1, 3, 336, 336)
+    assert scorer_view(frame, "whole", 128).shape == (1, 3, 128, 256)
 
 
 def test_what_is_transparent_is_not_judged(photo: Image.Image) -> None:
@@ -77,8 +77,8 @@ def test_what_is_transparent_is_not_judged(photo: Image.Image) -> None:
     frames = []
     for hidden in (0, 255):
         painted = np.where(alpha[..., None] > 0, pixels, np.uint8(hidden))
-        frames.append(views.make_frame(painted, alpha))
+        frames.append(make_frame(painted, alpha))
     torch.testing.assert_close(*frames, atol=0.01, rtol=0)
     opaque = np.full_like(alpha, 255)
-    torch.testing.assert_close(views.make_frame(pixels, opaque), views.make_frame(pixels), atol=1e-5, rtol=0)
-    assert torch.isfinite(views.make_frame(pixels, np.zeros_like(alpha))).all()
+    torch.testing.assert_close(make_frame(pixels, opaque), make_frame(pixels), atol=1e-5, rtol=0)
+    assert torch.isfinite(make_frame(pixels, np.zeros_like(alpha))).all()

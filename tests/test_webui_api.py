@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nuli.enhancer import load_scorer
 from nuli.errors import NuliError, OptionError, RecipeError
 from nuli.options import table
+from nuli.scoring.registry import load_scorer
 from nuli.webui import pictures
 from nuli.webui.apijobs import MOST_WAITING, Jobs
 from nuli.webui.pictures import RequestError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nuli import held
+from nuli.scoring.registry import release_cached
 
 RECIPE = "nuli1 contrast=1.2"
 
@@ -23,7 +23,7 @@ RECIPE = "nuli1 contrast=1.2"
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The parts of a WebUI's `modules` that ours use, none of which do anything."""
-    held.release()
+    release_cached()
     state = SimpleNamespace(
         interrupted=False,
         skipped=False,

@@ -11,9 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from nuli import weights
 from nuli.errors import WeightsError
-from nuli.weights import CLIP_VIT_L14, LAION_HEAD, WeightsFile, cache_dir, download, ensure, locate, verify
+from nuli.scoring.weights import (
+    CLIP_VIT_L14,
+    LAION_HEAD,
+    WeightsFile,
+    _sha256,
+    cache_dir,
+    download,
+    ensure,
+    locate,
+    verify,
+)
 
 BODY = bytes(range(256)) * 8192  # 2 MiB: several reads
 
@@ -254,7 +263,7 @@ def test_the_files_of_laion():
 
 def test_verify_hashes_a_file_once_and_again_after_a_change(file, tmp_path, monkeypatch):
     hashed = []
-    sha256 = weights._sha256
+    sha256 = _sha256
     monkeypatch.setattr(weights, "_sha256", lambda path: hashed.append(path) or sha256(path))
     path = tmp_path / "thing.pt"
     path.write_bytes(BODY)

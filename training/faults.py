@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nuli import ops
-from nuli.ops import Scale
-from nuli.ops.light import to_linear, to_srgb
+from nuli.imaging.color import to_linear, to_srgb
+from nuli.ops.registry import Scale, apply_op, get_op, measure_statistics
 
 TO_SRGB = torch.tensor([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
 """CIE XYZ to linear sRGB (IEC 61966-2-1)."""
@@ -27,10 +26,12 @@ def uniform(x: Tensor, low: float, high: float, g: torch.Generator, channels: in
 
 def run(name: str, x: Tensor, *values: Tensor) -> Tensor:
     """One of nuli's own ops."""
-    op = ops.get(name)
+    op = get_op(name)
     columns = [v.flatten() for v in values]
     columns += [torch.full_like(columns[0], p.identity) for p in op.params[len(columns) :]]
-    return ops.run(op, x, torch.stack(columns, 1), ops.measure(op, x), Scale(min(x.shape[2:]), min(x.shape[2:])))
+    return apply_op(
+        op, x, torch.stack(columns, 1), measure_statistics(op, x), Scale(min(x.shape[2:]), min(x.shape[2:]))
+    )
 
 
 def exposure(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:

@@ -7,7 +7,8 @@ import torch.nn as nn
 from pool import Pool
 from torch import Tensor
 
-from nuli.scoring.tone import P, bounded, colour_difference, correct, to_lab
+from nuli.imaging.color import color_difference, to_lab
+from nuli.scoring.tone import P, bounded, correct
 
 HIDDEN = 64
 DROPOUT = 0.3
@@ -35,7 +36,7 @@ def network(inputs: int) -> nn.Sequential:
 
 def distances(samples: Pool, values: Tensor, good: Tensor) -> Tensor:
     """[N]: how far corrected samples are from what they were, `good` [N,3,h,w] in CIELAB."""
-    return colour_difference(to_lab(correct(samples.spoilt, values, samples.ends)), good)
+    return color_difference(to_lab(correct(samples.spoilt, values, samples.ends)), good)
 
 
 def train(pool: Pool, seed: int, steps: int = STEPS, weight: float = UNTOUCHED) -> nn.Sequential:

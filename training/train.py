@@ -24,7 +24,8 @@ from pool import Pool, join, make
 from safetensors.torch import save
 from torch import Tensor
 
-from nuli.scoring import tone
+from nuli.imaging.color import to_lab
+from nuli.scoring.tone import Tone
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = 8
@@ -61,7 +62,7 @@ def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
     """A table of harm against gain on photos that the networks left out, for several amounts of trust."""
     values = torch.cat([_alone(weights, k).ask(pool.features[pool.photo % NETWORKS == k]) for k in range(NETWORKS)])
     pool = join([pool.take((pool.photo % NETWORKS == k).nonzero().flatten()) for k in range(NETWORKS)])
-    good = tone.to_lab(pool.good)
+    good = to_lab(pool.good)
     before = distances(pool, torch.zeros_like(values), good)
     touched = ~pool.untouched
     lines = [f"{'trust':>8} {'harm':>8} {'gain':>8}   of {before[touched].mean():.2f}; {len(pool)} samples"]
@@ -72,9 +73,9 @@ def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
     return "\n".join(lines)
 
 
-def _alone(weights: dict[str, Tensor], number: int) -> tone.Tone:
+def _alone(weights: dict[str, Tensor], number: int) -> Tone:
     """One of the networks by itself."""
-    return tone.Tone({k: v if v.ndim == 1 else v[number : number + 1] for k, v in weights.items()})
+    return Tone({k: v if v.ndim == 1 else v[number : number + 1] for k, v in weights.items()})
 
 
 def write(file: Path, pool: Pool) -> None:

@@ -124,7 +124,7 @@ def _sharpness_kernel(scale: Scale, device: torch.device, dtype: torch.dtype) ->
 @op(
     "detail",
     Param("factor", 1, (0.6, 1.8), (0, 4), "factor"),
-    reach=lambda values, short: math.ceil(_sharpness_width(short) / 2) + 1,
+    halo=lambda values, short: math.ceil(_sharpness_width(short) / 2) + 1,
 )
 def sharpness(x: Tensor, factor: Tensor, scale: Scale) -> Tensor:
     """Away from (above 1) or towards a softened copy (Pillow's ImageEnhance.Sharpness).
@@ -143,14 +143,14 @@ def _blur_width(radius: Tensor | float, short: float) -> Tensor | float:
     return (1 + 4 * (radius * short) ** 2) ** 0.5
 
 
-def _blur_reach(radius: float, short: float) -> int:
+def _blur_halo(radius: float, short: float) -> int:
     return 3 * math.ceil(_blur_width(radius, short) / 2) + 3
 
 
 @op(
     "detail",
     Param("radius", 0, (0, 0.002), (0, 0.02), "radius"),
-    reach=lambda values, short: _blur_reach(values[0], short),
+    halo=lambda values, short: _blur_halo(values[0], short),
 )
 def blur(x: Tensor, radius: Tensor, scale: Scale) -> Tensor:
     """Soften everything: three boxes, nearly a Gaussian of standard deviation radius * short side."""
@@ -162,7 +162,7 @@ def blur(x: Tensor, radius: Tensor, scale: Scale) -> Tensor:
     Param("amount", 0, (0, 0), (0, 1)),
     Param("radius", 0.01, (0.01, 0.01), (0.002, 0.03), "radius", shapes=True),
     soft=False,
-    reach=lambda values, short: _blur_reach(values[1], short),
+    halo=lambda values, short: _blur_halo(values[1], short),
 )
 def glow(x: Tensor, amount: Tensor, radius: Tensor, scale: Scale) -> Tensor:
     """Lay a blurred copy over the picture as a second slide ("screen"), darkened to keep the light."""

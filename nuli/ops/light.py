@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .registry import Param, luma, op
+from ..imaging.color import luma, to_linear, to_srgb
+from .registry import Param, op
 
 CUTOFF = 0.5
 """Percent of the pixels that auto_level lets clip at each end, as in Pillow's `autocontrast(cutoff=...)`."""
@@ -59,19 +60,6 @@ def follow(curve: Tensor, x: Tensor) -> Tensor:
     return torch.addcmul(low, slope, position - index)
 
 
-# Both curves have two parts; each stands still where the other one goes, and adding them up is quicker than to choose.
-
-
-def to_linear(x: Tensor) -> Tensor:
-    """sRGB code values to linear light (IEC 61966-2-1)."""
-    return x.clamp(max=0.04045) / 12.92 + (((x.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4 - 0.04045 / 12.92)
-
-
-def to_srgb(x: Tensor) -> Tensor:
-    """Linear light to sRGB code values (IEC 61966-2-1)."""
-    return x.clamp(max=0.0031308) * 12.92 + (1.055 * x.clamp(min=0.0031308) ** (1 / 2.4) - 0.0031308 * 12.92 - 0.055)
-
-
 @op("light", Param("stops", 0, (-0.7, 0.7), (-2, 2), "ev"))
 def exposure(x: Tensor, stops: Tensor) -> Tensor:
     """Multiply the light, as a longer exposure does: 2**stops in linear light."""
@@ -84,7 +72,7 @@ def brightness(x: Tensor, factor: Tensor) -> Tensor:
     return x * factor
 
 
-@op("light", Param("factor", 1, (0.75, 1.35), (0.2, 3), "factor"), measure=mean_luma)
+@op("light", Param("factor", 1, (0.75, 1.35), (0.2, 3), "factor"), statistics=mean_luma)
 def contrast(x: Tensor, factor: Tensor, mean: Tensor) -> Tensor:
     """Spread the code values around the picture's mean luma (Pillow's ImageEnhance.Contrast)."""
     return torch.lerp(mean, x, factor)
@@ -117,7 +105,7 @@ def highlights(x: Tensor, amount: Tensor) -> Tensor:
     "light",
     Param("amount", 0, (0, 1), (0, 1)),
     Param("colour", 0, (0, 0.3), (0, 1)),
-    measure=level_ends,
+    statistics=level_ends,
 )
 def auto_level(x: Tensor, amount: Tensor, colour: Tensor, ends: Tensor) -> Tensor:
     """Stretch the tones to the full range, by luma (colour 0) or each channel by itself (colour 1).
@@ -139,7 +127,7 @@ def auto_level(x: Tensor, amount: Tensor, colour: Tensor, ends: Tensor) -> Tenso
     "light",
     Param("amount", 0, (0, 0.6), (0, 1)),
     Param("colour", 0, (0, 0), (0, 1)),
-    measure=equal_curves,
+    statistics=equal_curves,
 )
 def equalize(x: Tensor, amount: Tensor, colour: Tensor, curves: Tensor) -> Tensor:
     """Spread the tones evenly, by luma (colour 0) or each channel by itself (colour 1: Pillow's equalize)."""

@@ -1,8 +1,8 @@
-"""The op registry: what an op is, which ops there are, and how one is run.
+"""The op registry: what an op is, which ops there are, and how one is applied.
 
 An op is declared once, by decorating its batched function with `@op(...)`. Functions get the pictures
 `x` [N,3,H,W] (RGB 0..1) and one [N,1,1,1] tensor per parameter, so that every picture of a batch has its
-own values; they need not clip: `run` does.
+own values; they need not clip: `apply_op` does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError
+from ..imaging.frames import subsample
 from ..options import GROUPS
 
 Unit = Literal["factor", "amount", "shift", "ev", "plain", "bits", "radius"]
@@ -76,15 +77,15 @@ class Op:
     """Whether soft mode may use it."""
     differentiable: bool
     """Whether gradients flow to the picture and to every parameter, with the statistics held fixed."""
-    measure: Callable[[Tensor], Tensor] | None
+    statistics: Callable[[Tensor], Tensor] | None
     """Statistics that it needs: [N,3,H,W] -> [N,...]. Taken from the frame, frozen for the full-size picture."""
-    reach: Callable[[tuple[float, ...], float], int] | None
+    halo: Callable[[tuple[float, ...], float], int] | None
     """For ops that look at neighbours: (values, short side in pixels) -> how far, in pixels."""
 
     @property
     def pointwise(self) -> bool:
         """Whether a pixel's result depends on that pixel (and the statistics) only."""
-        return self.reach is None
+        return self.halo is None
 
     @cached_property
     def identity(self) -> tuple[float, ...]:
@@ -106,20 +107,22 @@ def op(
     *params: Param,
     soft: bool = True,
     differentiable: bool = True,
-    measure: Callable[[Tensor], Tensor] | None = None,
-    reach: Callable[[tuple[float, ...], float], int] | None = None,
+    statistics: Callable[[Tensor], Tensor] | None = None,
+    halo: Callable[[tuple[float, ...], float], int] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Op]:
     """Declare the decorated function as an op under its own name."""
 
     def register(function: Callable[..., Tensor]) -> Op:
         name = function.__name__
-        OPS[name] = Op(name, group, params, function, soft, differentiable, measure, reach)
+        if name in OPS:
+            raise ValueError(f"there is an op {name!r} already: give this one another name")
+        OPS[name] = Op(name, group, params, function, soft, differentiable, statistics, halo)
         return OPS[name]
 
     return register
 
 
-def get(name: str) -> Op:
+def get_op(name: str) -> Op:
     """The op of that name. Raises RecipeError."""
     try:
         return OPS[name]
@@ -127,49 +130,39 @@ def get(name: str) -> Op:
         raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
 
 
-def thinned(x: Tensor) -> Tensor:
-    """Every second pixel in both directions: tells as much of a whole picture, in a quarter of the time."""
-    return x[..., ::2, ::2].contiguous()  # scattered values are slow to work with
-
-
-def measure(op: Op, frames: Tensor) -> Tensor | None:
+def measure_statistics(op: Op, frames: Tensor) -> Tensor | None:
     """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to."""
-    return measure_thinned(op, thinned(frames)) if op.measure else None
+    return measure_subsampled(op, subsample(frames)) if op.statistics else None
 
 
-def measure_thinned(op: Op, frames: Tensor) -> Tensor | None:
-    """The same of frames that are thinned already."""
-    return op.measure(frames) if op.measure else None
+def measure_subsampled(op: Op, frames: Tensor) -> Tensor | None:
+    """The statistics of frames [N,3,h,w] that are subsampled already."""
+    return op.statistics(frames) if op.statistics else None
 
 
-def run(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:
+def apply_op(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:
     """Apply one op to a batch.
 
     Args:
         x: [N,3,H,W], RGB 0..1. May be a tile of the whole picture where the op is pointwise, or one with
-            a margin of `op.reach` around it.
+            a margin of `op.halo` around it.
         values: [N,P] parameter values, one row per picture.
-        stats: what `measure` gave for the whole frames, [N,...]; None for ops without.
+        stats: what `measure_statistics` gave for the whole frames, [N,...]; None for ops without.
         scale: the size of the picture that `x` belongs to.
     Returns:
         [N,3,H,W] in 0..1.
     """
     arguments = [v.reshape(-1, 1, 1, 1) for v in values.unbind(1)]
-    if op.measure is not None:
+    if op.statistics is not None:
         arguments.append(stats)
-    if op.reach is not None:
+    if op.halo is not None:
         arguments.append(scale)
     # a host's autocast would round the ops to half precision
     with torch.autocast(x.device.type, enabled=False) if x.device.type in ("cpu", "cuda") else nullcontext():
         return op.function(x, *arguments).clamp(0, 1)
 
 
-def luma(x: Tensor) -> Tensor:
-    """[N,3,H,W] -> [N,1,H,W]: Rec. 601 luma, the grey that Pillow converts to."""
-    return 0.299 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3]
-
-
-def select(mode: str, ops: str = "all") -> tuple[Op, ...]:
+def select_ops(mode: str, ops: str = "all") -> tuple[Op, ...]:
     """The ops that a mode may use, narrowed by the `ops` option ("all", "light,-equalize", "-detail").
 
     Raises OptionError for a word that is neither a group nor an op, and where nothing is left.
@@ -192,7 +185,7 @@ def select(mode: str, ops: str = "all") -> tuple[Op, ...]:
     return chosen
 
 
-def check(op: Op, values: tuple[float, ...]) -> None:
+def check_values(op: Op, values: tuple[float, ...]) -> None:
     """Raise RecipeError unless `values` fit the op's parameters and their widest ranges."""
     if len(values) != len(op.params):
         raise RecipeError(f"{op.name} takes {len(op.params)} values, not {len(values)}")

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import OptionError, WeightsError
-from ..weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
-from .vit import Tower
+from .clip_vit import VisionTransformer
+from .weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
 
 if TYPE_CHECKING:
     from .protocol import Score
@@ -47,7 +47,7 @@ class Laion(nn.Module):
     name = "laion"
     licence = "MIT AND Apache-2.0"
     input_size = 224
-    framing = "crop"
+    view_mode = "crop"
     differentiable = True
     score_range = (1.0, 10.0)
 
@@ -96,7 +96,7 @@ class Laion(nn.Module):
         head = ensure(LAION_HEAD, folders, progress, allow_download)
         clip = ensure(CLIP_VIT_L14, folders, progress, allow_download)
         w, b = fold_head(torch.load(head, map_location="cpu", weights_only=True))
-        return cls(Tower(_read_visual(clip), dtype, device), w, b, flip).to(device)
+        return cls(VisionTransformer(_read_visual(clip), dtype, device), w, b, flip).to(device)
 
     @torch.inference_mode(False)  # as for `load`
     def to(self, device: str | torch.device) -> Laion:

@@ -2,7 +2,7 @@
 judges candidates by how near they come to that.
 
 A free-standing "how good is this photo" fails once it is maximised: more contrast is always better. An
-anchored score does not: its best is a definite picture, near the original unless the networks are sure.
+has_target score does not: its best is a definite picture, near the original unless the networks are sure.
 They see statistics of the picture, not what it shows. `training/` made them, and says from what.
 """
 
@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import ops, views
 from ..errors import WeightsError
-from ..ops import Scale, luma, thinned
-from ..ops.light import to_linear
-from ..recipe import Recipe, Step
+from ..imaging.color import color_difference, luma, to_lab
+from ..imaging.frames import FRAME, scorer_view, subsample
+from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
+from ..ops.step import Step
+from ..recipe import Recipe
 
 SIZE = 128
 """Short side, in pixels, of the view that the networks know a picture by."""
@@ -54,36 +55,6 @@ LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99
 """Which quantiles the networks see."""
 
 
-def to_lab(x: Tensor) -> Tensor:
-    """sRGB [N,3,H,W] in 0..1 -> CIELAB (D65), L in 0..100."""
-    r, g, b = to_linear(x).unbind(1)
-    xyz = torch.stack(
-        [
-            (0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047,
-            0.2126729 * r + 0.7151522 * g + 0.0721750 * b,
-            (0.0193339 * r + 0.1191920 * g + 0.9503041 * b) / 1.08883,
-        ],
-        1,
-    )
-    # a straight part and a root, added up like the parts of `to_linear`
-    f = 7.787 * xyz.clamp(max=0.008856) + (xyz.clamp(min=0.008856) ** (1 / 3) + (16 / 116 - 0.008856 ** (1 / 3)))
-    fx, fy, fz = f.unbind(1)
-    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], 1)
-
-
-def colour_difference(lab: Tensor, reference: Tensor) -> Tensor:
-    """Mean CIE94 difference of [N,3,H,W] from a reference [N or 1,3,H,W], both CIELAB -> [N].
-
-    CIE 116-1995, graphic arts; much cheaper than CIEDE2000, and smooth.
-    """
-    chroma = reference[:, 1:].square().sum(1).add(1e-6).sqrt()
-    d = lab - reference
-    d_chroma = lab[:, 1:].square().sum(1).add(1e-6).sqrt() - chroma
-    d_hue2 = (d[:, 1:].square().sum(1) - d_chroma.square()).clamp(min=0)
-    total = d[:, 0].square() + (d_chroma / (1 + 0.045 * chroma)).square() + d_hue2 / (1 + 0.015 * chroma).square()
-    return (total + 1e-4).sqrt().mean((1, 2))
-
-
 def features(x: Tensor) -> Tensor:
     """What the networks see of views [N,3,H,W], their short side SIZE: [N,F]."""
     n = len(x)
@@ -92,7 +63,7 @@ def features(x: Tensor) -> Tensor:
     strength = x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
     maps = torch.cat([x, grey, strength, lab[:, 1:]], 1)
     planes = maps.flatten(2)
-    levels = thinned(maps).flatten(2).sort(2).values
+    levels = subsample(maps).flatten(2).sort(2).values
     places = x.new_tensor(LEVELS) * (levels.shape[2] - 1)
     quantiles = levels[..., places.round().long()]
     mean = planes.mean(2)
@@ -132,15 +103,15 @@ def correct(x: Tensor, values: Tensor, ends: Tensor | None = None) -> Tensor:
     """
     scale = Scale(min(x.shape[2:]), min(x.shape[2:]))
     for name in STEPS:
-        op = ops.get(name)
-        stats = ops.measure_thinned(op, x)
+        op = get_op(name)
+        stats = measure_subsampled(op, x)
         if name == "auto_level" and ends is not None:
             stats = ends
-        x = ops.run(op, x, torch.stack(_columns(op, values), 1), stats, scale)
+        x = apply_op(op, x, torch.stack(_columns(op, values), 1), stats, scale)
     return x
 
 
-def _columns(op: ops.Op, values: Tensor) -> list[Tensor]:
+def _columns(op: Op, values: Tensor) -> list[Tensor]:
     """The values [N] of each of an op's parameters, out of corrections [N,P]."""
     at = {param: i for i, (name, param, _) in enumerate(CORRECTION) if name == op.name}
     columns = []
@@ -166,11 +137,11 @@ def bounded(raw: Tensor) -> Tensor:
 class Tone:
     name = "tone"
     licence = "MIT"
-    input_size = views.FRAME
-    framing = "thinned"
-    anchored = True
+    input_size = FRAME
+    view_mode = "subsampled"
+    has_target = True
     differentiable = True
-    quick = True
+    cheap = True
     score_range = (0.0, 10.0)
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -200,26 +171,26 @@ class Tone:
 
     def predict(self, frame: Tensor) -> Tensor:
         """The correction [1,P] that a picture wants, by its frame [1,3,h,w], on whatever device that is."""
-        seen = features(views.view_of(frame, "whole", SIZE))
+        seen = features(scorer_view(frame, "whole", SIZE))
         return TRUST * self.ask(seen.to(self._mean.device)).to(frame.device)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
         """The same as a recipe."""
         values = self.predict(frame)
-        steps = [Step(name, tuple(v.item() for v in _columns(ops.get(name), values))) for name in STEPS]
+        steps = [Step(name, tuple(v.item() for v in _columns(get_op(name), values))) for name in STEPS]
         # of each of these ops the first parameter alone decides whether it does anything
-        return Recipe(tuple(s for s in steps if s.values[0] != ops.get(s.op).identity[0]))
+        return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))
 
     @torch.no_grad()
     def bind(self, original: Tensor):
         """10 for the original as it should be; a point less for every PER_POINT of colour difference from that."""
         original = original.float()
         # on the pixels that ops measure, so that the predicted recipe gives just this picture
-        target = to_lab(correct(thinned(original), self.predict(original)))
+        target = to_lab(correct(subsample(original), self.predict(original)))
 
         def score(views: Tensor) -> Tensor:
-            return 10 - colour_difference(to_lab(views.float()), target) / PER_POINT
+            return 10 - color_difference(to_lab(views.float()), target) / PER_POINT
 
         if original.device.type == "cpu":  # whose cache holds a few views
             return lambda views: torch.cat([score(few) for few in views.split(4)])

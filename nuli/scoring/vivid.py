@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..ops import luma
+from ..imaging.color import luma
 
 COLOUR = 82 / 255
 """Hasler and Suesstrunk, "Measuring colourfulness in natural images", SPIE 2003: where people say "highly
@@ -55,9 +55,9 @@ class Vivid:
     name = "vivid"
     licence = ""
     input_size = 224
-    framing = "whole"
+    view_mode = "whole"
     differentiable = True
-    quick = True
+    cheap = True
     score_range = (0.0, 10.0)
 
     def bind(self, original: Tensor):

@@ -1,0 +1,1 @@
+"""The search: which recipes to try, and what they are worth."""

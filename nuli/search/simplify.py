@@ -27,7 +27,7 @@ def simplify(
         no time to tell.
     """
     first = True
-    while len(recipe) and may_go_on(len(shorter := recipe.shorter()), first):
+    while len(recipe) and may_go_on(len(shorter := recipe.reductions()), first):
         objectives = evaluate(shorter)
         best = max(range(len(shorter)), key=objectives.__getitem__)
         if objectives[best] < max(objective - tolerance, floor):

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .. import imageio
+from ..cli.paths import find_sources
 from ..errors import ImageError, NuliError
-from ..jobs import find_sources
+from ..imaging.photo import load_photo
 from ..result import Result
-from . import drawing
+from ..ui import drawing
 from .controls import options_of
 from .handlers import explain
 from .host import Host
@@ -48,7 +48,7 @@ def batch(
         for number, path in enumerate(sources, 1):
             yield job, gr.update(), drawing.line(f"{number} of {len(sources)}: {path.name}", "busy")
             try:
-                for item in watch(host, imageio.load(path), options, stop, others=0):
+                for item in watch(host, load_photo(path), options, stop, others=0):
                     if isinstance(item, Live):
                         yield (
                             gr.update(),

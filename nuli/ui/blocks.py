@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
-from .. import ops
+from ..ops import OPS
 from ..options import GROUPS
-from . import batch, handlers
+from ..ui import batch, handlers
 from .controls import option_controls
 from .handlers import ROWS
 from .host import Host
@@ -114,7 +114,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                 undo = gr.Button("Undo", elem_id="nuli_undo")
                 clear = gr.Button("Remove all steps", elem_id="nuli_clear")
             with gr.Row():
-                names = [op.words for group in GROUPS for op in ops.OPS.values() if op.group == group]
+                names = [op.words for group in GROUPS for op in OPS.values() if op.group == group]
                 name = gr.Dropdown(names, value=names[0], label="Step to add by hand", elem_id="nuli_add_name", scale=3)
                 add = gr.Button("Add the step", elem_id="nuli_add", scale=1)
             with gr.Accordion("How the search went", open=False):

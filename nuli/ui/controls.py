@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..errors import OptionError
 from ..options import GROUPS, Option, table
-from ..scoring import SCORERS
+from ..scoring.registry import SCORERS
 
 AUTOMATIC = 0
 """What a number shows where the option's value is None, automatic."""

@@ -12,11 +12,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .. import lut, ops
 from ..errors import ImageError, NuliError, OptionError
-from ..recipe import Recipe, Step
+from ..ops.lut import left_out, to_cube
+from ..ops.registry import Param, get_op
+from ..ops.step import Step
+from ..recipe import Recipe
 from ..result import Result
-from . import drawing
+from ..ui import drawing
 from .controls import options_of
 from .host import Host
 from .job import Live, watch
@@ -142,7 +144,7 @@ def tune(session: Session, *values: Any) -> Session:
     rows = list(session.rows)
     for i, row in enumerate(session.rows[:ROWS]):
         on, *numbers = values[3 * i : 3 * i + 3]
-        params = ops.get(row.step.op).params
+        params = get_op(row.step.op).params
         taken = []
         for param, old, new in zip(params, row.step.values, numbers, strict=False):
             # the slider shows rounded values: one that was not moved keeps its own
@@ -174,7 +176,7 @@ def row_updates(session: Session | None) -> list[Any]:
         if i >= len(rows):
             updates += [gr.update(visible=False), *(gr.update() for _ in range(3))]
             continue
-        op = ops.get(rows[i].step.op)
+        op = get_op(rows[i].step.op)
         sliders = [gr.update(visible=False)] * 2
         for j, (param, value) in enumerate(zip(op.params, rows[i].step.values, strict=True)):
             low, high = param.hard if mode == "hard" or param.soft[0] == param.soft[1] else param.soft
@@ -207,7 +209,7 @@ def _numbered(i: int, step: Step) -> str:
     return f"{i + 1}. {step.words()}"
 
 
-def _step_of(param: ops.Param) -> float:
+def _step_of(param: Param) -> float:
     if param.unit == "bits":
         return 1.0
     return 0.0001 if param.unit == "radius" else 0.01
@@ -268,8 +270,8 @@ def save_lut(session: Session | None) -> tuple[Any, str]:
     """The recipe as a .cube file to download."""
     try:
         recipe = _some(session).recipe
-        text = lut.to_cube(recipe, session.view.photo, title="NUlIE")
-        left = ", ".join(step.words() for step in lut.left_out(recipe))
+        text = to_cube(recipe.steps, session.view.photo, title="NUlIE")
+        left = ", ".join(step.words() for step in left_out(recipe.steps))
         said = f"LUT ready; left out, since it can't hold it: {left}" if left else "LUT ready, with all steps"
         return _download("look.cube", text), drawing.line(said)
     except Exception as error:

@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..held import scorer_for
+from ..scoring.registry import cached_scorer
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from ..options import Options
     from ..recipe import Recipe
-    from ..scoring import Scorer
+    from ..scoring.protocol import Scorer
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -28,8 +28,8 @@ def _nothing(*_: object) -> None:
 
 def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = "") -> Path:
     """Write a PNG with the infotext and what `image.info` holds, under a name that is new in the folder."""
-    from ..imageio import load, save
-    from ..jobs import SUFFIX
+    from ..cli.paths import SUFFIX
+    from ..imaging.photo import load_photo, save_photo
 
     image = image.copy()
     image.info["parameters"] = infotext
@@ -39,8 +39,8 @@ def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = 
     while path.exists():
         number += 1
         path = folder / f"{stem}-{number}.png"
-    photo = load(image)
-    return save(photo, photo.pixels, path)
+    photo = load_photo(image)
+    return save_photo(photo, photo.pixels, path)
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Host:
     """The torch device to work on."""
     folders: Callable[[], Sequence[Path]] = lambda: ()
     """Where weights may lie, besides the usual caches."""
-    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = scorer_for
+    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = cached_scorer
     """load_scorer(options, folders): called with the lock held. Raises NuliError."""
-    save: Callable[[Image.Image, Recipe, str, str], Path] = field(
+    save_photo: Callable[[Image.Image, Recipe, str, str], Path] = field(
         default=lambda image, recipe, infotext, name: save_to_folder(Path("nuli-output"), image, infotext, name)
     )
     """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext

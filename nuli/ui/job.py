@@ -15,11 +15,11 @@ from PIL import Image
 from ..enhancer import enhance_iter
 from ..options import Options, options_from
 from ..result import Event, Result
-from ..search.gallery import OTHERS
+from ..search.diversity import MAX_OTHERS
 from .host import Host
 
 if TYPE_CHECKING:
-    from ..imageio import Photo
+    from ..imaging.photo import Photo
 
 TOLD = 0.25
 """Seconds between two messages: more would only keep the browser busy."""
@@ -69,7 +69,7 @@ class Pause:
 
 
 def watch(
-    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event, others: int = OTHERS
+    host: Host, photo: Photo, options: Mapping[str, Any], stop: threading.Event, others: int = MAX_OTHERS
 ) -> Iterator[Live | Pause | Result]:
     """Search for a better picture, telling how it goes; ends with the result.
 

@@ -14,14 +14,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import imageio, ops, render, scoring, views
 from ..errors import RecipeError
-from ..evaluator import Evaluator
-from ..imageio import Photo
+from ..imaging.frames import make_frame, to_pixels, to_tensor
+from ..imaging.photo import Photo, load_photo, to_image
 from ..infotext import RECIPE, entries
+from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
+from ..ops.registry import get_op
+from ..ops.step import Step
 from ..options import Options, options_from
-from ..recipe import Recipe, Step
+from ..recipe import Recipe
 from ..result import Result
+from ..scoring.protocol import Scorer
+from ..scoring.registry import SCORERS
+from ..search.evaluator import Evaluator
 from .job import Job
 
 PREVIEW = 1024
@@ -90,7 +95,7 @@ class Session:
     @property
     def recipe(self) -> Recipe:
         """What is applied: the steps that are on, strength included."""
-        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.strength).active()
+        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.strength).without_noops()
 
     @property
     def before(self) -> float | None:
@@ -99,7 +104,7 @@ class Session:
 
 def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
     """A session for a picture. Raises ImageError."""
-    photo = image if isinstance(image, Photo) else imageio.load(_without_idle_alpha(image))
+    photo = image if isinstance(image, Photo) else load_photo(_without_idle_alpha(image))
     height, width = photo.pixels.shape[:2]
     factor = min(1.0, PREVIEW / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
@@ -110,7 +115,7 @@ def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
         top = np.iinfo(photo.alpha.dtype).max
         alpha = Image.fromarray((photo.alpha // (top // 255)).astype(np.uint8)).resize(size)
     small = np.array(whole.resize(size, Image.Resampling.LANCZOS))
-    view = View(photo, views.make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
+    view = View(photo, make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
     return Session(view, name)
 
 
@@ -125,13 +130,13 @@ def _without_idle_alpha(image: Image.Image) -> Image.Image:
 @torch.no_grad()
 def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
     """The picture as it would be saved, at the size of a screen; on the CPU, so that no job is disturbed."""
-    view, steps = session.view, (session.recipe if recipe is None else recipe).active().steps
+    view, steps = session.view, (session.recipe if recipe is None else recipe).without_noops().steps
     small = view.small
     if steps:
-        measured = render.measure_steps(view.frame, steps, render.scale_of(view.frame, view.short))
-        x = views.to_tensor(small)
-        x = render.run_steps(x, steps, measured, render.scale_of(x, view.short))
-        small = views.to_pixels(x, np.uint8)
+        measured = chain_statistics(view.frame, steps, scale_of(view.frame, view.short))
+        x = to_tensor(small)
+        x = apply_steps(x, steps, measured, scale_of(x, view.short))
+        small = to_pixels(x, np.uint8)
     image = Image.fromarray(small)
     if view.alpha is not None:
         image.putalpha(view.alpha)
@@ -143,7 +148,7 @@ def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
 def full_size(session: Session, device: str) -> Image.Image:
     """The picture with its steps, at its own size, with all metadata. Raises NuliError."""
     photo = session.view.photo
-    return imageio.to_image(photo, render.render(photo, session.recipe, device))
+    return to_image(photo, render(photo, session.recipe.steps, device))
 
 
 def searched(session: Session, result: Result, options: Mapping[str, Any]) -> Session:
@@ -185,18 +190,18 @@ def judged(session: Session) -> Session:
     found = session.found[session.chosen]
     if session.recipe == found.recipe:
         return replace(session, after=found.after)
-    info = scoring.SCORERS.get(session.scorer)
+    info = SCORERS.get(session.scorer)
     if info is None or info.files:
         return session  # a large network is not loaded for a moved slider
     view, scorer = session.view, _built_in(session.scorer)
     evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)
-    [before], [after] = evaluator.judge(view.frame), evaluator.judge(evaluator.frames([session.recipe]))
+    [before], [after] = evaluator.score_frames(view.frame), evaluator.score_frames(evaluator.frames([session.recipe]))
     return replace(session, after=found.before + after.score - before.score)
 
 
 @lru_cache(maxsize=4)
-def _built_in(name: str) -> scoring.Scorer:
-    return scoring.SCORERS[name].load(Options(), torch.device("cpu"), [])
+def _built_in(name: str) -> Scorer:
+    return SCORERS[name].load(Options(), torch.device("cpu"), [])
 
 
 def recipe_in(text: str) -> Recipe:
@@ -230,4 +235,4 @@ def new_row(name: str) -> Row:
     """A step of that op which changes nothing yet. Raises RecipeError."""
     if not name:
         raise RecipeError("choose the step to add first")
-    return Row(Step(name, ops.get(name).identity))
+    return Row(Step(name, get_op(name).identity))

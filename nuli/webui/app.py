@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import errors, shared
 
-from . import engine, settings
+from ..webui import engine, settings
 
 
 def add(blocks: Any, app: Any) -> None:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..options import table
 from ..ui.controls import option_controls
-from . import settings
+from ..webui import settings
 
 NAMES = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
 """In the order in which the host passes them on."""

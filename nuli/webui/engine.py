@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from modules import devices, errors, shared
 
-from .. import held, infotext
+from .. import infotext
 from ..errors import NuliError
 from ..options import Options, options_from
-from . import settings
+from ..scoring.registry import cached_scorer, release_cached
+from ..webui import settings
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..scoring import Scorer
+    from ..scoring.protocol import Scorer
 
 PREVIEW_EVERY = 0.5
 """Seconds between live previews: each is a picture sent to every browser that watches."""
@@ -55,12 +56,12 @@ def stopped() -> bool:
 
 def scorer_for(options: Options) -> Scorer:
     """The scorer that the options name, loaded at most once between two calls of `release`."""
-    return held.scorer_for(options, folders())
+    return cached_scorer(options, folders())
 
 
 def release() -> None:
     """Forget the scorer after a job, and give its memory back, unless the user wants it kept."""
-    if not settings.keep_model() and held.release():
+    if not settings.keep_model() and release_cached():
         devices.torch_gc()
 
 
@@ -96,13 +97,13 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
 
     if recipe.strip():
         steps = Recipe.parse(recipe)
-        done = steps.apply(image, options.device) if len(steps.active()) else image
+        done = steps.apply(image, options.device) if len(steps.without_noops()) else image
         return Enhanced(done, infotext.of_recipe(steps))
     from ..enhancer import enhance_iter
-    from ..imageio import load
+    from ..imaging.photo import load_photo
     from ..result import Result
 
-    photo = load(image)  # before the scorer, which may take long to load
+    photo = load_photo(image)  # before the scorer, which may take long to load
     values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}
     text, shown = shared.state.textinfo, 0.0
     try:

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from ..errors import NuliError
 
 if TYPE_CHECKING:
-    from ..imageio import Photo
+    from ..imaging.photo import Photo
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "MPO")
 """What is read; Pillow knows others, some of which run programs."""
@@ -39,7 +39,7 @@ def decode(text: Any, megapixels: float) -> Photo:
         RequestError: no such picture (400), or one over the limit (413).
         ImageError: a damaged one.
     """
-    from ..imageio import load
+    from ..imaging.photo import load_photo
 
     if not isinstance(text, str) or not text:
         raise RequestError("the request has no picture: give one as base64 text")
@@ -62,7 +62,7 @@ def decode(text: Any, megapixels: float) -> Photo:
         with image:
             if image.width * image.height > megapixels * 1e6:
                 raise too_large(megapixels)
-            return load(image)
+            return load_photo(image)
 
 
 def too_large(megapixels: float) -> RequestError:

@@ -10,7 +10,8 @@ from typing import Any
 
 from .. import __version__, infotext
 from ..options import Options, options_from, table
-from ..scoring import SCORERS, Scorer, default_seconds, pick
+from ..scoring.protocol import Scorer
+from ..scoring.registry import SCORERS, default_seconds, resolve_scorer
 from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")
@@ -101,7 +102,8 @@ class Service:
 
     def apply(self, body: dict[str, Any]) -> dict[str, Any]:
         """A picture with a recipe applied."""
-        from .. import imageio, render
+        from ..imaging.photo import to_image
+        from ..ops.pipeline import render
         from ..recipe import Recipe
 
         _only(body, "image", "recipe", "strength")
@@ -113,8 +115,8 @@ class Service:
         recipe = recipe.scaled(row.parse(body.get("strength", 1)))
         photo = decode(body.get("image"), self.limits()[0])
         with self.job():
-            pixels = render.render(photo, recipe, self.device())
-        image = imageio.to_image(photo, pixels)
+            pixels = render(photo, recipe.steps, self.device())
+        image = to_image(photo, pixels)
         return {
             "image": encode(image, infotext.of_recipe(recipe)),
             "recipe": recipe.to_dict(),
@@ -136,7 +138,9 @@ class Service:
         if options.seconds is None:
             seconds = longest
             if options.evaluations is None:
-                seconds = min(longest, default_seconds(pick(options.scorer, options.mode, self.folders()).name))
+                seconds = min(
+                    longest, default_seconds(resolve_scorer(options.scorer, options.mode, self.folders()).name)
+                )
             options = replace(options, seconds=seconds)
         return options
 

@@ -17,7 +17,7 @@ from .. import infotext
 from ..errors import ImageError
 from ..ui import blocks
 from ..ui.host import Host
-from . import engine, settings
+from ..webui import engine, settings
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,7 +9,7 @@ from typing import Any
 from modules import errors, scripts
 
 from ..options import GROUPS, table
-from ..scoring import SCORERS
+from ..scoring.registry import SCORERS
 from .auto import AXES
 
 NAMES = ("mode", "seconds", "strength", "scorer", "ops")

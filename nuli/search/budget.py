@@ -24,7 +24,7 @@ class Budget:
         self._prepared = 0.0
 
     def begin(self, spent: Callable[[], int]) -> None:
-        """Preparations are over, the untouched picture is judged: time by evaluations is measured from here."""
+        """Preparations are over, the untouched picture is scored: time per evaluation is measured from here."""
         self.spent, self._prepared = spent, self.elapsed
 
     @property
@@ -36,7 +36,7 @@ class Budget:
         by_time = self.elapsed / self.seconds if self.seconds else 0.0
         return min(1.0, max(by_time, self.spent() / self.evaluations if self.evaluations else 0.0))
 
-    def room(self, reserve: int) -> int:
+    def remaining(self, reserve: int) -> int:
         """Evaluations that are left, `reserve` kept back; 0 when stopped or out of time."""
         if self.stop():
             return 0
@@ -44,8 +44,8 @@ class Budget:
         # of a short time, or with a slow scorer, most is still for the search
         if self.seconds is not None and self.elapsed + min(reserve * each, 0.3 * self.seconds) >= self.seconds:
             return 0
-        return self.allowed(reserve)
+        return self.remaining_evaluations(reserve)
 
-    def allowed(self, reserve: int) -> int:
+    def remaining_evaluations(self, reserve: int) -> int:
         """The same, whatever the time, stopped or not."""
         return sys.maxsize if self.evaluations is None else max(0, self.evaluations - self.spent() - reserve)

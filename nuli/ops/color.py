@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from .registry import Param, luma, op
+from ..imaging.color import luma
+from .registry import Param, op
 
 
 @op("colour", Param("factor", 1, (0.6, 1.5), (0, 3), "factor"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..ops import luma
+from ..imaging.color import luma
 
 WEIGHTS = {"off": 0.0, "normal": 1.0, "strict": 3.0}
 """Of the `guards` option."""
@@ -74,7 +74,7 @@ def means(frames: Tensor) -> Tensor:
     return frames.mean((2, 3), keepdim=True)
 
 
-def penalty(frames: Tensor, original: Tensor, mode: str, weight: float) -> Tensor:
+def penalize(frames: Tensor, original: Tensor, mode: str, weight: float) -> Tensor:
     """[N]: all the guards of a mode together."""
     total = light(frames, original) + clipping(frames, original)
     if mode == "hard":

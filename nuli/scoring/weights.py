@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
-from .errors import WeightsError
+from ..errors import WeightsError
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here so far, and the bytes of the whole file (None: unknown)."""

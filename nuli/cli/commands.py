@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import NuliError, OptionError, RecipeError
-from .options import options_from, table
+from ..errors import NuliError, OptionError, RecipeError
+from ..options import options_from, table
 
 if TYPE_CHECKING:
-    from .jobs import Job
-    from .recipe import Recipe
-    from .result import Event, Result
+    from ..recipe import Recipe
+    from ..result import Event, Result
+    from .paths import Job
 
 
 def complain(error: NuliError) -> int:
@@ -40,7 +40,7 @@ def _each(
     Args:
         others: other results of each, at most.
     """
-    from .jobs import plan
+    from .paths import plan
 
     jobs, errors = plan(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
@@ -61,10 +61,10 @@ def enhance(parsed: argparse.Namespace) -> int:
     others = _others(parsed.others, settings.mode)
     if parsed.tree is not None:
         _check_tree(parsed)
-    from . import ops
-    from .enhancer import load_scorer
+    from ..ops.registry import select_ops
+    from ..scoring.registry import load_scorer
 
-    ops.select(settings.mode, settings.ops)
+    select_ops(settings.mode, settings.ops)
     scorer = load_scorer(settings)
     if not parsed.json:
         _tell_scorer(scorer.name, settings.scorer)
@@ -107,14 +107,14 @@ def _check_tree(parsed: argparse.Namespace) -> None:
 
 def _others(given: str, mode: str) -> int:
     """How many other results to save. Raises OptionError."""
-    from .search.gallery import OTHERS
+    from ..search.diversity import MAX_OTHERS
 
     try:
         count = int(given)
-        if not 0 <= count <= OTHERS:
+        if not 0 <= count <= MAX_OTHERS:
             raise ValueError
     except ValueError:
-        raise OptionError(f"--others cannot be {given!r}: give a number from 0 to {OTHERS}") from None
+        raise OptionError(f"--others cannot be {given!r}: give a number from 0 to {MAX_OTHERS}") from None
     if count and mode != "hard":
         raise OptionError("only a search in hard mode has other results: leave --others out, or say --mode hard")
     return count
@@ -137,8 +137,8 @@ class _Stop(threading.Event):
 
 def _watch(source: Path, values: dict[str, Any], stop: _Stop, quiet: bool) -> Result:
     """Enhance one picture and draw a progress line where a person is looking."""
-    from .enhancer import enhance_iter
-    from .result import Result
+    from ..enhancer import enhance_iter
+    from ..result import Result
 
     show = not quiet and sys.stderr.isatty()
     for item in enhance_iter(source, stop=stop.is_set, **values):
@@ -161,7 +161,7 @@ def _progress(source: Path, event: Event) -> str:
 
 
 def _tell_scorer(name: str, asked: str) -> None:
-    from .scoring import SCORERS
+    from ..scoring.registry import SCORERS
 
     if asked == "auto" and name != "laion":
         size = sum(file.size for file in SCORERS["laion"].files) / 1e6
@@ -196,8 +196,9 @@ def _tell_files(source: Path, target: Path, notes: tuple[str, ...]) -> None:
 
 def score(parsed: argparse.Namespace) -> int:
     settings = options_from(_values(parsed))
-    from .enhancer import load_scorer, score
-    from .jobs import find_sources
+    from ..enhancer import score
+    from ..scoring.registry import load_scorer
+    from .paths import find_sources
 
     scorer = load_scorer(settings)
     sources, errors = find_sources(parsed.pictures, parsed.recursive, None)
@@ -217,17 +218,17 @@ def score(parsed: argparse.Namespace) -> int:
 
 def apply(parsed: argparse.Namespace) -> int:
     settings = options_from(_values(parsed))
-    from . import imageio
-    from .render import render
+    from ..imaging.photo import copy_photo, load_photo, save_photo
+    from ..ops.pipeline import render
 
     recipe = _read_recipe(parsed.recipe).scaled(settings.strength)
 
     def work(job: Job) -> None:
-        photo = imageio.load(job.source)
-        if len(recipe.active()):
-            imageio.save(photo, render(photo, recipe, settings.device), job.target, overwrite_input=parsed.in_place)
+        photo = load_photo(job.source)
+        if len(recipe.without_noops()):
+            save_photo(photo, render(photo, recipe.steps, settings.device), job.target, overwrite_input=parsed.in_place)
         else:
-            imageio.copy(photo, job.target, overwrite_input=parsed.in_place)
+            copy_photo(photo, job.target, overwrite_input=parsed.in_place)
         _tell_files(job.source, job.target, photo.notes)
 
     return _each(parsed, work)
@@ -236,20 +237,21 @@ def apply(parsed: argparse.Namespace) -> int:
 def lut(parsed: argparse.Namespace) -> int:
     if parsed.output.suffix.lower() != ".cube":
         raise OptionError(f"{parsed.output}: the look-up table's name must end in .cube")
-    from . import imageio, lut
+    from ..imaging.photo import load_photo
+    from ..ops.lut import left_out, to_cube
 
     recipe = _read_recipe(parsed.recipe)
-    photo = imageio.load(parsed.photo) if parsed.photo else None
-    _write_text(parsed.output, lut.to_cube(recipe, photo, parsed.size, parsed.output.stem))
-    for step in lut.left_out(recipe):
+    photo = load_photo(parsed.photo) if parsed.photo else None
+    _write_text(parsed.output, to_cube(recipe.steps, photo, parsed.size, parsed.output.stem))
+    for step in left_out(recipe.steps):
         print(f"nuli: left out, since a LUT can't hold it: {step.words()}", file=sys.stderr)
     print(parsed.output)
     return 0
 
 
 def scorers(parsed: argparse.Namespace) -> int:
-    from .scoring import SCORERS
-    from .weights import cache_dir, ensure, locate
+    from ..scoring.registry import SCORERS
+    from ..scoring.weights import cache_dir, ensure, locate
 
     if parsed.action == "list":
         for info in SCORERS.values():
@@ -272,7 +274,7 @@ def ui(parsed: argparse.Namespace) -> int:
         import gradio  # noqa: F401
     except ImportError:
         raise OptionError("the user interface needs gradio: pip install 'nulie[ui]', or pip install gradio") from None
-    from .ui.app import launch
+    from ..ui.app import launch
 
     try:
         launch(parsed.port, parsed.listen, parsed.output)
@@ -293,7 +295,7 @@ def _download_line(name: str) -> Callable[[int, int | None], None]:
 
 def _read_recipe(text: str) -> Recipe:
     """A recipe from a file, or from the text itself."""
-    from .recipe import Recipe
+    from ..recipe import Recipe
 
     if re.match(r"\s*(\{|nuli\d+(\s|$))", text):
         return Recipe.parse(text)
@@ -307,7 +309,7 @@ def _read_recipe(text: str) -> Recipe:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from .imageio import replacing
+    from ..imaging.photo import atomic_write
 
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from .errors import NuliError, SearchError
-from .imageio import Photo, replacing
+from .imaging.photo import Photo, atomic_write
 from .options import table
 from .recipe import Recipe
 
 VERSION = 1
 """Of the written form. A newer one is refused, not guessed at."""
-MOST_NODES = 512
+MAX_NODES = 512
 MOST_BYTES = 4 << 20
 """Of a file; MOST_NODES recipes of the greatest length take a half."""
 _MOST_EVALUATIONS = 10**12
@@ -66,7 +66,7 @@ class SavedSearch:
 
     def save(self, path: Source) -> None:
         """Write it; the file that was there before stays until the new one is complete. Raises ImageError."""
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             file.write(self.to_json().encode())
 
     @staticmethod
@@ -93,7 +93,7 @@ class SavedSearch:
             raise _damaged("evaluations")
         if not 1 <= evaluations <= _MOST_EVALUATIONS:
             raise _damaged("evaluations")
-        if not isinstance(nodes, list) or len(nodes) > MOST_NODES:
+        if not isinstance(nodes, list) or len(nodes) > MAX_NODES:
             raise _damaged("nodes")
         return SavedSearch(
             scorer,
@@ -161,7 +161,7 @@ def best_of(
     sure = dict(looks)
     unique = dict(nodes) | sure
     unique.pop(Recipe(), None)
-    kept = sorted(unique.items(), key=lambda node: (node[0] not in sure, -node[1]))[:MOST_NODES]
+    kept = sorted(unique.items(), key=lambda node: (node[0] not in sure, -node[1]))[:MAX_NODES]
     return tuple(sorted(kept, key=lambda node: -node[1]))
 
 
@@ -179,7 +179,7 @@ def record(
     return SavedSearch(scorer, mode, guards, fingerprint(photo), evaluations, recipe, best_of(nodes, looks))
 
 
-def open_search(known: SavedSearch | Source) -> SavedSearch:
+def open_checkpoint(known: SavedSearch | Source) -> SavedSearch:
     """A saved search, or the file that holds it. Raises SearchError."""
     return known if isinstance(known, SavedSearch) else SavedSearch.load(Path(known))
 

@@ -55,7 +55,7 @@ class Block(nn.Module):
         return x + self.narrow(F.silu(wide, inplace=not wide.requires_grad))
 
 
-class Tower(nn.Module):
+class VisionTransformer(nn.Module):
     """From normalised views [N,3,S,S] to embeddings [N,E], of the tower's type.
 
     Args:

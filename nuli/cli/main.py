@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from . import __version__, commands
-from .errors import NuliError
-from .options import Option, table
+from .. import __version__
+from ..errors import NuliError
+from ..options import Option, table
+from . import commands
 
 
 def run() -> None:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ImageError, NuliError, OptionError
-from .imageio import can_write, check_target, list_images
+from ..errors import ImageError, NuliError, OptionError
+from ..imaging.photo import can_write, check_target, list_images
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""

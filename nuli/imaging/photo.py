@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from nuli.errors import ImageError
-from nuli.metadata import Meta, add_tiff_fields, image_info, read_meta, save_options
-from nuli.pixels import compose, conversion, from_array, to_arrays
+from ..errors import ImageError
+from .metadata import Meta, add_tiff_fields, image_info, read_meta, save_options
+from .pixels import compose, conversion, from_array, to_arrays
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
@@ -58,7 +58,7 @@ class Photo:
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
 
 
-def load(source: str | os.PathLike | Image.Image | np.ndarray) -> Photo:
+def load_photo(source: str | os.PathLike | Image.Image | np.ndarray) -> Photo:
     """The picture in a file, a PIL image (left as it is), or an array.
 
     Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1.
@@ -80,7 +80,7 @@ def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
     return image
 
 
-def save(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
+def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
     """Write new pixels in the photo's frame, in the format of the extension, and return the path.
 
     The file appears complete or not at all. Formats without transparency (JPEG, BMP) get it laid over white.
@@ -96,27 +96,27 @@ def save(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, overwrite
         if max(photo.pixels.shape[:2]) > _LONGEST_SIDE.get(kind, MAX_PIXELS):
             raise ImageError(f"{kind} ends at {_LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
         image = compose(pixels, photo.pixels, photo.alpha, deep=kind in _DEEP, keep_alpha=kind not in _NO_ALPHA)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         _write(image, file, kind, save_options(photo.meta, kind, image.mode))
         if kind == "TIFF":
             add_tiff_fields(file, photo.meta)
     return path
 
 
-def copy(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
+def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
     """The source file byte for byte where the extension asks for the same format, else its pixels saved."""
     path = Path(path)
     if _is_source(photo, path):
         return path
     if photo.path is None or _EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
-        return save(photo, photo.pixels, path, overwrite_input=overwrite_input)
-    with _blaming(photo.path, "copied"), open(photo.path, "rb") as original, replacing(path) as file:
+        return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input)
+    with _blaming(photo.path, "copied"), open(photo.path, "rb") as original, atomic_write(path) as file:
         shutil.copyfileobj(original, file)
     return path
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     All errors, those of the block too, become ImageError.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image, ImageCms
 
-from nuli.errors import ImageError
+from ..errors import ImageError
 
 _STRIP = 2**20  # pixels that are brought from Pillow to numpy, or back, at a time
 # Pillow's modes, and as what they are read; P, CMYK and LAB need a closer look

@@ -1,0 +1,184 @@
+"""Chains of steps applied: to frames while searching, and to the whole picture in tiles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..devices import pick_device
+from ..errors import StoppedError
+from ..imaging.frames import make_frame, subsample, to_pixels, to_tensor
+from ..imaging.photo import Photo
+from .registry import Op, Scale, apply_op, get_op, measure_statistics, measure_subsampled
+from .step import Step
+
+_TILE = 512
+"""Side of the tiles rendered at a time, margins left out: small enough to stay in a processor's cache."""
+_GPU_TILE = 2048
+_HALO = 128
+"""Pixels of margin that the steps of one stage may need together."""
+_BATCH_PIXELS = 1 << 16
+"""Pixels of frames that an op is applied to at once on a CPU."""
+
+
+def scale_of(frame: Tensor, full: float) -> Scale:
+    """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels.
+
+    Of a picture of a few pixels the frame shows each pixel as a field; filtering that as the picture is
+    filtered would take kernels as large as the frame, for nothing that can be judged. So there is a limit.
+    """
+    short = min(frame.shape[2:])
+    return Scale(short, max(full, short / 4))
+
+
+def chain_statistics(frame: Tensor, steps: Sequence[Step], scale: Scale) -> list[Tensor | None]:
+    """What each step measures in the frame [1,3,h,w] as the steps before it left it."""
+    measured = []
+    for step in steps:
+        op = get_op(step.op)
+        measured.append(measure_statistics(op, frame))
+        frame = apply_step(frame, step, measured[-1], scale)
+    return measured
+
+
+def apply_step(x: Tensor, step: Step, measured: Tensor | None, scale: Scale) -> Tensor:
+    """One step on one picture, or a tile of it, [1,3,H,W]."""
+    return apply_op(get_op(step.op), x, x.new_tensor([step.values]), measured, scale)
+
+
+def apply_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None], scale: Scale) -> Tensor:
+    """Steps in order, with what they measured."""
+    for step, stats in zip(steps, measured, strict=True):
+        x = apply_step(x, step, stats, scale)
+    return x
+
+
+def apply_chains(
+    frames: Sequence[Tensor],
+    chains: Sequence[Sequence[Step]],
+    scale: Scale,
+    measure: Callable[[Op, Tensor], Tensor | None] = measure_statistics,
+) -> list[Tensor]:
+    """Each frame [1,3,h,w], all of one size, with the steps of its chain; steps of one op run as one batch.
+
+    What most chains wait for goes first: that makes the fewest and largest batches.
+
+    Args:
+        measure: what an op needs to know about the frames before it.
+    """
+    made, left = list(frames), [list(reversed(steps)) for steps in chains]
+    # a processor's cache holds so many of what becomes of a frame
+    together = max(1, _BATCH_PIXELS // made[0][0, 0].numel()) if made[0].device.type == "cpu" else len(made)
+    waiting: dict[str, list[int]] = defaultdict(list)
+    for i, steps in enumerate(left):
+        if steps:
+            waiting[steps[-1].op].append(i)
+    while waiting:
+        name = max(waiting, key=lambda name: len(waiting[name]))
+        op, members = get_op(name), waiting.pop(name)
+        for part in (members[i : i + together] for i in range(0, len(members), together)):
+            x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
+            values = x.new_tensor([left[i].pop().values for i in part])
+            x = apply_op(op, x, values, measure(op, x), scale)
+            for i, frame in zip(part, x.split(1), strict=True):
+                made[i] = frame
+                if left[i]:
+                    waiting[left[i][-1].op].append(i)
+    return made
+
+
+def apply_chains_subsampled(frame: Tensor, chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
+    """Chains on one frame [1,3,h,w], and of each result every second pixel in both directions.
+
+    The others are made only as long as an op is still to come that looks at neighbours.
+    """
+    thin = subsample(frame)
+    ends = [max((i + 1 for i, s in enumerate(steps) if get_op(s.op).halo), default=0) for steps in chains]
+    heads = [steps[:end] for steps, end in zip(chains, ends, strict=True)]
+    made = apply_chains([frame] * len(chains), heads, scale)
+    starts = [thin if x is frame else subsample(x) for x in made]
+    tails = [steps[end:] for steps, end in zip(chains, ends, strict=True)]
+    return apply_chains(starts, tails, scale, measure_subsampled)
+
+
+@torch.no_grad()
+def render(
+    photo: Photo,
+    steps: Sequence[Step],
+    device: str | torch.device = "auto",
+    frame: Tensor | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> np.ndarray:
+    """Apply a chain of steps at full size.
+
+    The chain is cut into stages, so that no tile needs a margin for more than one far-reaching step. Between two
+    stages the whole picture is held in float32, 12 bytes a pixel; beyond that, memory is bounded by one tile.
+
+    Args:
+        frame: the photo's frame, where the caller has it on that device already.
+        stop: asked before every tile.
+    Returns:
+        New pixels [H,W,3], of the photo's type (8 or 16 bits); the photo's own for a chain that does nothing.
+    Raises:
+        StoppedError: `stop` said True.
+    """
+    steps = [step for step in steps if not step.is_noop]
+    if not steps:
+        return photo.pixels
+    device = pick_device(device)
+    height, width = photo.pixels.shape[:2]
+    short = min(height, width)
+    if frame is None:
+        frame = make_frame(photo.pixels, photo.alpha, device)
+    measured = chain_statistics(frame, steps, scale_of(frame, short))
+    scale, source = Scale(short, short), photo.pixels
+    stages = _stages(steps, measured, short)
+    for stage in stages:
+        last = stage is stages[-1]
+        target = np.empty((height, width, 3), photo.pixels.dtype if last else np.float32)
+        side = max(_TILE if device.type == "cpu" else _GPU_TILE, 4 * stage.halo)
+        for rows, outer_rows, inner_rows in _tiles(height, side, stage.halo):
+            for columns, outer_columns, inner_columns in _tiles(width, side, stage.halo):
+                if stop():
+                    raise StoppedError("stopped before the picture was done: it stays as it was")
+                x = to_tensor(source[outer_rows, outer_columns], device)
+                x = apply_steps(x, stage.steps, stage.statistics, scale)
+                target[rows, columns] = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype)
+        source = target
+    return source
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """Steps that are rendered together, tile by tile."""
+
+    steps: tuple[Step, ...]
+    statistics: tuple[Tensor | None, ...]
+    halo: int
+    """Pixels around a tile that its steps look at."""
+
+
+def _stages(steps: Sequence[Step], statistics: Sequence[Tensor | None], short: int) -> list[_Stage]:
+    """A chain in as few stages as keep the halo of each within _HALO, or within that of one step."""
+    stages = [_Stage((), (), 0)]
+    for step, stats in zip(steps, statistics, strict=True):
+        op, last = get_op(step.op), stages[-1]
+        halo = op.halo(step.values, short) if op.halo else 0
+        if halo and last.halo and last.halo + halo > _HALO:
+            stages.append(_Stage((step,), (stats,), halo))
+        else:
+            stages[-1] = _Stage((*last.steps, step), (*last.statistics, stats), last.halo + halo)
+    return stages
+
+
+def _tiles(length: int, side: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Tiles along one axis: each as a slice of the picture, the same with its margin, and where in that it lies."""
+    for start in range(0, length, side):
+        end = min(start + side, length)
+        first, last = max(start - margin, 0), min(end + margin, length)
+        yield slice(start, end), slice(first, last), slice(start - first, end - first)

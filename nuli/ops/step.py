@@ -1,0 +1,62 @@
+"""A step: one op with the values of its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import RecipeError
+from .registry import check_values, get_op
+
+DECIMALS = 4
+"""Values are kept to this many decimals, so that every written form holds them exactly."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One op with its values, in the order of the op's parameters. Raises RecipeError."""
+
+    op: str
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        try:
+            values = tuple(round(float(v), DECIMALS) + 0.0 for v in self.values)  # + 0.0: no minus zero
+        except (TypeError, ValueError, OverflowError):
+            raise RecipeError(f"{self.op}: {str(self.values)[:60]} are not numbers that it can use") from None
+        check_values(get_op(self.op), values)
+        object.__setattr__(self, "values", values)
+
+    @property
+    def is_noop(self) -> bool:
+        """Whether the step changes nothing."""
+        params = get_op(self.op).params
+        return all(p.shapes or v == p.identity for p, v in zip(params, self.values, strict=True))
+
+    def words(self) -> str:
+        """'contrast +12 %'; parameters that do nothing are left out."""
+        params = get_op(self.op).params
+        parts = []
+        for i, (param, value) in enumerate(zip(params, self.values, strict=True)):
+            if i == 0:
+                parts.append(param.words(value))
+            elif param.shapes or value != param.identity:
+                parts.append(f"{param.name} {param.words(value)}")
+        return f"{get_op(self.op).words} {', '.join(parts)}"
+
+    def scaled(self, strength: float) -> Step:
+        """The values moved towards (below 1) or away from (above 1) those that change nothing."""
+        values = []
+        for param, value in zip(get_op(self.op).params, self.values, strict=True):
+            if not param.shapes:
+                value = param.identity + strength * (value - param.identity)
+                value = min(max(value, param.hard[0]), param.hard[1])
+            values.append(value)
+        return Step(self.op, tuple(values))
+
+    def merged(self, other: Step) -> Step:
+        """One step that does about what two of the same op do: factors are multiplied, other values added up."""
+        values = []
+        for param, one, two in zip(get_op(self.op).params, self.values, other.values, strict=True):
+            both = one * two if param.identity == 1 else one + two - param.identity
+            values.append(one if param.shapes else min(max(both, param.hard[0]), param.hard[1]))
+        return Step(self.op, tuple(values))

@@ -1,0 +1,178 @@
+"""Several results of one search: recipes that gain much and look different.
+
+The archive keeps the best recipe for each look while the search runs; at the end some of them are picked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from ..recipe import Recipe
+from .evaluator import Evaluation, Evaluator
+from .features import color_distances, color_grid
+from .simplify import simplify
+
+MAX_OTHERS = 5
+"""Results besides the best, at most."""
+MIN_GAIN = 0.5
+"""Part of the best one's gain that every other must reach."""
+MIN_DISTANCE = 8.0
+"""How far apart all of them must be, by `color_distances`: one tells them apart at first sight."""
+FULL_DISTANCE = 25.0
+"""From there on they are different enough: what is gained decides."""
+MAX_ARCHIVED = 256
+"""Recipes kept."""
+NEAR = MIN_DISTANCE / 2
+"""Of recipes that are no further apart the best one is kept."""
+SAME = 2.0
+"""How far simplifying may move a result."""
+OTHER_COST = 4
+"""Evaluations that each other result takes, more or less: to drop steps, and to predict its score."""
+
+
+class Archive:
+    """The best recipe for each look, of those good enough to be shown.
+
+    Args:
+        evaluator: makes the thumbnails.
+        before: the untouched picture's objective.
+    """
+
+    def __init__(self, evaluator: Evaluator, before: float) -> None:
+        self._evaluator, self._before = evaluator, before
+        self._objectives: dict[Recipe, float] = {}
+
+    def add(self, recipe: Recipe, objective: float) -> None:
+        """Take note of a recipe. Where there are too many, only the best are kept."""
+        if len(recipe):
+            self._objectives[recipe] = objective
+            if len(self._objectives) >= 2 * MAX_ARCHIVED:
+                self._objectives = dict(self.best())
+
+    def best(self) -> list[tuple[Recipe, float]]:
+        """Recipes that look different, and gain at least MIN_GAIN of what the best one gains; best first."""
+        ranked = sorted(self._objectives.items(), key=lambda pair: -pair[1])
+        if not ranked:
+            return []
+        least = self._before + MIN_GAIN * (ranked[0][1] - self._before)
+        good = [pair for pair in ranked if pair[1] >= least]
+        if not good:  # all are worse than the untouched picture
+            return []
+        grids = color_grid(self._evaluator.thumbnails([recipe for recipe, _ in good]))
+        kept: list[tuple[Recipe, float]] = []
+        while good and len(kept) < MAX_ARCHIVED:
+            kept.append(good[0])
+            far = [i for i, d in enumerate(color_distances(grids.split(1), grids[:1])) if d > NEAR]
+            good, grids = [good[i] for i in far], grids[torch.tensor(far, dtype=torch.long, device=grids.device)]
+        return kept
+
+
+def pick_diverse(
+    gains: Sequence[float], near: Sequence[float], distances: Callable[[int], Sequence[float]], count: int = MAX_OTHERS
+) -> list[int]:
+    """Which candidates to show beside the best one, in the order of their worth.
+
+    One after the other is taken that gains much and lies far from all that are taken already.
+
+    Args:
+        gains: of each candidate, as a part of what the best one gains.
+        near: how far each candidate lies from the best one.
+        distances: distances(i): how far each candidate lies from the i-th.
+        count: how many to take at most.
+    Returns:
+        Indices of candidates that gain MIN_GAIN, and lie MIN_DISTANCE from the best one and from each other.
+    """
+    near = list(near)
+    picked: list[int] = []
+    while len(picked) < count:
+        able = [i for i, gain in enumerate(gains) if gain >= MIN_GAIN and near[i] >= MIN_DISTANCE and i not in picked]
+        if not able:
+            break
+        picked.append(max(able, key=lambda i: gains[i] * min(near[i], FULL_DISTANCE)))
+        near = [min(pair) for pair in zip(near, distances(picked[-1]), strict=True)]
+    return picked
+
+
+def find_others(
+    evaluator: Evaluator,
+    archived: Sequence[tuple[Recipe, float]],
+    chosen: Recipe,
+    before: float,
+    strength: float,
+    margin: float,
+    predict: Callable[[Recipe], Evaluation],
+    remaining: Callable[[int], int],
+    count: int,
+) -> list[tuple[Recipe, Evaluation]]:
+    """Recipes that look different from the chosen one and from each other.
+
+    Args:
+        archived: recipes with their objectives, best first.
+        chosen: the result's recipe, before strength.
+        before: the untouched picture's objective.
+        margin: what a change must gain, at full strength.
+        predict: predicts the evaluation of the full-size picture; costs one evaluation.
+        remaining: remaining(n): 0 where n evaluations don't fit into the budget.
+        count: how many to find at most; the budget must have an evaluation for each.
+    Returns:
+        Recipes with strength applied, and what `predict` returned; the highest score first.
+    """
+    gain = archived[0][1] - before if archived else 0.0
+    least = max(margin, MIN_GAIN * gain)
+    good = [pair for pair in archived if len(pair[0]) and pair[1] - before >= least]
+    if gain <= 0 or not good or count < 1:
+        return []
+
+    def grids_of(recipes: Sequence[Recipe]) -> Tensor:
+        return color_grid(evaluator.thumbnails([recipe.scaled(strength) for recipe in recipes]))
+
+    first, *grids = grids_of([chosen, *(recipe for recipe, _ in good)]).split(1)
+    gains = [(objective - before) / gain for _, objective in good]
+    picked = pick_diverse(gains, color_distances(grids, first), lambda i: color_distances(grids, grids[i]), count)
+    shown = [first, *(grids[i] for i in picked)]
+    others = []
+    for number, i in enumerate(picked, 1):
+        recipe, objective = good[i]
+        rest = shown[:number] + shown[number + 1 :]
+        floor = before + max(0.9 * (objective - before), least)
+        pending = len(picked) - number + 1
+        recipe, _ = simplify(
+            recipe,
+            objective,
+            lambda shorter, own=shown[number], rest=rest: _lookalikes(evaluator, shorter, grids_of(shorter), own, rest),
+            margin / 2,
+            floor,
+            lambda needed, _, pending=pending: remaining(needed + pending) > 0,
+        )
+        shown[number] = grids_of([recipe])
+        scaled = recipe.scaled(strength)
+        predicted = predict(scaled)
+        rise = predicted.objective - before
+        # as for the chosen one: a part of a correction need only gain
+        if rise > 0 and (strength != 1 or rise >= margin):
+            others.append((scaled, predicted))
+    return sorted(others, key=lambda pair: -pair[1].score)
+
+
+def _lookalikes(
+    evaluator: Evaluator, recipes: Sequence[Recipe], grids: Tensor, own: Tensor, rest: Sequence[Tensor]
+) -> list[float]:
+    """Objectives of the recipes that still look as they should and unlike the rest; minus infinity for the others.
+
+    A step that the scorer doesn't miss may be just what makes a picture different.
+
+    Args:
+        grids: color grids of the recipes [N,CELLS²,3].
+        own, rest: color grids [1,CELLS²,3] of what they should look like, and of what they should not.
+    """
+    alike = [
+        moved <= SAME and min(color_distances(rest, grid)) >= MIN_DISTANCE
+        for moved, grid in zip(color_distances(grids.split(1), own), grids.split(1), strict=True)
+    ]
+    kept = [recipe for recipe, good in zip(recipes, alike, strict=True) if good]
+    objectives = iter([evaluation.objective for batch in evaluator.evaluate(kept) for evaluation in batch])
+    return [next(objectives) if good else -math.inf for good in alike]

@@ -1,0 +1,190 @@
+"""The evaluator: recipes in, objectives out. The only place where candidates meet the device."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from ..errors import DeviceMemoryError, ScoreError
+from ..imaging.frames import scorer_view
+from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
+from ..ops.registry import apply_op, get_op, measure_statistics
+from ..ops.step import Step
+from ..recipe import Recipe
+from ..scoring.penalties import penalize
+from ..scoring.protocol import Scorer
+from .config import GRADIENT_COST, FeatureConfig
+from .features import features, thumbnail
+
+FEATURE_BATCH = 16
+"""Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one candidate is worth."""
+
+    score: float
+    """The scorer's own figure."""
+    penalty: float
+    """What the guards take off, in the scorer's units."""
+
+    @property
+    def objective(self) -> float:
+        return self.score - self.penalty
+
+    def shifted(self, start: Evaluation, end: Evaluation) -> Evaluation:
+        """This one, changed by as much as `end` differs from `start`."""
+        return Evaluation(self.score + end.score - start.score, self.penalty + end.penalty - start.penalty)
+
+
+class Evaluator:
+    """Scores recipes on one picture.
+
+    Args:
+        frame: the untouched picture's frame [1,3,h,w] (see `imaging.frames`), on the device to work on.
+        full: short side of the full-size picture, in pixels.
+        scorer: scores the candidates.
+        mode: "soft" or "hard", whose guards to use.
+        guard_weight: of all guards together; 0 switches them off. A scorer that has a target needs none.
+    """
+
+    @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
+    def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
+        frame = frame.clone() if frame.is_inference() else frame
+        self.original = frame
+        self.scale = scale_of(frame, full)
+        self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
+        """A tenth of the scorer's range."""
+        self.evaluations = 0
+        """Candidates scored so far."""
+        self.batch = 8 if frame.device.type == "cpu" else 64
+        """Candidates scored at once; halved for good when memory runs out."""
+        self._view_mode = getattr(scorer, "view_mode", "crop")
+        self._size = scorer.input_size
+        self.has_target = getattr(scorer, "has_target", False)
+        self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
+        self._score = scorer.bind(frame if self._view_mode == "subsampled" else self._view(frame))
+        self._thumbnail = thumbnail(frame)
+
+    def _view(self, frames: Tensor) -> Tensor:
+        return scorer_view(frames, self._view_mode, self._size)
+
+    @torch.no_grad()
+    def score_frames(self, frames: Tensor) -> list[Evaluation]:
+        """Score frames [N,3,h,w] as they are. Counts as N evaluations."""
+        return self._score_views(self._view(frames), frames)
+
+    def _score_views(self, views: Tensor, frames: Tensor) -> list[Evaluation]:
+        """Score frames by their views; without guards the frames don't count."""
+        scores = self._score(views)
+        if not isinstance(scores, Tensor) or scores.shape != (len(views),):
+            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ScoreError(f"the scorer must return one score per view, a tensor [{len(views)}]; it gave {got}")
+        if not torch.isfinite(scores).all():
+            raise ScoreError(NOT_FINITE)
+        penalties = self._penalize(frames) if self._weight else torch.zeros_like(scores)
+        self.evaluations += len(views)
+        pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
+        return [Evaluation(*pair) for pair in pairs]
+
+    def _penalize(self, frames: Tensor) -> Tensor:
+        return penalize(frames, self.original, self._mode, self._weight)
+
+    @torch.inference_mode(False)
+    def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
+        """Score a chain, with the gradient of its objective with respect to its values. Counts as GRADIENT_COST.
+
+        What the steps measure in the picture is held fixed. None where the scorer has no gradient, or memory ran out.
+        """
+        frame, rows = self.original, []
+        try:
+            with torch.enable_grad():
+                for step in steps:
+                    op = get_op(step.op)
+                    rows.append(frame.new_tensor([step.values]).requires_grad_())
+                    frame = apply_op(op, frame, rows[-1], measure_statistics(op, frame.detach()), self.scale)
+                score = self._score(self._view(frame)).float()
+                if not score.requires_grad:
+                    return None
+                penalty = self._penalize(frame) if self._weight else 0 * score
+                gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            return None
+        if not torch.isfinite(score).all():
+            raise ScoreError(NOT_FINITE)
+        self.evaluations += GRADIENT_COST
+        whole = [torch.zeros_like(r) if g is None else g for r, g in zip(rows, gradients, strict=True)]
+        return Evaluation(score.item(), penalty.item()), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
+
+    def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Evaluation]]:
+        """Score recipes in order, one batch per turn, so that the caller can stop in between."""
+        remaining = iter(recipes)
+        while batch := list(islice(remaining, self.batch)):
+            yield self._evaluate_batch(batch)
+
+    def _evaluate_batch(self, recipes: list[Recipe]) -> list[Evaluation]:
+        """One batch, in halves when it is too large for the memory."""
+        try:
+            return self._evaluate_at_once(recipes)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(recipes) == 1:
+                where = self.original.device.type
+                advice = "free some, or choose the device cpu (--device cpu)"
+                raise DeviceMemoryError(f"no memory on {where} for a single candidate; {advice}") from None
+        # outside of the except block: the traceback would keep the failed batch's memory alive
+        self.batch = len(recipes) // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return [evaluation for part in self.evaluate(recipes) for evaluation in part]
+
+    @torch.no_grad()
+    def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
+        if self._view_mode != "subsampled" or self._weight:
+            return self.score_frames(self.frames(recipes))
+        views = torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
+        return self._score_views(views, views)
+
+    @torch.no_grad()
+    def frames(self, recipes: Sequence[Recipe]) -> Tensor:
+        """The frames [N,3,h,w] that the recipes make."""
+        frames = [self.original] * len(recipes)
+        return torch.cat(apply_chains(frames, [r.steps for r in recipes], self.scale))
+
+    @torch.no_grad()
+    def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
+        """The thumbnails [N,3,h,w] that the recipes make. Costs no evaluation."""
+        scale = scale_of(self._thumbnail, self.scale.full)
+        return torch.cat(apply_chains([self._thumbnail] * len(recipes), [r.steps for r in recipes], scale))
+
+    def features(self, recipes: Sequence[Recipe], config: FeatureConfig) -> Tensor:
+        """The features [N,F] of what recipes make, float64 on the CPU. Costs no evaluation."""
+        batches = self.thumbnails(recipes).split(FEATURE_BATCH)
+        return torch.cat([features(batch, config) for batch in batches]).cpu().double()
+
+
+def release_free_memory() -> None:
+    """Give free memory back to the system, where the C library can: hours of batches of all sizes scatter it."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # glibc alone has it
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has an error of its own; the CPU, MPS and CUDA's libraries only say so."""
+    message = str(error).lower()
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
+        words in message for words in ("out of memory", "can't allocate memory", "alloc_failed")
+    )

@@ -1,0 +1,178 @@
+"""The end of a search: its best recipe is simplified, rendered at full size, scored once more, and told as a Result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+
+import torch
+
+from ..checkpoint import record
+from ..imaging.frames import FINE_FRAME, make_frame, resize_like
+from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
+from ..recipe import Recipe
+from ..result import Other, Result
+from .diversity import find_others
+from .evaluator import Evaluation
+from .loop import FINAL, Search
+from .simplify import simplify
+
+CHAINS = 60
+"""Sequences of ops that a result tells of."""
+
+
+def finish(search: Search, others: int = 0) -> Result:
+    """The result of a search that has ended.
+
+    Args:
+        others: how many other results hard mode tells of at most.
+    """
+    strength, photo, before = search.options.strength, search.photo, search.before
+    # of the smallest budgets nothing is left but to score the result
+    careful = search.budget.remaining_evaluations(0) >= (3 if strength == 1 else FINAL)
+    recipe, best, least = search.recipe, search.best, before.objective
+    if search.saved and search.resumed:
+        least = search.resumed[1].objective
+        if best is search.resumed[0]:  # nothing better was found: the same result again
+            recipe, best = search.saved.recipe, search.resumed[1]
+    if careful:
+        recipe, best = _settle(search, recipe, best)
+    recipe, contributions = _simplified(search, recipe, best, least)
+    scaled = recipe.scaled(strength)
+    fine = FinePredictor(search)
+    pixels, predicted, after = photo.pixels, before, before
+    if len(scaled):
+        predicted = fine.predict(recipe) if careful else best
+    if len(scaled) and _gains(search, predicted.objective, search.margin):
+        if strength != 1 and careful:
+            predicted, contributions = fine.predict(scaled), ()
+        pixels = render(photo, scaled.steps, search.device, search.evaluator.original)
+        [after] = search.evaluator.score_frames(make_frame(pixels, photo.alpha, search.device))
+    # the margin is for the correction as found: a part of it need only gain
+    if not _gains(search, after.objective, search.margin if strength == 1 else 0):
+        scaled, contributions, pixels = Recipe(), (), photo.pixels
+        predicted = after = before
+    archived = search.archive.best() if search.archive else []
+    return Result(
+        photo=photo,
+        pixels=pixels,
+        recipe=scaled,
+        score_before=before.score,
+        score_after=after.score,
+        score_predicted=predicted.score,
+        contributions=contributions,
+        scorer=search.scorer.name,
+        others=_others(search, recipe, archived, fine, others) if len(scaled) and archived else (),
+        evaluations=search.evaluator.evaluations,
+        seconds=search.budget.elapsed,
+        trace=tuple(search.trace),
+        notes=tuple(search.notes),
+        chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
+        _search=_checkpoint(search, recipe, archived),
+    )
+
+
+class FinePredictor:
+    """Predicts what the full-size picture will be scored: on a larger frame, which holds more of its detail."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    @torch.no_grad()
+    def predict(self, recipe: Recipe) -> Evaluation:
+        """The evaluation of the full-size picture with a recipe. The first time it costs 2 evaluations, then 1.
+
+        The steps go by what they measure in the usual frame, as they will at full size.
+        """
+        evaluator = self._search.evaluator
+        statistics = chain_statistics(evaluator.original, recipe.steps, evaluator.scale)
+        frame = apply_steps(self._frame, recipe.steps, statistics, scale_of(self._frame, evaluator.scale.full))
+        [after] = evaluator.score_frames(resize_like(frame, evaluator.original))
+        return self._search.before.shifted(self._untouched, after)
+
+    def predict_within_budget(self, recipe: Recipe) -> Evaluation:
+        """The same, on the usual frame where time is up: a batch's worth of these takes no longer than a batch."""
+        if self._search.budget.remaining(1):
+            return self.predict(recipe)
+        [evaluation] = self._search.evaluator.score_frames(self._search.evaluator.frames([recipe]))
+        return evaluation
+
+    @cached_property
+    def _frame(self) -> torch.Tensor:
+        search = self._search
+        return make_frame(search.photo.pixels, search.photo.alpha, search.device, FINE_FRAME)
+
+    @cached_property
+    def _untouched(self) -> Evaluation:
+        evaluator = self._search.evaluator
+        [evaluation] = evaluator.score_frames(resize_like(self._frame, evaluator.original))
+        return evaluation
+
+
+def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, Evaluation]:
+    """The best recipe; where it gains nothing at the strength asked for, another good one that does."""
+    strength = search.options.strength
+    if strength == 1 or not len(recipe):
+        return recipe, best
+    [objective] = search.objectives([recipe.scaled(strength)])
+    nodes = search.tree.best_of_each_chain(search.config.parents)
+    nodes = [node for node in nodes if _gains(search, node.objective, search.margin)]
+    nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
+    if not nodes or _gains(search, objective, 0):
+        return recipe, best
+    objectives = search.objectives([node.recipe.scaled(strength) for node in nodes])
+    node = nodes[max(range(len(nodes)), key=objectives.__getitem__)]
+    [evaluation] = search.evaluator.score_frames(search.evaluator.frames([node.recipe]))
+    return node.recipe, evaluation
+
+
+def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) -> tuple[Recipe, tuple[float, ...]]:
+    """The recipe without steps that add nothing, and what each step of it contributes."""
+    gain = best.objective - search.before.objective
+    # all steps that are dropped together may cost a tenth of the gain, and never the margin
+    floor = max(search.before.objective + max(0.9 * gain, min(search.margin, gain)), least)
+    budget, limit = search.budget, search.budget.evaluations
+
+    def may_go_on(count: int, first: bool) -> bool:
+        # the first pass may be a batch late, but not one evaluation too many
+        fits = limit is None or search.evaluator.evaluations + count + FINAL <= limit
+        return fits and (first or budget.remaining(count + FINAL) > 0)
+
+    return simplify(recipe, best.objective, search.objectives, search.margin / 2, floor, may_go_on)
+
+
+def _gains(search: Search, objective: float, least: float) -> bool:
+    """Whether a change gains anything, and at least so much."""
+    gain = objective - search.before.objective
+    return gain > 0 and gain >= least
+
+
+def _others(
+    search: Search, chosen: Recipe, archived: Sequence[tuple[Recipe, float]], fine: FinePredictor, count: int
+) -> tuple[Other, ...]:
+    """In hard mode, what else the search found that is good and looks different."""
+    others = find_others(
+        search.evaluator,
+        archived,
+        chosen,
+        search.before.objective,
+        search.options.strength,
+        search.margin,
+        fine.predict_within_budget,
+        search.budget.remaining,
+        min(count, search.budget.remaining_evaluations(0)),
+    )
+    return tuple(Other(search.photo, recipe, evaluation.score, search.device) for recipe, evaluation in others)
+
+
+def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe, float]]) -> partial:
+    """What there is to save, made when asked for: the picture's fingerprint takes a moment."""
+    options, saved = search.options, search.saved
+    evaluations = search.evaluator.evaluations
+    nodes = [(node.recipe, node.objective) for node in search.tree.nodes()]
+    if saved is not None:  # what this search was not allowed to use is kept as well
+        evaluations += saved.evaluations
+        nodes = [*saved.nodes, *nodes]
+        recipe = recipe if len(recipe) else saved.recipe
+    kind = search.scorer.name, options.mode, options.guards
+    return partial(record, search.photo, *kind, evaluations, recipe, nodes, archived)

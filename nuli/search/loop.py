@@ -1,0 +1,219 @@
+"""The search loop: a budget is spent on what the plan asks for, and the best recipe so far is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from ..checkpoint import SavedSearch
+from ..devices import pick_device
+from ..imaging.frames import is_grey, make_frame, to_pixels
+from ..imaging.photo import Photo
+from ..ops.registry import select_ops
+from ..options import Options
+from ..recipe import Recipe
+from ..result import Event
+from ..scoring.penalties import WEIGHTS
+from ..scoring.protocol import Scorer
+from ..scoring.registry import default_seconds
+from ..scoring.tone import Tone
+from .budget import Budget
+from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, SearchConfig
+from .diversity import MAX_OTHERS, OTHER_COST, Archive
+from .evaluator import Evaluation, Evaluator, release_free_memory
+from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
+from .tree import Tree
+
+FINAL = 5
+"""Evaluations that it takes at most to predict the result's score, and to score the result."""
+
+
+class Search:
+    """One search on one picture: its state, and the loop that changes it.
+
+    Args:
+        photo: the picture.
+        options: all options of the enhancement.
+        scorer: scores the candidates.
+        stop: asked after every batch; once it says True, the search ends.
+        saved: a saved search to go on from, of the same picture, scorer, mode and guards.
+        config: hyperparameters; by default those that suit the scorer's cost.
+    """
+
+    def __init__(
+        self,
+        photo: Photo,
+        options: Options,
+        scorer: Scorer,
+        stop: Callable[[], bool],
+        saved: SavedSearch | None = None,
+        config: SearchConfig | None = None,
+    ) -> None:
+        self.unlimited = options.seconds is None and options.evaluations is None
+        """Whether nobody gave a budget."""
+        seconds = default_seconds(scorer.name) if self.unlimited else options.seconds
+        self.budget = Budget(seconds, options.evaluations, stop)
+        self.photo, self.options, self.scorer, self.saved = photo, options, scorer, saved
+        self.notes = list(photo.notes)
+        self.device = pick_device(options.device)
+        self.ops = select_ops(options.mode, options.ops)
+        frame = make_frame(photo.pixels, photo.alpha, self.device)
+        if options.mode == "soft" and is_grey(frame):
+            self.ops = tuple(o for o in self.ops if o.group != "colour")
+            self.notes.append("a grey picture: colours are left alone")
+        short, weight = min(photo.pixels.shape[:2]), WEIGHTS[options.guards]
+        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight)
+        self.margin = options.margin * self.evaluator.unit
+        """What a change must gain to be made."""
+        [self.before] = self.evaluator.score_frames(frame)
+        self.recipe, self.best = Recipe(), self.before
+        self.trace = [(1, self.budget.elapsed, self.before.score)]
+        cheap = getattr(scorer, "cheap", False)
+        self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
+        self.tree = Tree(
+            self.ops,
+            options.mode,
+            options.max_steps,
+            # the same random numbers as the saved search had would propose the same recipes
+            options.seed + (saved.evaluations << 32 if saved else 0),
+            self.before.objective,
+            partial(self.evaluator.features, config=self.config.features),
+            self.config,
+        )
+        self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
+        self.resumed: tuple[Evaluation, Evaluation] | None = None
+        """Of the saved search, scored again: its best node, and the recipe that it ended with."""
+        self.budget.begin(lambda: self.evaluator.evaluations)
+
+    def events(self) -> Iterator[Event]:
+        """Search until the budget is spent or nothing is left to find, with an event after every batch."""
+        self._resume()
+        if not self.options.strength or self._is_done() or self.budget.stop():
+            return
+        reserve = self._reserve()
+        # the prediction is tried even where loading took all the time
+        starts = self._starts()[: self.budget.remaining_evaluations(reserve)]
+        plan = plan_search(self.tree, starts, self.ops, getattr(self.scorer, "differentiable", False))
+        request = next(plan, None)
+        remaining = len(starts) or self.budget.remaining(reserve)
+        improved_to, improved_at, trimmed_at = self.before.objective, 1, 0
+        while request and remaining:
+            response: Response = None
+            if isinstance(request, ScoreRequest):
+                objectives: list[float] = []
+                for batch in self.evaluator.evaluate(request.recipes[:remaining]):
+                    for recipe, evaluation in zip(request.recipes[len(objectives) :], batch, strict=False):
+                        self._offer(recipe, evaluation)
+                    objectives += [evaluation.objective for evaluation in batch]
+                    yield self._event()
+                    if not self.budget.remaining(reserve):
+                        break
+                response = ScoreResponse(tuple(objectives))
+            elif remaining >= GRADIENT_COST and (scored := self.evaluator.gradient(request.steps)):
+                evaluation, gradient = scored
+                self._offer(Recipe(request.steps).without_noops(), evaluation)
+                response = GradientResponse(evaluation.objective, tuple(gradient))
+                yield self._event()
+            spent = self.evaluator.evaluations
+            if self.best.objective > improved_to + self.margin / 10:
+                improved_to, improved_at = self.best.objective, spent
+            if spent >= trimmed_at + self.config.trim_every:
+                release_free_memory()
+                trimmed_at = spent
+            remaining = self.budget.remaining(reserve)
+            if self._is_done() or (self.unlimited and spent >= improved_at + self.config.patience):
+                remaining = 0
+            if remaining:
+                request = _answer(plan, response)
+            elif isinstance(request, ScoreRequest):
+                # nothing is lost, and no time spent on what to ask next
+                self.tree.tell(request.recipes, objectives)
+
+    def objectives(self, recipes: Sequence[Recipe]) -> list[float]:
+        return [evaluation.objective for batch in self.evaluator.evaluate(recipes) for evaluation in batch]
+
+    def _reserve(self) -> int:
+        """Evaluations kept back for the end: simplifying, scoring the result, and in hard mode the other results."""
+        whole = 3 * self.options.max_steps + FINAL + (OTHER_COST * MAX_OTHERS if self.archive else 0)
+        limit = self.budget.evaluations
+        # of the smallest budget one is for the untouched picture, one for a candidate
+        return whole if limit is None else min(whole, limit // 4 + FINAL, limit - 2)
+
+    def _starts(self) -> list[Recipe]:
+        """What `tone` predicts for the picture, as far as the options allow: a start for every scorer."""
+        tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
+        allowed = {o.name for o in self.ops}
+        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
+        whole = Recipe(tuple(steps[: self.options.max_steps]))
+        starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
+        scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
+        return [recipe for recipe in starts if recipe not in scored]
+
+    def _is_done(self) -> bool:
+        """Whether there is nothing to search with, or nothing left to find."""
+        top = self.scorer.score_range[1]
+        return not self.ops or (self.evaluator.has_target and self.best.objective >= top - self.margin)
+
+    def _offer(self, recipe: Recipe, evaluation: Evaluation) -> None:
+        if self.archive:
+            self.archive.add(recipe, evaluation.objective)
+        if evaluation.objective > self.best.objective:
+            self.recipe, self.best = recipe, evaluation
+            self.trace.append((self.evaluator.evaluations, self.budget.elapsed, evaluation.score))
+
+    def _event(self) -> Event:
+        frame = partial(self.evaluator.frames, [self.recipe])
+        return Event(
+            self.evaluator.evaluations,
+            self.budget.elapsed,
+            self.before.score,
+            self.best.score,
+            self.recipe,
+            self.budget.progress,
+            lambda: Image.fromarray(to_pixels(frame(), np.uint8)),
+        )
+
+    def _resume(self) -> None:
+        """Tell the tree what a saved search found out, as far as the ops and steps in use allow.
+
+        Its best node and the recipe that it ended with are scored again; the other objectives are trusted.
+        """
+        saved, names = self.saved, {op.name for op in self.ops}
+        if saved is None or not self.options.strength:
+            return
+
+        def usable(recipe: Recipe) -> bool:
+            return 0 < len(recipe) <= self.options.max_steps and all(step.op in names for step in recipe.steps)
+
+        trusted = {recipe: objective for recipe, objective in saved.nodes if usable(recipe)}
+        again = list(dict.fromkeys([*[*trusted][:1], *[r for r in [saved.recipe] if usable(r)]]))
+        if len(again) > self.budget.remaining_evaluations(FINAL):
+            self.notes.append("too few evaluations to go on from the saved search")
+            return
+        batches = self.evaluator.evaluate(again)
+        scored = dict(zip(again, (evaluation for batch in batches for evaluation in batch), strict=True))
+        for recipe, evaluation in scored.items():
+            self._offer(recipe, evaluation)
+        objectives = {recipe: evaluation.objective for recipe, evaluation in scored.items()}
+        if trusted:
+            # another device or precision moves all figures by about as much
+            moved = objectives[again[0]] - trusted[again[0]]
+            objectives = {recipe: objective + moved for recipe, objective in trusted.items()} | objectives
+        self.tree.tell([*objectives], [*objectives.values()])
+        self.notes.append(f"goes on from a search of {saved.evaluations} evaluations")
+        ended = scored.get(saved.recipe)
+        if ended is not None and ended.objective > self.before.objective:
+            self.resumed = self.best, ended
+        for node in self.tree.nodes() if self.archive else ():
+            self.archive.add(node.recipe, node.objective)
+
+
+def _answer(plan: Plan, response: Response) -> Request | None:
+    """The plan's next request; None where it has no ideas left."""
+    try:
+        return plan.send(response)
+    except StopIteration:
+        return None
