@@ -94,9 +94,10 @@ class Options:
     evaluations: int | None = _option(
         None,
         "Evaluations",
-        "most candidates to score; with a seed, the same number gives the same result again",
+        "most candidates to score, the untouched picture and the result included; with a seed, the same number gives "
+        "the same result again",
         "NUl evaluations",
-        minimum=1,
+        minimum=3,
         maximum=10_000_000,
     )
     strength: float = _option(

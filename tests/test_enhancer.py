@@ -13,9 +13,10 @@ from PIL import Image
 
 import nuli
 from nuli.enhancer import enhance, enhance_iter
-from nuli.errors import NuliError, OptionError, ScoreError
-from nuli.imaging.frames import FINE_FRAME, FRAME, make_frame
+from nuli.errors import NuliError, OptionError, ScoreError, StoppedError
+from nuli.imaging.frames import make_frame
 from nuli.imaging.photo import load_photo
+from nuli.ops import pipeline
 from nuli.ops.pipeline import apply_chains_subsampled, apply_steps, chain_statistics, render, scale_of
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
@@ -24,6 +25,7 @@ from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
 from nuli.search.config import GRADIENT_COST
 from nuli.search.evaluator import Evaluator
+from nuli.search.finish import FinePredictor
 from nuli.search.loop import FINAL
 
 CPU = {"device": "cpu", "scorer": "vivid"}
@@ -88,12 +90,12 @@ def test_the_same_seed_gives_the_same_recipe(dull: Image.Image) -> None:
     assert np.array_equal(first.pixels, second.pixels)
 
 
-def test_without_slopes_the_seed_decides(dull: Image.Image) -> None:
-    class Blind(Vivid):
+def test_without_gradients_the_seed_decides(dull: Image.Image) -> None:
+    class Black(Vivid):
         differentiable = False
 
     first, second, other = (
-        enhance(dull, scorer=Blind(), evaluations=120, seed=seed, device="cpu") for seed in (5, 5, 6)
+        enhance(dull, scorer=Black(), evaluations=120, seed=seed, device="cpu") for seed in (5, 5, 6)
     )
     assert first.recipe == second.recipe
     assert other.recipe != first.recipe
@@ -122,11 +124,21 @@ def test_what_is_not_worth_it_is_left_alone(photo_path: Path, tmp_path: Path) ->
     assert result.save(tmp_path / "same.jpg").read_bytes() == photo_path.read_bytes()
 
 
-@pytest.mark.parametrize("evaluations", [1, 2, 5, 17])
-def test_small_budgets_are_kept(dull: Image.Image, evaluations: int) -> None:
-    scorer = Towards(torch.zeros(1, 3, 224, 336))
-    result = enhance(dull, scorer=scorer, evaluations=evaluations, device="cpu")
-    assert result.evaluations == scorer.views <= evaluations
+@pytest.mark.parametrize("strength", [1, 0.5])
+@pytest.mark.parametrize("evaluations", [3, 4, 5, 6, 7, 8, 17])
+def test_the_smallest_budgets_are_kept_and_searched_with(
+    photo: Image.Image, dull: Image.Image, evaluations: int, strength: float
+) -> None:
+    scorer = Towards(make_frame(np.array(photo)))
+    result = enhance(dull, scorer=scorer, evaluations=evaluations, strength=strength, guards="off", device="cpu")
+    assert result.changed
+    assert result.score_after > result.score_before
+    assert 3 <= result.evaluations == scorer.views <= evaluations
+
+
+def test_a_budget_that_no_search_fits_in_is_refused() -> None:
+    with pytest.raises(OptionError, match="give a value from 3"):
+        nuli.Options(evaluations=2)
 
 
 def test_stop_ends_it_within_a_batch_and_keeps_the_best(dull: Image.Image) -> None:
@@ -313,8 +325,8 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
         )
     ]
     together = evaluator.frames(recipes)
-    thinned = torch.cat(apply_chains_subsampled(photo_tensor, [r.steps for r in recipes], evaluator.scale))
-    torch.testing.assert_close(thinned, together[..., ::2, ::2], atol=1e-5, rtol=0)
+    subsampled = torch.cat(apply_chains_subsampled(photo_tensor, [r.steps for r in recipes], evaluator.scale))
+    torch.testing.assert_close(subsampled, together[..., ::2, ::2], atol=1e-5, rtol=0)
     for i, recipe in enumerate(recipes):
         alone, scale = photo_tensor, scale_of(photo_tensor, 300)
         measured = chain_statistics(photo_tensor, recipe.steps, scale)
@@ -323,7 +335,7 @@ def test_the_evaluator_scores_what_the_recipe_makes(photo_tensor: torch.Tensor) 
 
 
 @pytest.mark.parametrize("has_target", [True, False])  # without guards and with them
-def test_a_scorer_that_sees_thinned_views_says_the_same_of_a_recipe_and_of_its_frame(
+def test_a_scorer_that_sees_subsampled_views_says_the_same_of_a_recipe_and_of_its_frame(
     photo_tensor: torch.Tensor, monkeypatch: pytest.MonkeyPatch, has_target: bool
 ) -> None:
     monkeypatch.setattr(Tone, "has_target", has_target)
@@ -334,13 +346,13 @@ def test_a_scorer_that_sees_thinned_views_says_the_same_of_a_recipe_and_of_its_f
         assert (one.score, one.penalty) == pytest.approx((other.score, other.penalty), abs=1e-4)
 
 
-def test_a_host_in_inference_mode_gets_slopes(photo_tensor: torch.Tensor) -> None:
+def test_a_host_in_inference_mode_gets_gradients(photo_tensor: torch.Tensor) -> None:
     steps = Recipe.parse("nuli1 gamma=0.9/1.05 contrast=1.2").steps
-    _, slopes = Evaluator(photo_tensor, 300, Vivid()).gradient(steps)
+    _, gradient = Evaluator(photo_tensor, 300, Vivid()).gradient(steps)
     with torch.inference_mode():
         evaluator = Evaluator(photo_tensor * 1, 300, Vivid())
         evaluator.score_frames(evaluator.original)
-        assert evaluator.gradient(steps)[1] == pytest.approx(slopes)
+        assert evaluator.gradient(steps)[1] == pytest.approx(gradient)
 
 
 LINES = [
@@ -355,10 +367,10 @@ def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -
     """The search's figure and that of the rendered picture, 12 times as large."""
     large = photo.resize((photo.width * 5, photo.height * 5), Image.Resampling.BICUBIC)
     source, recipe = load_photo(large), Recipe.parse(line)
-    frame, fine = (make_frame(source.pixels, short=size) for size in (FRAME, FINE_FRAME))
+    frame = make_frame(source.pixels)
     evaluator = Evaluator(frame, min(source.pixels.shape[:2]), Vivid())
     [before] = evaluator.score_frames(frame)
-    predicted = evaluator.judge_finely(fine, recipe, before)
+    predicted = FinePredictor(source, evaluator, before).predict(recipe)
     [realised] = evaluator.score_frames(make_frame(render(source, recipe.steps, "cpu")))
     gain = abs(realised.score - before.score)
     assert abs(predicted.score - realised.score) <= max(0.01, 0.02 * gain)
@@ -368,13 +380,47 @@ def test_tiles_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) 
     source = load_photo(photo)
     recipe = Recipe.parse("nuli1 sharpness=1.7 blur=0.002 contrast=1.2 glow=0.5/0.01 equalize=0.4/0")
     whole = render(source, recipe.steps, "cpu").astype(int)
-    monkeypatch.setattr(render, "_TILE", 60)
+    monkeypatch.setattr(pipeline, "_TILE", 60)
     assert np.abs(render(source, recipe.steps, "cpu").astype(int) - whole).max() <= 1
+
+
+def test_stages_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far-reaching steps one after the other give what they give together."""
+    source = load_photo(photo)
+    steps = Recipe.parse("nuli1 glow=0.5/0.03 contrast=1.2 blur=0.01 sharpness=1.7 glow=0.3/0.02").steps
+    monkeypatch.setattr(pipeline, "_HALO", 10_000)
+    together = render(source, steps, "cpu").astype(int)
+    monkeypatch.setattr(pipeline, "_HALO", 1)
+    monkeypatch.setattr(pipeline, "_TILE", 60)
+    assert np.abs(render(source, steps, "cpu").astype(int) - together).max() <= 1
+
+
+def test_a_tile_needs_no_more_than_its_farthest_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five glows need no larger tiles than one: memory must not grow with the length of a recipe."""
+    source = load_photo(np.full((900, 1000, 3), 90, np.uint8))
+    tiles, to_tensor = [], pipeline.to_tensor
+    monkeypatch.setattr(pipeline, "_TILE", 64)
+    monkeypatch.setattr(pipeline, "to_tensor", lambda p, *rest: (tiles.append(p.shape), to_tensor(p, *rest))[1])
+    steps = Recipe.parse("nuli1 glow=0.5/0.03").steps
+    render(source, steps, "cpu")
+    once = max(tiles)
+    tiles.clear()
+    render(source, steps * 5, "cpu")
+    assert max(tiles) == once < (600, 600, 3)
+
+
+@pytest.mark.parametrize("tiles", [0, 5])
+def test_rendering_can_be_stopped(photo: Image.Image, monkeypatch: pytest.MonkeyPatch, tiles: int) -> None:
+    monkeypatch.setattr(pipeline, "_TILE", 60)
+    asked = []
+    with pytest.raises(StoppedError):
+        Recipe.parse("nuli1 contrast=1.2").apply(photo, "cpu", stop=lambda: asked.append(1) or len(asked) > tiles)
+    assert len(asked) == tiles + 1
 
 
 def test_sixteen_bits_stay_sixteen_bits() -> None:
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
-    made = render(load_photo(ramp), Recipe.parse("nuli1 gamma=0.8/1"), "cpu")
+    made = render(load_photo(ramp), Recipe.parse("nuli1 gamma=0.8/1").steps, "cpu")
     assert made.dtype == np.uint16
     assert len(np.unique(made)) > 50_000
     expected = np.round((ramp[..., 0] / 65535.0) ** 0.8 * 65535)
@@ -391,6 +437,18 @@ def test_the_public_names_are_there() -> None:
 
 
 def test_scores_are_those_of_the_search(dull: Image.Image) -> None:
-    assert nuli.score([dull], scorer="vivid", device="cpu")[0] == pytest.approx(
-        enhance(dull, evaluations=1, **CPU).score_before
-    )
+    before = enhance(dull, evaluations=3, **CPU).score_before
+    assert nuli.score([dull], scorer="vivid", device="cpu") == [pytest.approx(before)]
+
+
+def test_one_picture_alone_is_a_list_of_one(photo_path: Path) -> None:
+    scores = nuli.score(str(photo_path), scorer="vivid", device="cpu")
+    assert scores == nuli.score([photo_path], scorer="vivid", device="cpu")
+    assert len(scores) == 1
+
+
+def test_options_are_given_at_once_or_by_name(dull: Image.Image) -> None:
+    options = nuli.Options(scorer="vivid", evaluations=30, device="cpu")
+    assert enhance(dull, options).recipe == enhance(dull, evaluations=30, **CPU).recipe
+    with pytest.raises(TypeError, match="either"):
+        enhance(dull, options, evaluations=30)

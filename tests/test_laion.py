@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from nuli.errors import OptionError, WeightsError
+from nuli.scoring import laion
 from nuli.scoring.clip_vit import VisionTransformer
 from nuli.scoring.laion import LAION_HEAD, Laion, _number_type, fold_head
 

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
 from nuli.errors import OptionError
-from nuli.ops import OPS
 from nuli.ops.detail import box_kernel, box_sums, convolve
 from nuli.ops.light import CUTOFF
-from nuli.ops.registry import Op, Scale, apply_op, get_op, select_ops
+from nuli.ops.registry import OPS, Op, Scale, apply_op, get_op, select_ops
 
 ALL = list(OPS.values())
 names = pytest.mark.parametrize("op", ALL, ids=lambda o: o.name)
@@ -22,7 +21,7 @@ names = pytest.mark.parametrize("op", ALL, ids=lambda o: o.name)
 
 def run(name: str, x: torch.Tensor, *values: float, full: float | None = None) -> torch.Tensor:
     op = get_op(name)
-    stats = op.measure(x) if op.measure else None
+    stats = op.statistics(x) if op.statistics else None
     short = min(x.shape[2:])
     return apply_op(op, x, x.new_tensor([values]), stats, Scale(short, full or short))
 
@@ -116,7 +115,7 @@ def test_chains_of_extremes_stay_finite(photo_tensor: torch.Tensor) -> None:
         x = photo_tensor[..., ::3, ::3]
         for op in rng.choices(ALL, k=4):
             values = torch.tensor([[float(rng.choice([*p.hard, rng.uniform(*p.hard)])) for p in op.params]])
-            x = apply_op(op, x, values, op.measure(x) if op.measure else None, Scale(100, 700))
+            x = apply_op(op, x, values, op.statistics(x) if op.statistics else None, Scale(100, 700))
             assert torch.isfinite(x).all(), op.name
 
 
@@ -135,7 +134,7 @@ def test_a_batch_equals_its_pictures_one_by_one(op: Op) -> None:
     low = torch.tensor([p.hard[0] for p in op.params])
     high = torch.tensor([p.hard[1] for p in op.params])
     values = low + (high - low) * torch.rand(5, len(op.params), generator=generator)
-    stats = op.measure(x) if op.measure else None
+    stats = op.statistics(x) if op.statistics else None
     together = apply_op(op, x, values, stats, Scale(40, 400))
     for i in range(5):
         one = apply_op(op, x[i : i + 1], values[i : i + 1], None if stats is None else stats[i : i + 1], Scale(40, 400))
@@ -148,7 +147,7 @@ def test_gradients(op: Op) -> None:
     # away from 0 and 1, where results are clipped and have no slope
     x = 0.35 + 0.3 * torch.rand(2, 3, 5, 6, generator=generator, dtype=torch.float64)
     values = torch.tensor([middling(op, 0.15), middling(op, 0.2)], dtype=torch.float64)
-    stats = op.measure(x) if op.measure else None
+    stats = op.statistics(x) if op.statistics else None
 
     def function(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         return apply_op(op, x, values, stats, Scale(5, 20))
@@ -159,7 +158,7 @@ def test_gradients(op: Op) -> None:
 @names
 def test_what_is_not_flagged_differentiable_has_no_slope(op: Op, photo_tensor: torch.Tensor) -> None:
     values = torch.tensor([middling(op)], requires_grad=True)
-    stats = op.measure(photo_tensor) if op.measure else None
+    stats = op.statistics(photo_tensor) if op.statistics else None
     made = apply_op(op, photo_tensor, values, stats, Scale(300, 300))
     slope = torch.autograd.grad(made.sum(), values, allow_unused=True)[0] if made.requires_grad else None
     has_slope = slope is not None and bool((slope != 0).any())

@@ -37,7 +37,7 @@ def test_values_come_as_text_or_as_numbers() -> None:
         ({"strength": None}, "needs a value"),
         ({"evaluations": 1.5}, "whole number"),
         ({"evaluations": True}, "whole number"),
-        ({"evaluations": 0}, "from 1"),
+        ({"evaluations": 0}, "from 3"),
         ({"seed": float("inf")}, "whole number"),
         ({"mode": 3}, "must be text"),
         ({"strenght": 1}, "did you mean 'strength'"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuli.errors import NuliError, RecipeError
-from nuli.ops import OPS
+from nuli.ops.registry import OPS
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 

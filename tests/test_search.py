@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nuli.ops import OPS
-from nuli.ops.registry import get_op, select_ops
+from nuli.ops.registry import OPS, get_op, select_ops
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
-from nuli.search.plan import CAREFUL, explore, opened
+from nuli.search.config import EXPENSIVE, SurrogateConfig
+from nuli.search.plan import GradientRequest, GradientResponse, ScoreRequest, ScoreResponse, opened, plan_search
 from nuli.search.simplify import simplify
 from nuli.search.surrogate import Surrogate, select_batch
-from nuli.search.tree import NODES, Tree
+from nuli.search.tree import Tree
 
 
 def objective(recipe: Recipe) -> float:
@@ -28,11 +28,11 @@ def objective(recipe: Recipe) -> float:
         elif step.op == "temperature":
             reached["temperature"] += step.values[0]
         else:
-            cost += look([Recipe((step,))]).abs().sum().item()
+            cost += describe([Recipe((step,))]).abs().sum().item()
     return -abs(reached["contrast"] - 1.2) - 2 * abs(reached["temperature"] - 0.05) - cost
 
 
-def look(recipes: Sequence[Recipe]) -> Tensor:
+def describe(recipes: Sequence[Recipe]) -> Tensor:
     """As far as `objective` can see: how far each parameter was turned in all, the ranges taken as 1."""
     places = {(o.name, i): 0.0 for o in OPS.values() for i in range(len(o.params))}
     rows = []
@@ -56,7 +56,7 @@ def drive(tree: Tree, evaluations: int) -> list[Recipe]:
 
 
 def tree_of(seed: int, mode: str = "soft", max_steps: int = 6) -> Tree:
-    return Tree(select_ops(mode), mode, max_steps, seed, objective(Recipe()), look)
+    return Tree(select_ops(mode), mode, max_steps, seed, objective(Recipe()), describe)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,7 +92,7 @@ def test_its_best_never_gets_worse_and_its_memory_is_bounded() -> None:
         tree.tell(recipes, [objective(r) for r in recipes])
         assert tree.best.objective >= best
         best = tree.best.objective
-    assert len(tree._nodes) <= NODES
+    assert len(tree._nodes) <= EXPENSIVE.max_nodes
 
 
 def test_it_goes_on_when_only_a_part_was_scored() -> None:
@@ -103,7 +103,7 @@ def test_it_goes_on_when_only_a_part_was_scored() -> None:
 
 
 def test_a_single_op_is_enough() -> None:
-    tree = Tree(select_ops("soft", "contrast"), "soft", 6, 0, objective(Recipe()), look)
+    tree = Tree(select_ops("soft", "contrast"), "soft", 6, 0, objective(Recipe()), describe)
     drive(tree, 100)
     assert tree.best.objective == pytest.approx(-0.1, abs=0.01)
 
@@ -151,84 +151,83 @@ def test_simplify_keeps_above_the_floor() -> None:
     assert len(recipe) == 3
 
 
-def slope(steps: tuple[Step, ...]) -> tuple[float, list[float]]:
-    """Of `objective`, by differences; steps that change nothing cost nothing here."""
-    slopes = []
+def gradient(steps: tuple[Step, ...]) -> GradientResponse:
+    """The gradient of `objective`, by differences; steps that change nothing cost nothing here."""
+    components = []
     for i, step in enumerate(steps):
         for j in range(len(step.values)):
             around = []
             for by in (-0.001, 0.001):
                 values = (*step.values[:j], step.values[j] + by, *step.values[j + 1 :])
                 around.append(objective(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :])).without_noops()))
-            slopes.append((around[1] - around[0]) / 0.002)
-    return objective(Recipe(steps).without_noops()), slopes
+            components.append((around[1] - around[0]) / 0.002)
+    return GradientResponse(objective(Recipe(steps).without_noops()), tuple(components))
 
 
 def test_a_plan_starts_where_it_is_told_and_stays_within_ranges_and_lengths() -> None:
     allowed = {o.name: o for o in select_ops("soft", "contrast,temperature,shadows")}
-    tree = Tree(tuple(allowed.values()), "soft", 2, 0, objective(Recipe()), look)
+    tree = Tree(tuple(allowed.values()), "soft", 2, 0, objective(Recipe()), describe)
     start = Recipe.from_line("nuli1 contrast=1.1")
-    plan = explore(tree, [start], tuple(allowed.values()), True, CAREFUL)
-    asked, slopes = next(plan), 0
-    assert asked == [start]
+    plan = plan_search(tree, [start], tuple(allowed.values()), True)
+    request, gradients = next(plan), 0
+    assert request == ScoreRequest((start,))
     for _ in range(30):
-        chains = [r.steps for r in asked] if isinstance(asked, list) else [asked]
+        chains = [r.steps for r in request.recipes] if isinstance(request, ScoreRequest) else [request.steps]
         for step in (s for steps in chains for s in steps):
             for value, (low, high) in zip(step.values, allowed[step.op].ranges("soft"), strict=True):
                 assert low - 1e-4 <= value <= high + 1e-4
-        if isinstance(asked, list):
-            assert all(1 <= len(r) <= 2 for r in asked)
-            asked = plan.send([objective(r) for r in asked])
+        if isinstance(request, ScoreRequest):
+            assert all(1 <= len(r) <= 2 for r in request.recipes)
+            request = plan.send(ScoreResponse(tuple(objective(r) for r in request.recipes)))
         else:
-            slopes += 1
-            assert {s.op for s in asked} == set(allowed)
-            asked = plan.send(slope(asked))
-    assert slopes > 1
+            gradients += 1
+            assert {s.op for s in request.steps} == set(allowed)
+            request = plan.send(gradient(request.steps))
+    assert gradients > 1
     assert tree.best.objective > -0.05  # contrast 1.1 alone has -0.2
 
 
-def test_slopes_spare_evaluations() -> None:
-    """A scalar product of all parameters: nothing that chance finds soon, and a slope tells it at once."""
-    way = torch.linspace(-1, 1, look([Recipe()]).shape[1], dtype=torch.float64)
+def test_gradients_spare_evaluations() -> None:
+    """A scalar product of all parameters: nothing that chance finds soon, and a gradient tells it at once."""
+    way = torch.linspace(-1, 1, describe([Recipe()]).shape[1], dtype=torch.float64)
     chosen = select_ops("soft", "light")
 
     def along(recipe: Recipe) -> float:
-        return float(look([recipe])[0] @ way)
+        return float(describe([recipe])[0] @ way)
 
-    def rise(steps: tuple[Step, ...]) -> tuple[float, list[float]]:
-        slopes = []
+    def gradient_along(steps: tuple[Step, ...]) -> GradientResponse:
+        base, components = along(Recipe(steps).without_noops()), []
         for i, step in enumerate(steps):
             for j, value in enumerate(step.values):
                 by = -0.001 if value > get_op(step.op).identity[j] else 0.001  # never out of the range
                 values = (*step.values[:j], value + by, *step.values[j + 1 :])
-                slopes.append((along(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :]))) - base) / by)
-        return base, slopes
+                components.append((along(Recipe((*steps[:i], Step(step.op, values), *steps[i + 1 :]))) - base) / by)
+        return GradientResponse(base, tuple(components))
 
     reached = []
-    for slopes in (False, True):
-        tree = Tree(chosen, "soft", 4, 0, 0.0, look)
-        plan, spent = explore(tree, [], chosen, slopes, CAREFUL), 0
-        asked = next(plan)
+    for differentiable in (False, True):
+        tree = Tree(chosen, "soft", 4, 0, 0.0, describe)
+        plan, spent = plan_search(tree, [], chosen, differentiable), 0
+        request = next(plan)
         while spent < 24:
-            if isinstance(asked, list):
-                spent += len(asked)
-                asked = plan.send([along(r) for r in asked])
+            if isinstance(request, ScoreRequest):
+                spent += len(request.recipes)
+                request = plan.send(ScoreResponse(tuple(along(r) for r in request.recipes)))
             else:
                 spent += 3
-                base = along(Recipe(asked).without_noops())
-                asked = plan.send(rise(asked))
+                request = plan.send(gradient_along(request.steps))
         reached.append(tree.best.objective)
     assert reached[1] > 1.1 * reached[0] > 0
 
 
-def test_a_plan_goes_on_where_there_are_no_slopes() -> None:
+def test_a_plan_goes_on_where_there_is_no_gradient() -> None:
     tree = tree_of(0)
-    plan = explore(tree, [], select_ops("soft"), True, CAREFUL)
-    assert isinstance(next(plan), tuple)
-    asked = plan.send(None)
+    plan = plan_search(tree, [], select_ops("soft"), True)
+    assert isinstance(next(plan), GradientRequest)
+    request = plan.send(None)
     for _ in range(10):
-        assert isinstance(asked, list)
-        asked = plan.send([objective(r) for r in asked])
+        assert isinstance(request, ScoreRequest)
+        request = plan.send(ScoreResponse(tuple(objective(r) for r in request.recipes)))
 
 
 def test_opening_adds_only_what_changes_nothing() -> None:
@@ -238,30 +237,30 @@ def test_opening_adds_only_what_changes_nothing() -> None:
     assert {s.op for s in chain} == {o.name for o in select_ops("soft")}
 
 
-def test_the_model_knows_what_it_saw_and_doubts_what_is_far() -> None:
+def test_the_surrogate_knows_what_it_saw_and_is_unsure_of_what_is_far() -> None:
     rows = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) / 30
     heights = torch.sin(30 * rows[:, 0]) + rows[:, 1]
-    model = Surrogate()
-    model.fit(rows[:30], heights[:30])
-    means, covariances = model.predict(rows)
+    surrogate = Surrogate(SurrogateConfig())
+    surrogate.fit(rows[:30], heights[:30])
+    means, covariances = surrogate.predict(rows)
     assert (means[:30] - heights[:30]).abs().max() < 0.02
     assert (means[30:] - heights[30:]).abs().mean() < 0.2 * heights.std()
     assert covariances.diagonal()[:30].max() < covariances.diagonal()[30:].min()
-    _, doubt = model.predict(torch.full((1, 3), 3.0, dtype=torch.float64))
-    assert doubt.item() > 10 * covariances.diagonal().max()
+    _, variance = surrogate.predict(torch.full((1, 3), 3.0, dtype=torch.float64))
+    assert variance.item() > 10 * covariances.diagonal().max()
 
 
-def test_the_model_bears_equal_rows_and_equal_scores() -> None:
+def test_the_surrogate_bears_equal_features_and_equal_scores() -> None:
     rows = torch.zeros(5, 3, dtype=torch.float64)
     for heights in (torch.zeros(5, dtype=torch.float64), torch.tensor([0, 0, 0, 0, 1e-9], dtype=torch.float64)):
-        model = Surrogate()
-        model.fit(rows, heights)
-        means, covariances = model.predict(rows + 0.1)
+        surrogate = Surrogate(SurrogateConfig())
+        surrogate.fit(rows, heights)
+        means, covariances = surrogate.predict(rows + 0.1)
         assert means.isfinite().all() and covariances.isfinite().all()
 
 
 def test_choosing_spreads_over_what_is_not_alike() -> None:
-    """Two that are nearly the same are not chosen together while there is doubt about a third."""
+    """Two that are nearly the same are not chosen together while a third is unsure."""
     means = torch.tensor([1.0, 0.99, 0.9], dtype=torch.float64)
     covariances = torch.tensor([[1, 0.999, 0], [0.999, 1, 0], [0, 0, 1]], dtype=torch.float64)
     assert select_batch(means, covariances, 2, 1.0) == [0, 2]

@@ -13,6 +13,7 @@ from nuli.imaging.color import color_difference, to_lab
 from nuli.imaging.frames import make_frame, subsample
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
+from nuli.scoring import tone
 from nuli.scoring.registry import SCORERS, resolve_scorer
 from nuli.scoring.tone import STEPS, WEIGHTS, Tone, _weights
 
@@ -98,7 +99,7 @@ def test_half_precision_judges_alike(photo: Image.Image, scorer: Tone) -> None:
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_flat_picture_is_judged_too(scorer: Tone, level: float) -> None:
     frame = torch.full((1, 3, 128, 170), level)
-    assert torch.isfinite(scorer.predict(frame)).all()
+    assert torch.isfinite(scorer.correction(frame)).all()
     assert torch.isfinite(scorer.bind(frame)(subsample(frame))).all()
 
 

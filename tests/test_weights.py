@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nuli.errors import WeightsError
+from nuli.scoring import weights
 from nuli.scoring.weights import (
     CLIP_VIT_L14,
     LAION_HEAD,

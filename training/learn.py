@@ -8,7 +8,7 @@ from pool import Pool
 from torch import Tensor
 
 from nuli.imaging.color import color_difference, to_lab
-from nuli.scoring.tone import P, bounded, correct
+from nuli.scoring.tone import PARAMETERS, bound_correction, correct
 
 HIDDEN = 64
 DROPOUT = 0.3
@@ -28,7 +28,7 @@ UNTOUCHED = 2.0
 def network(inputs: int) -> nn.Sequential:
     hidden = [nn.Dropout(BLIND), nn.Linear(inputs, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
     hidden += [nn.Linear(HIDDEN, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
-    last = nn.Linear(HIDDEN, P)
+    last = nn.Linear(HIDDEN, PARAMETERS)
     nn.init.zeros_(last.weight)  # begin with no correction
     nn.init.zeros_(last.bias)
     return nn.Sequential(*hidden, last)
@@ -51,7 +51,7 @@ def train(pool: Pool, seed: int, steps: int = STEPS, weight: float = UNTOUCHED) 
         samples = pool.take(index)
         seen = samples.features + NOISE * torch.randn_like(samples.features)
         weights = 1 + samples.untouched * (weight - 1)
-        loss = (weights * distances(samples, bounded(net(seen)), good[index])).mean()
+        loss = (weights * distances(samples, bound_correction(net(seen)), good[index])).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

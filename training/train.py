@@ -60,7 +60,7 @@ def train_one(number: int, file: Path, seed: int) -> list[Tensor]:
 
 def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
     """A table of harm against gain on photos that the networks left out, for several amounts of trust."""
-    values = torch.cat([_alone(weights, k).ask(pool.features[pool.photo % NETWORKS == k]) for k in range(NETWORKS)])
+    values = torch.cat([_alone(weights, k).predict(pool.features[pool.photo % NETWORKS == k]) for k in range(NETWORKS)])
     pool = join([pool.take((pool.photo % NETWORKS == k).nonzero().flatten()) for k in range(NETWORKS)])
     good = to_lab(pool.good)
     before = distances(pool, torch.zeros_like(values), good)

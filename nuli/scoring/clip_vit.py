@@ -1,4 +1,4 @@
-"""CLIP's vision transformer, for judging alone: frozen, folded where that changes nothing, and quick on a CPU.
+"""CLIP's vision transformer for inference: frozen, its scales folded into the layers, and fast on a CPU.
 
 It computes what `clip.model.VisionTransformer` does (A. Radford et al., 2021; github.com/openai/CLIP, MIT).
 """
@@ -11,15 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HEAD = 64
+HEAD_WIDTH = 64
 """Width of an attention head, in all of CLIP's vision transformers."""
-TOGETHER = 4
-"""Pictures whose attention a CPU works out at a time: the products of more don't stay in its cache."""
-STEEP = 1.702
-"""CLIP's activation is x * sigmoid(STEEP * x), which is silu(STEEP * x) / STEEP."""
+ATTENTION_BATCH = 4
+"""Pictures whose attention a CPU computes at a time: the products of more don't stay in its cache."""
+QUICK_GELU = 1.702
+"""CLIP's activation is x * sigmoid(QUICK_GELU * x), which is silu(QUICK_GELU * x) / QUICK_GELU."""
 
 
-class Affine(nn.Module):
+class Linear(nn.Module):
     """x [N,L,I] -> x weight' + bias, [N,L,O]."""
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
@@ -33,30 +33,31 @@ class Affine(nn.Module):
             return F.linear(x, self.weight, self.bias)
         # on a CPU a convolution of single pixels is quicker than the same matrix product: it adds the bias on its way
         pixels = x.reshape(1, 1, n * length, width).permute(0, 3, 1, 2)
-        made = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
-        return made.permute(0, 2, 3, 1).reshape(n, length, -1)
+        y = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
+        return y.permute(0, 2, 3, 1).reshape(n, length, -1)
 
 
 class Block(nn.Module):
     """One layer, [N,L,W] -> [N,L,W].
 
     Args:
-        ask: gives queries, keys and values, side by side; answer: takes what the attention made of them.
-        widen, narrow: around the activation.
+        qkv: gives queries, keys and values, side by side.
+        proj: takes what attention made of them.
+        fc1, fc2: before and after the activation.
     """
 
-    def __init__(self, ask: Affine, answer: Affine, widen: Affine, narrow: Affine) -> None:
+    def __init__(self, qkv: Linear, proj: Linear, fc1: Linear, fc2: Linear) -> None:
         super().__init__()
-        self.ask, self.answer, self.widen, self.narrow = ask, answer, widen, narrow
+        self.qkv, self.proj, self.fc1, self.fc2 = qkv, proj, fc1, fc2
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.answer(attend(self.ask(normal(x))))
-        wide = self.widen(normal(x))
-        return x + self.narrow(F.silu(wide, inplace=not wide.requires_grad))
+        x = x + self.proj(attention(self.qkv(normalize(x))))
+        hidden = self.fc1(normalize(x))
+        return x + self.fc2(F.silu(hidden, inplace=not hidden.requires_grad))
 
 
 class VisionTransformer(nn.Module):
-    """From normalised views [N,3,S,S] to embeddings [N,E], of the tower's type.
+    """From normalised views [N,3,S,S] to embeddings [N,E], of the given type.
 
     Args:
         state: state dict of clip's VisionTransformer, of any types. It is emptied on the way, so that no more
@@ -75,54 +76,55 @@ class VisionTransformer(nn.Module):
         def fixed(value: Tensor, kind: torch.dtype = dtype) -> nn.Parameter:
             return nn.Parameter(value.to(kind), requires_grad=False)
 
-        patch, token, places = take("conv1.weight", "class_embedding", "positional_embedding")
-        self.patch, self.token, self.places = fixed(patch), fixed(token + places[0]), fixed(places[1:])
-        self.scale, self.shift = (fixed(t, torch.float32) for t in take("ln_pre.weight", "ln_pre.bias"))
+        patch, class_token, pos_embed = take("conv1.weight", "class_embedding", "positional_embedding")
+        self.patch, self.class_token = fixed(patch), fixed(class_token + pos_embed[0])
+        self.pos_embed = fixed(pos_embed[1:])
+        self.ln_weight, self.ln_bias = (fixed(t, torch.float32) for t in take("ln_pre.weight", "ln_pre.bias"))
         self.blocks = nn.ModuleList()
         for at in (f"transformer.resblocks.{i}." for i in count()):
             if at + "attn.in_proj_weight" not in state:
                 break
             first, second = take(at + "ln_1.weight", at + "ln_1.bias"), take(at + "ln_2.weight", at + "ln_2.bias")
-            ask = Affine(*folded(*first, *take(at + "attn.in_proj_weight", at + "attn.in_proj_bias")), dtype)
-            answer = Affine(*take(at + "attn.out_proj.weight", at + "attn.out_proj.bias"), dtype)
-            weight, bias = folded(*second, *take(at + "mlp.c_fc.weight", at + "mlp.c_fc.bias"))
-            widen = Affine(STEEP * weight, STEEP * bias, dtype)
+            qkv = Linear(*fold_layer_norm(*first, *take(at + "attn.in_proj_weight", at + "attn.in_proj_bias")), dtype)
+            proj = Linear(*take(at + "attn.out_proj.weight", at + "attn.out_proj.bias"), dtype)
+            weight, bias = fold_layer_norm(*second, *take(at + "mlp.c_fc.weight", at + "mlp.c_fc.bias"))
+            fc1 = Linear(QUICK_GELU * weight, QUICK_GELU * bias, dtype)
             weight, bias = take(at + "mlp.c_proj.weight", at + "mlp.c_proj.bias")
-            self.blocks.append(Block(ask, answer, widen, Affine(weight / STEEP, bias, dtype)))
-        scale, shift, proj = take("ln_post.weight", "ln_post.bias", "proj")
-        self.last = Affine(*folded(scale, shift, proj.T, torch.zeros_like(proj[0])), dtype)
+            self.blocks.append(Block(qkv, proj, fc1, Linear(weight / QUICK_GELU, bias, dtype)))
+        ln_weight, ln_bias, embed = take("ln_post.weight", "ln_post.bias", "proj")
+        self.embed = Linear(*fold_layer_norm(ln_weight, ln_bias, embed.T, torch.zeros_like(embed[0])), dtype)
 
     def forward(self, views: Tensor) -> Tensor:
         x = F.conv2d(views.to(self.patch.dtype), self.patch, stride=self.patch.shape[2])
-        x = x.flatten(2).transpose(1, 2) + self.places
-        x = torch.cat([self.token.expand(len(x), 1, -1), x], 1)
-        x = (normal(x.float()) * self.scale + self.shift).to(x.dtype)
+        x = x.flatten(2).transpose(1, 2) + self.pos_embed
+        x = torch.cat([self.class_token.expand(len(x), 1, -1), x], 1)
+        x = (normalize(x.float()) * self.ln_weight + self.ln_bias).to(x.dtype)
         for block in self.blocks:
             x = block(x)
-        return self.last(normal(x[:, :1]))[:, 0]
+        return self.embed(normalize(x[:, :1]))[:, 0]
 
 
-def folded(scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight [O,I] and bias [O] that do to a plain `normal` x what the given ones do after scale and shift [I]."""
-    return weight * scale, bias + weight @ shift
+def fold_layer_norm(ln_weight: Tensor, ln_bias: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight [O,I] and bias [O] of a layer, with the layer norm's weight and bias [I] before it folded in."""
+    return weight * ln_weight, bias + weight @ ln_bias
 
 
-def normal(x: Tensor) -> Tensor:
+def normalize(x: Tensor) -> Tensor:
     """Layer norm over the last axis, without scale and shift; torch works it out in float32, whatever the type."""
     return F.layer_norm(x, x.shape[-1:])
 
 
-def attend(asked: Tensor) -> Tensor:
+def attention(qkv: Tensor) -> Tensor:
     """Self-attention of queries, keys and values [N,L,3W] -> [N,L,W]."""
-    n, length, width = asked.shape
-    triple = asked.reshape(n, length, 3, width // (3 * HEAD), HEAD).permute(2, 0, 3, 1, 4)
-    if asked.device.type != "cpu":
-        made = F.scaled_dot_product_attention(*triple)
+    n, length, width = qkv.shape
+    heads = qkv.reshape(n, length, 3, width // (3 * HEAD_WIDTH), HEAD_WIDTH).permute(2, 0, 3, 1, 4)
+    if qkv.device.type != "cpu":
+        mixed = F.scaled_dot_product_attention(*heads)
     else:
         # torch's own takes nearly twice as long there
         parts = []
-        for q, k, v in zip(*(t.split(TOGETHER) for t in triple), strict=True):
-            q, k, v = (t.flatten(0, 1) for t in (q * HEAD**-0.5, k, v))
+        for q, k, v in zip(*(t.split(ATTENTION_BATCH) for t in heads), strict=True):
+            q, k, v = (t.flatten(0, 1) for t in (q * HEAD_WIDTH**-0.5, k, v))
             parts.append(torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(-1), v))
-        made = torch.cat(parts).reshape(n, -1, length, HEAD)
-    return made.transpose(1, 2).reshape(n, length, -1)
+        mixed = torch.cat(parts).reshape(n, -1, length, HEAD_WIDTH)
+    return mixed.transpose(1, 2).reshape(n, length, -1)

@@ -1,9 +1,9 @@
-"""`tone`: the scorer that ships inside the package. It predicts how a picture wants to be corrected, and
-judges candidates by how near they come to that.
+"""`tone`: the scorer that ships inside the package. It predicts how a picture should be corrected, and
+scores candidates by how near they come to that.
 
 A free-standing "how good is this photo" fails once it is maximised: more contrast is always better. An
 has_target score does not: its best is a definite picture, near the original unless the networks are sure.
-They see statistics of the picture, not what it shows. `training/` made them, and says from what.
+The networks see statistics of the picture, not what it shows. `training/` made them, and says from what.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ CORRECTION = (
 )
 """The parameters that are predicted, in the order of their steps, and how far each may go at most from what
 changes nothing; of gamma and factors the logarithm."""
-P = len(CORRECTION)
+PARAMETERS = len(CORRECTION)
 STEPS = tuple(dict.fromkeys(op for op, _, _ in CORRECTION))
 LIMITS = tuple(limit for _, _, limit in CORRECTION)
-TRUST = 0.9
-"""How much of what the networks ask for is done: all of it mends bad photos a little better and spoils good ones."""
-STRANGE = 0.4
-"""How far a picture may be from those that the networks learned from before only half of TRUST is left: the mean
+SHRINKAGE = 0.9
+"""How much of a prediction is applied: all of it mends bad photos a little better and spoils good ones."""
+OUT_OF_DISTRIBUTION = 0.4
+"""How far a picture may be from those that the networks learned from before only half of SHRINKAGE is left: the mean
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
-PER_POINT = 3.0
-"""Mean colour difference that costs a point of the score."""
+POINT = 3.0
+"""Mean color difference that costs a point of the score."""
 
-LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995)
-"""Which quantiles the networks see."""
+QUANTILES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.99, 0.995)
+"""Quantiles among the features."""
 
 
 def features(x: Tensor) -> Tensor:
-    """What the networks see of views [N,3,H,W], their short side SIZE: [N,F]."""
+    """The networks' input: features [N,F] of views [N,3,H,W], their short side SIZE."""
     n = len(x)
     grey = luma(x)
     lab = to_lab(x) / 100
@@ -64,7 +64,7 @@ def features(x: Tensor) -> Tensor:
     maps = torch.cat([x, grey, strength, lab[:, 1:]], 1)
     planes = maps.flatten(2)
     levels = subsample(maps).flatten(2).sort(2).values
-    places = x.new_tensor(LEVELS) * (levels.shape[2] - 1)
+    places = x.new_tensor(QUANTILES) * (levels.shape[2] - 1)
     quantiles = levels[..., places.round().long()]
     mean = planes.mean(2)
     spread = (planes - mean[..., None]).square().mean(2).add(1e-8).sqrt()
@@ -125,8 +125,8 @@ def _columns(op: Op, values: Tensor) -> list[Tensor]:
     return columns
 
 
-def bounded(raw: Tensor) -> Tensor:
-    """What the networks say, [...,P], as corrections within their limits.
+def bound_correction(raw: Tensor) -> Tensor:
+    """The networks' output [...,P] as corrections within their limits.
 
     An auto level can't be less than none: for it a smooth way down to nearly 0, on which gradients never stop.
     """
@@ -154,43 +154,42 @@ class Tone:
 
     @classmethod
     def load(cls, device: str | torch.device = "cpu") -> Tone:
-        """Of the weights that ship with the package. Raises WeightsError."""
+        """Load the weights that ship with the package. Raises WeightsError."""
         return cls({key: value.to(device, torch.float32) for key, value in _weights().items()})
 
-    def ask(self, seen: Tensor) -> Tensor:
-        """What the networks, on average, want done to pictures with those features [N,F]: corrections [N,P].
-
-        The less such pictures resemble photos, the less is done.
+    def predict(self, features: Tensor) -> Tensor:
+        """The mean of the networks' corrections [N,P] for features [N,F]; the smaller, the less such pictures
+        resemble the photos that the networks learned from.
         """
-        x = ((seen - self._mean) / self._deviation).clamp(-5, 5)[None]
-        strange = (x[0].abs() - 2).clamp(min=0).square().mean(1, keepdim=True) / STRANGE
+        x = ((features - self._mean) / self._deviation).clamp(-5, 5)[None]
+        distance = (x[0].abs() - 2).clamp(min=0).square().mean(1, keepdim=True) / OUT_OF_DISTRIBUTION
         for i, (weight, bias) in enumerate(self._layers):
             x = F.gelu(x) if i else x
             x = torch.baddbmm(bias[:, None], x.expand(len(weight), -1, -1), weight.mT)
-        return bounded(x).mean(0) / (1 + strange**2)
+        return bound_correction(x).mean(0) / (1 + distance**2)
 
-    def predict(self, frame: Tensor) -> Tensor:
-        """The correction [1,P] that a picture wants, by its frame [1,3,h,w], on whatever device that is."""
-        seen = features(scorer_view(frame, "whole", SIZE))
-        return TRUST * self.ask(seen.to(self._mean.device)).to(frame.device)
+    def correction(self, frame: Tensor) -> Tensor:
+        """The correction [1,P] for a picture, by its frame [1,3,h,w], on the frame's device."""
+        inputs = features(scorer_view(frame, "whole", SIZE))
+        return SHRINKAGE * self.predict(inputs.to(self._mean.device)).to(frame.device)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
-        """The same as a recipe."""
-        values = self.predict(frame)
+        """The correction for a picture, by its frame [1,3,h,w], as a recipe."""
+        values = self.correction(frame)
         steps = [Step(name, tuple(v.item() for v in _columns(get_op(name), values))) for name in STEPS]
         # of each of these ops the first parameter alone decides whether it does anything
         return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))
 
     @torch.no_grad()
     def bind(self, original: Tensor):
-        """10 for the original as it should be; a point less for every PER_POINT of colour difference from that."""
+        """10 for the original as it should be; a point less for every POINT of color difference from that."""
         original = original.float()
         # on the pixels that ops measure, so that the predicted recipe gives just this picture
-        target = to_lab(correct(subsample(original), self.predict(original)))
+        target = to_lab(correct(subsample(original), self.correction(original)))
 
         def score(views: Tensor) -> Tensor:
-            return 10 - color_difference(to_lab(views.float()), target) / PER_POINT
+            return 10 - color_difference(to_lab(views.float()), target) / POINT
 
         if original.device.type == "cpu":  # whose cache holds a few views
             return lambda views: torch.cat([score(few) for few in views.split(4)])

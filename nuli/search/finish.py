@@ -9,11 +9,12 @@ import torch
 
 from ..checkpoint import record
 from ..imaging.frames import FINE_FRAME, make_frame, resize_like
+from ..imaging.photo import Photo
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
 from ..recipe import Recipe
 from ..result import Other, Result
 from .diversity import find_others
-from .evaluator import Evaluation
+from .evaluator import Evaluation, Evaluator
 from .loop import FINAL, Search
 from .simplify import simplify
 
@@ -39,7 +40,7 @@ def finish(search: Search, others: int = 0) -> Result:
         recipe, best = _settle(search, recipe, best)
     recipe, contributions = _simplified(search, recipe, best, least)
     scaled = recipe.scaled(strength)
-    fine = FinePredictor(search)
+    fine = FinePredictor(photo, search.evaluator, before)
     pixels, predicted, after = photo.pixels, before, before
     if len(scaled):
         predicted = fine.predict(recipe) if careful else best
@@ -73,10 +74,16 @@ def finish(search: Search, others: int = 0) -> Result:
 
 
 class FinePredictor:
-    """Predicts what the full-size picture will be scored: on a larger frame, which holds more of its detail."""
+    """Predicts what the full-size picture will be scored: on a larger frame, which holds more of its detail.
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    Args:
+        photo: the picture.
+        evaluator: scores its usual frame.
+        before: the evaluation of that, untouched; predictions are relative to it.
+    """
+
+    def __init__(self, photo: Photo, evaluator: Evaluator, before: Evaluation) -> None:
+        self._photo, self._evaluator, self._before = photo, evaluator, before
 
     @torch.no_grad()
     def predict(self, recipe: Recipe) -> Evaluation:
@@ -84,28 +91,19 @@ class FinePredictor:
 
         The steps go by what they measure in the usual frame, as they will at full size.
         """
-        evaluator = self._search.evaluator
-        statistics = chain_statistics(evaluator.original, recipe.steps, evaluator.scale)
-        frame = apply_steps(self._frame, recipe.steps, statistics, scale_of(self._frame, evaluator.scale.full))
-        [after] = evaluator.score_frames(resize_like(frame, evaluator.original))
-        return self._search.before.shifted(self._untouched, after)
-
-    def predict_within_budget(self, recipe: Recipe) -> Evaluation:
-        """The same, on the usual frame where time is up: a batch's worth of these takes no longer than a batch."""
-        if self._search.budget.remaining(1):
-            return self.predict(recipe)
-        [evaluation] = self._search.evaluator.score_frames(self._search.evaluator.frames([recipe]))
-        return evaluation
+        original, scale = self._evaluator.original, self._evaluator.scale
+        statistics = chain_statistics(original, recipe.steps, scale)
+        frame = apply_steps(self._frame, recipe.steps, statistics, scale_of(self._frame, scale.full))
+        [after] = self._evaluator.score_frames(resize_like(frame, original))
+        return self._before.shifted(self._untouched, after)
 
     @cached_property
     def _frame(self) -> torch.Tensor:
-        search = self._search
-        return make_frame(search.photo.pixels, search.photo.alpha, search.device, FINE_FRAME)
+        return make_frame(self._photo.pixels, self._photo.alpha, self._evaluator.original.device, FINE_FRAME)
 
     @cached_property
     def _untouched(self) -> Evaluation:
-        evaluator = self._search.evaluator
-        [evaluation] = evaluator.score_frames(resize_like(self._frame, evaluator.original))
+        [evaluation] = self._evaluator.score_frames(resize_like(self._frame, self._evaluator.original))
         return evaluation
 
 
@@ -151,6 +149,14 @@ def _others(
     search: Search, chosen: Recipe, archived: Sequence[tuple[Recipe, float]], fine: FinePredictor, count: int
 ) -> tuple[Other, ...]:
     """In hard mode, what else the search found that is good and looks different."""
+
+    def predict(recipe: Recipe) -> Evaluation:
+        if search.budget.remaining(1):
+            return fine.predict(recipe)
+        # time is up: a batch's worth of these takes no longer than a batch
+        [evaluation] = search.evaluator.score_frames(search.evaluator.frames([recipe]))
+        return evaluation
+
     others = find_others(
         search.evaluator,
         archived,
@@ -158,7 +164,7 @@ def _others(
         search.before.objective,
         search.options.strength,
         search.margin,
-        fine.predict_within_budget,
+        predict,
         search.budget.remaining,
         min(count, search.budget.remaining_evaluations(0)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nuli.scoring.penalties import cast, clipping, drift, light, penalty
+from nuli.scoring.penalties import cast, clipping, drift, light, penalize
 
 ALL = [light, clipping, drift, cast]
 
@@ -49,5 +49,5 @@ def test_a_cast_costs_and_its_removal_does_not(photo_tensor: torch.Tensor) -> No
 @pytest.mark.parametrize("mode", ["soft", "hard"])
 def test_black_is_finite(photo_tensor: torch.Tensor, mode: str) -> None:
     black = torch.zeros_like(photo_tensor)
-    assert torch.isfinite(penalty(black, photo_tensor, mode, 1.0)).all()
-    assert torch.isfinite(penalty(photo_tensor, black, mode, 1.0)).all()
+    assert torch.isfinite(penalize(black, photo_tensor, mode, 1.0)).all()
+    assert torch.isfinite(penalize(photo_tensor, black, mode, 1.0)).all()

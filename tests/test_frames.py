@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nuli.imaging import frames
 from nuli.imaging.frames import is_grey, make_frame, scorer_view, to_pixels, to_tensor
 
 
@@ -44,7 +45,7 @@ def test_frame_sizes(shape: tuple[int, int], expected: tuple[int, int]) -> None:
 def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch, photo: Image.Image) -> None:
     pixels = np.array(photo.resize((1000, 1600)))
     whole = make_frame(pixels)
-    monkeypatch.setattr(views, "_BAND", 5000)
+    monkeypatch.setattr(frames, "_BAND", 5000)
     torch.testing.assert_close(make_frame(pixels), whole)
 
 

@@ -18,8 +18,7 @@ from nuli.checkpoint import MAX_NODES, SavedSearch, best_of, fingerprint
 from nuli.enhancer import enhance, enhance_iter
 from nuli.errors import ImageError, NuliError, SearchError
 from nuli.imaging.photo import load_photo
-from nuli.ops import OPS
-from nuli.ops.registry import get_op
+from nuli.ops.registry import OPS, get_op
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 from nuli.result import Result
@@ -140,10 +139,10 @@ def test_it_goes_on_where_it_ended_and_never_ends_worse(dull: Image.Image, first
 
 
 def test_it_asks_other_questions_than_before(dull: Image.Image) -> None:
-    class Blind(Vivid):
+    class Black(Vivid):
         differentiable = False
 
-    options = {"scorer": Blind(), "device": "cpu", "evaluations": 80}
+    options = {"scorer": Black(), "device": "cpu", "evaluations": 80}
     before = enhance(dull, **options)
     after, same = (enhance(dull, known=before.search, **options) for _ in range(2))
     assert after.search == same.search
