@@ -4,7 +4,7 @@
 
 Photos, damage and objectives as in search.py; the mean gain after so many evaluations, for the oracle the mean
 distance that is left, and how much more than everything together gains (with the standard error of that, over the
-photos). A part is left out by giving one number of the search another value.
+photos). A part is left out by giving one hyperparameter another value.
 """
 
 from __future__ import annotations
@@ -12,48 +12,39 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from recover import read
 from search import OBJECTIVES, compare, names
 
 from nuli.imaging.photo import list_images
-from nuli.search.mutation import DROP, GROW, TWEAK_ONE
-from nuli.search.plan import BRISK, GENERATIONS, Pace
+from nuli.search.config import EXPENSIVE, GPU, SearchConfig
 
-Change = tuple[ModuleType, str, object]
-VARIANTS: dict[str, tuple[str, tuple[Change, ...]]] = {
-    "everything": ("nuli", ()),
-    "no predicted start": ("slopes", ()),
-    "nor slopes": ("tree", ()),
-    "no model: any children": ("nuli", ((tree, "BLIND", 1),)),
-    "no unscreened children": ("nuli", ((tree, "BLIND", math.inf),)),
-    "one generation imagined": ("nuli", ((explore, "CAREFUL", Pace(2, 1)),)),
-    "doubt counts for nothing": ("nuli", ((tree, "BOLDNESS", 0.0),)),
-    "noise not chosen": ("nuli", ((model, "NOISES", (1e-4, 1e-4, 1e-4)),)),
-    "no detail in looks": ("nuli", ((looks, "DETAIL", 0.0),)),
-    "no crossing": ("nuli", ((moves, "TWEAK", 1 - GROW - TWEAK_ONE - DROP),)),
-    "as on a GPU: brisk": ("nuli", ((explore, "CAREFUL", BRISK),)),
-    "rounds of 16": ("nuli", ((explore, "CAREFUL", Pace(16, GENERATIONS)), (explore, "MOST", 16))),
+MUTATION = EXPENSIVE.mutation
+VARIANTS: dict[str, tuple[str, SearchConfig]] = {
+    "everything": ("nuli", EXPENSIVE),
+    "no predicted start": ("gradients", EXPENSIVE),
+    "nor gradients": ("tree", EXPENSIVE),
+    "no surrogate: any children": ("nuli", replace(EXPENSIVE, unscreened=1)),
+    "no unscreened children": ("nuli", replace(EXPENSIVE, unscreened=math.inf)),
+    "one generation": ("nuli", replace(EXPENSIVE, generations=1)),
+    "kappa 0": ("nuli", replace(EXPENSIVE, kappa=0.0)),
+    "noise not chosen": ("nuli", replace(EXPENSIVE, surrogate=replace(EXPENSIVE.surrogate, noises=(1e-4,)))),
+    "no detail in features": ("nuli", replace(EXPENSIVE, features=replace(EXPENSIVE.features, detail_weight=0.0))),
+    "no crossover": (
+        "nuli",
+        replace(
+            EXPENSIVE,
+            mutation=replace(MUTATION, perturb_all=1 - MUTATION.insert - MUTATION.perturb_one - MUTATION.drop),
+        ),
+    ),
+    "as on a GPU": ("nuli", GPU),
+    "rounds of 16": ("nuli", replace(EXPENSIVE, min_round=16, max_round=16)),
 }
-"""Which of search.py's searchers, and what is changed in it."""
-
-
-@contextmanager
-def changed(changes: Sequence[Change]) -> Iterator[None]:
-    """For a while, names in modules have other values."""
-    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
-    try:
-        for module, name, value in changes:
-            setattr(module, name, value)
-        yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
+"""Which of search.py's searchers, and with which hyperparameters."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,11 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     points = sorted({p for p in (10, 30, 100, 300) if p < asked.evaluations} | {asked.evaluations})
     for objective in names(parser, asked, "objectives", OBJECTIVES):
         whole = None
-        for name, (searcher, changes) in VARIANTS.items():
-            with changed(changes):
-                curves, distances = compare(
-                    photos, [objective], [searcher], ["mild", "strong"], asked.evaluations, 8, asked.seed
-                )
+        for name, (searcher, config) in VARIANTS.items():
+            curves, distances = compare(
+                photos, [objective], [searcher], ["mild", "strong"], asked.evaluations, 8, asked.seed, config
+            )
             found = np.array(curves[objective, searcher])
             gains, whole = found.mean(0), found[:, -1] if whole is None else whole
             more = found[:, -1] - whole

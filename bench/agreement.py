@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 import nuli
-from nuli.imaging.frames import FINE_FRAME, FRAME, make_frame
+from nuli.imaging.frames import make_frame
 from nuli.imaging.photo import list_images, load_photo, save_photo
 from nuli.ops.pipeline import render
 from nuli.ops.registry import get_op
@@ -23,6 +23,7 @@ from nuli.ops.step import Step
 from nuli.recipe import Recipe
 from nuli.scoring.vivid import Vivid
 from nuli.search.evaluator import Evaluator
+from nuli.search.finish import FinePredictor
 
 OPS = ("contrast", "auto_level", "equalize", "sharpness", "blur")
 
@@ -47,10 +48,10 @@ def main() -> None:
             size = round(image.width * factor), round(image.height * factor)
             photo = load_photo(image.resize(size, Image.Resampling.BICUBIC))
         recipe = chain(rng)
-        frame, fine = (make_frame(photo.pixels, short=s) for s in (FRAME, FINE_FRAME))
+        frame = make_frame(photo.pixels)
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, guard_weight=0)
         [before] = evaluator.score_frames(frame)
-        predicted = evaluator.judge_finely(fine, recipe, before).score
+        predicted = FinePredictor(photo, evaluator, before).predict(recipe).score
         with tempfile.TemporaryDirectory() as folder:
             saved = save_photo(photo, render(photo, recipe.steps, "cpu"), Path(folder, "saved.png"))
             [realised] = nuli.score([saved], scorer, device="cpu")

@@ -11,7 +11,7 @@ soft ops, ranges, chain length, evaluations and seed. What they maximise:
     laion   the real scorer's shape with random weights: half a second for each evaluation; needs --size 224
 
 Searchers: original (the algorithm of 2023), random, cma-es (on one chain of 8 ops; a package more), tree (nuli's, a
-black box), slopes (the tree, told of the gradients at its best, 3 evaluations each), nuli (the same from the tone
+black box), gradients (the tree, told of the gradients at its best, 3 evaluations each), nuli (the same from the tone
 prediction, as in the product: it all but solves `tone`).
 The frame's short side is 112 pixels instead of 224, for all alike: four times as fast.
 
@@ -43,9 +43,9 @@ from nuli.imaging.photo import list_images
 from nuli.ops.registry import select_ops
 from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
-from nuli.search.config import GRADIENT_COST
+from nuli.search.config import EXPENSIVE, GRADIENT_COST, SearchConfig
 from nuli.search.evaluator import Evaluator
-from nuli.search.plan import Plan
+from nuli.search.plan import GradientResponse, Plan, Response, ScoreRequest, ScoreResponse
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4
@@ -62,24 +62,26 @@ def to_frame(x: np.ndarray) -> torch.Tensor:
 def climb(evaluator: Evaluator, search: Plan, identity: float, evaluations: int) -> np.ndarray:
     """The best gain over the untouched picture after each evaluation: [evaluations]."""
     best, curve = identity, []
-    asked = next(search)
+    request = next(search)
     while True:
-        left = evaluations - len(curve)
-        told: list[float] | tuple[float, list[float]] | None = None
-        if isinstance(asked, list):
-            told = [judged.objective for batch in evaluator.evaluate(asked[:left]) for judged in batch]
-            for objective in told:
+        remaining = evaluations - len(curve)
+        response: Response = None
+        if isinstance(request, ScoreRequest):
+            batches = evaluator.evaluate(request.recipes[:remaining])
+            response = ScoreResponse(tuple(evaluation.objective for batch in batches for evaluation in batch))
+            for objective in response.objectives:
                 best = max(best, objective)
                 curve.append(best - identity)
-        elif left >= GRADIENT_COST and (found := evaluator.gradient(asked)):
-            told = found[0].objective, found[1]
+        elif remaining >= GRADIENT_COST and (scored := evaluator.gradient(request.steps)):
+            evaluation, gradient = scored
+            response = GradientResponse(evaluation.objective, tuple(gradient))
             curve += [best - identity] * (GRADIENT_COST - 1)
-            best = max(best, told[0])
+            best = max(best, evaluation.objective)
             curve.append(best - identity)
         if len(curve) == evaluations:
             return np.array(curve)
         try:
-            asked = search.send(told)
+            request = search.send(response)
         except StopIteration:  # it has nothing more to propose
             return np.pad(np.array(curve), (0, evaluations - len(curve)), "edge")
 
@@ -110,6 +112,7 @@ def compare(
     evaluations: int,
     max_steps: int,
     seed: int,
+    config: SearchConfig = EXPENSIVE,
 ) -> tuple[Curves, list[float]]:
     """Run all searches on all photos (name, pixels); also the photos' distances before."""
     curves: Curves = {(o, s): [] for o in objectives for s in searchers}
@@ -127,7 +130,8 @@ def compare(
             scorer = make_scorer(objective, good, number)
             plain = Evaluator(frame, short, scorer, guard_weight=0)
             [before] = plain.score_frames(frame)
-            task = Task(select_ops("soft"), max_steps, seed + number, before.objective, plain.look, starts)
+            describe = partial(plain.features, config=config.features)
+            task = Task(select_ops("soft"), max_steps, seed + number, before.objective, describe, starts, config)
             if objective == "oracle":
                 distances.append(-before.objective)
             for searcher in searchers:
@@ -208,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=24, help="photos, in the order of their names (24)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--objectives", default="oracle,tone", help=f"of {', '.join(OBJECTIVES)} (%(default)s)")
-    parser.add_argument("--searchers", default="original,random,tree,slopes,nuli", help=f"of {', '.join(SEARCHERS)}")
+    parser.add_argument("--searchers", default="original,random,tree,gradients,nuli", help=f"of {', '.join(SEARCHERS)}")
     parser.add_argument("--tracks", default="mild,strong", help="how photos are damaged, by turns (%(default)s)")
     parser.add_argument("--evaluations", type=int, default=600)
     parser.add_argument("--max-steps", type=int, default=8)

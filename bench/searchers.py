@@ -15,8 +15,9 @@ import numpy as np
 from nuli.ops.registry import Op
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
-from nuli.search.plan import CAREFUL, Plan, explore
-from nuli.search.tree import Look, Tree
+from nuli.search.config import EXPENSIVE, SearchConfig
+from nuli.search.plan import Plan, ScoreRequest, plan_search
+from nuli.search.tree import Describe, Tree
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class Task:
     seed: int
     identity: float
     """The untouched picture's objective."""
-    look: Look
-    """What recipes make of it, for searches that compare them."""
+    describe: Describe
+    """Features of what recipes make, for searches that compare them."""
     starts: tuple[Recipe, ...] = ()
     """Predicted recipes, for searches that begin with one."""
+    config: SearchConfig = EXPENSIVE
+    """Hyperparameters of nuli's own."""
 
 
 UNIFORM = 400
@@ -70,10 +73,10 @@ def original(task: Task) -> Plan:
                     count = rng.choice((10, 20))
                     sweep = [low + (high - low) * k / (count - 1) for k in range(count)]
                     tried = [parent.then(Step(op.name, (*values[:i], v, *values[i + 1 :]))) for v in sweep]
-                    objectives = yield tried
+                    objectives = (yield ScoreRequest(tuple(tried))).objectives
                     values[i] = sweep[max(range(count), key=objectives.__getitem__)]
         recipe = parent.then(Step(op.name, tuple(values)))
-        [objective] = yield [recipe]
+        [objective] = (yield ScoreRequest((recipe,))).objectives
         nodes.append((recipe, objective))
         improved, best = objective > best, max(best, objective)
 
@@ -87,7 +90,7 @@ def draw(task: Task, rng: random.Random) -> Recipe:
 def at_random(task: Task) -> Plan:
     rng = random.Random(task.seed)
     while True:
-        yield [draw(task, rng) for _ in range(16)]
+        yield ScoreRequest(tuple(draw(task, rng) for _ in range(16)))
 
 
 CHAIN = ("auto_level", "exposure", "contrast", "gamma", "shadows", "saturation", "temperature", "tint")
@@ -112,7 +115,8 @@ def cma_es(task: Task) -> Plan:
         solver = CMA(mean, 0.2, bounds, seed=task.seed + restart)
         while not solver.should_stop():
             points = [solver.ask() for _ in range(solver.population_size)]
-            objectives = yield [_recipe(chain, places, low + span * p) for p in points]
+            request = ScoreRequest(tuple(_recipe(chain, places, low + span * p) for p in points))
+            objectives = (yield request).objectives
             solver.tell([(p, -o) for p, o in zip(points, objectives, strict=True)])
         mean, restart = rng.random(len(places)), restart + 1
 
@@ -123,10 +127,10 @@ def _recipe(chain: list[Op], places: list[tuple[Op, int]], values: np.ndarray) -
     return Recipe(tuple(steps)).without_noops()
 
 
-def tree(task: Task, warm: bool = False, slopes: bool = False) -> Plan:
-    """nuli's own; `warm`: from what `tone` predicts; `slopes`: told of them, 3 evaluations each."""
-    grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.look)
-    return explore(grown, list(task.starts) if warm else [], task.ops, slopes, CAREFUL)
+def tree(task: Task, warm: bool = False, gradients: bool = False) -> Plan:
+    """nuli's own; `warm`: from what `tone` predicts; `gradients`: with these, 3 evaluations each."""
+    grown = Tree(task.ops, "soft", task.max_steps, task.seed, task.identity, task.describe, task.config)
+    return plan_search(grown, task.starts if warm else (), task.ops, gradients)
 
 
 SEARCHERS: dict[str, Callable[[Task], Plan]] = {
@@ -134,6 +138,6 @@ SEARCHERS: dict[str, Callable[[Task], Plan]] = {
     "random": at_random,
     "cma-es": cma_es,
     "tree": tree,
-    "slopes": partial(tree, slopes=True),
-    "nuli": partial(tree, warm=True, slopes=True),
+    "gradients": partial(tree, gradients=True),
+    "nuli": partial(tree, warm=True, gradients=True),
 }

@@ -18,7 +18,7 @@ x original     how many times the original's
 of peak        the tower's multiplications, by candidates a second, as a part of the most that a plain matrix product
                of that number type reached in the same turns (the best of SIZES, each by the median of its times)
 outside        part of the time of a whole `nuli.enhance` that is not the scorer's, forwards or backwards
-slope          what a candidate costs with its gradient, of a chain of CHAIN; in candidates
+gradient       what a candidate costs with its gradient, of a chain of CHAIN; in candidates
 MB             the most memory that the process ever had, with torch in it (RSS)
 """
 
@@ -54,8 +54,9 @@ from nuli.scoring.penalties import WEIGHTS
 from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
 from nuli.scoring.vivid import Vivid
+from nuli.search.config import CHEAP, EXPENSIVE
 from nuli.search.evaluator import Evaluator
-from nuli.search.plan import CAREFUL, QUICK, explore
+from nuli.search.plan import ScoreResponse, plan_search
 from nuli.search.tree import Tree
 
 SCORERS = ("laion", "tone", "vivid")
@@ -109,7 +110,7 @@ class Timed:
         for name in ("name", "licence", "input_size", "differentiable", "score_range"):
             setattr(self, name, getattr(scorer, name))
         self.view_mode = getattr(scorer, "view_mode", "crop")
-        self.quick = getattr(scorer, "quick", False)
+        self.cheap = getattr(scorer, "cheap", False)
 
     def _go(self, _: Tensor | None = None) -> None:
         self._since = time.perf_counter()
@@ -186,10 +187,10 @@ def ours(
     found = {"peak": 0.0, "share": 0.0}
     if name == "laion":
         found["peak"] = peak(scorer.scorer.tower.patch.dtype, seconds / 10)
-    each = grow(evaluator, seconds / 2, scorer.quick)
+    each = grow(evaluator, seconds / 2, scorer.cheap)
     if name == "laion":
         found["share"] = multiplications(*size) / each / found["peak"]
-    slope = typical(lambda: evaluator.gradient(Recipe.from_line(CHAIN).steps), seconds / 10)
+    gradient = typical(lambda: evaluator.gradient(Recipe.from_line(CHAIN).steps), seconds / 10)
     scorer.seconds, took, seed = 0.0, 0.0, 0
     while took < 0.9 * seconds:  # one search, or several that found nothing more
         options = {
@@ -201,22 +202,24 @@ def ours(
         }
         result = nuli.enhance(loaded, scorer=scorer, **options)
         took, seed = took + result.seconds, seed + 1
-    found |= {"rate": 1 / each, "slope": slope / each, "outside": 1 - scorer.seconds / took, "memory": memory()}
+    found |= {"rate": 1 / each, "gradient": gradient / each, "outside": 1 - scorer.seconds / took, "memory": memory()}
     return found
 
 
-def grow(evaluator: Evaluator, seconds: float, quick: bool) -> float:
-    """Let a tree grow for a while, as in a search but without slopes: seconds for each candidate."""
+def grow(evaluator: Evaluator, seconds: float, cheap: bool) -> float:
+    """Let a tree grow for a while, as in a search but without gradients: seconds for each candidate."""
     [before] = evaluator.score_frames(evaluator.original)
     chosen = select_ops("soft")
-    tree = Tree(chosen, "soft", 8, 0, before.objective, evaluator.look)
+    config = CHEAP if cheap else EXPENSIVE
+    describe = partial(evaluator.features, config=config.features)
+    tree = Tree(chosen, "soft", 8, 0, before.objective, describe, config)
     evaluator.score_frames(evaluator.original.expand(evaluator.batch, -1, -1, -1))  # to warm up
-    plan, count, start = explore(tree, [], chosen, False, QUICK if quick else CAREFUL), 0, time.perf_counter()
-    asked = next(plan)
+    plan, count, start = plan_search(tree, (), chosen, False), 0, time.perf_counter()
+    request = next(plan)
     while not count or time.perf_counter() < start + seconds:
-        told = [judged.objective for batch in evaluator.evaluate(asked) for judged in batch]
-        count += len(asked)
-        asked = plan.send(told)
+        objectives = [evaluation.objective for batch in evaluator.evaluate(request.recipes) for evaluation in batch]
+        count += len(objectives)
+        request = plan.send(ScoreResponse(tuple(objectives)))
     return (time.perf_counter() - start) / count
 
 
@@ -263,7 +266,7 @@ def table(found: dict[str, dict[str, float]]) -> str:
         ("of peak", "share", "{:.0%}"),
         ("peak GFLOP/s", "peak", "{:.0f}"),
         ("outside", "outside", "{:.1%}"),
-        ("slope", "slope", "{:.1f}"),
+        ("gradient", "gradient", "{:.1f}"),
         ("    MB", "memory", "{:.0f}"),
     )
     lines = [f"{'':10}" + "".join(f"{title:>{len(title) + 2}}" for title, _, _ in columns)]

@@ -11,6 +11,7 @@ import torch
 
 from nuli.imaging.frames import resize_like
 from nuli.recipe import Recipe
+from nuli.scoring import laion
 from nuli.scoring.clip_vit import VisionTransformer
 from nuli.scoring.vivid import Vivid
 from nuli.search.evaluator import Evaluator
@@ -28,7 +29,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_random_file_has_all_that_a_tower_takes(weights: Path) -> None:
-    state = speed.laion._read_visual(weights)
+    state = laion._read_visual(weights)
     size = sum(value.numel() for value in state.values())
     tower = VisionTransformer(state, torch.float32)
     assert not state
@@ -47,9 +48,9 @@ def test_the_scorers_time_is_taken_both_ways(photo_tensor: torch.Tensor) -> None
     forward = timed.seconds
     assert forward > 0
     steps = Recipe.from_line(speed.CHAIN).steps
-    _, slopes = evaluator.gradient(steps)
+    _, gradient = evaluator.gradient(steps)
     _, plain = Evaluator(evaluator.original, 300, Vivid()).gradient(steps)
-    assert slopes == pytest.approx(plain, rel=1e-4)
+    assert gradient == pytest.approx(plain, rel=1e-4)
     moments = []
     timed._go = lambda _=None: moments.append("go")
     timed._stop = lambda _=None: moments.append("stop")
