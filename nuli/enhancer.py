@@ -65,15 +65,15 @@ def enhance_iter(
     """
     options = _options(options, scorer, values)
     select_ops(options.mode, options.ops)  # complain before the picture and the weights are loaded
-    given = None if isinstance(scorer, str) else scorer
+    scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
     saved = None if known is None else open_checkpoint(known)
     if saved:
-        judge = given or resolve_scorer(options.scorer, options.mode, folders)
-        saved.check_options(judge.name, options.mode, options.guards)
+        name = (scorer or resolve_scorer(options.scorer, options.mode, folders)).name
+        saved.check_options(name, options.mode, options.guards)
     photo = _photo(source)
     if saved:
         saved.check_picture(photo)
-    search = Search(photo, options, given or load_scorer(options, folders), stop, saved)
+    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved)
     yield from search.events()
     yield finish(search, others)
 
@@ -94,12 +94,12 @@ def score(
         NuliError: for a source, option, or scorer that can't be used.
     """
     options = _options(options, scorer, values)
-    judge = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
+    loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
     scores = []
     for source in [sources] if isinstance(sources, _ONE) else sources:
         photo = _photo(source)
         frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
-        evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), judge, guard_weight=0)
+        evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         scores.append(evaluator.score_frames(frame)[0].score)
     return scores
 

@@ -48,7 +48,7 @@ class Recipe:
         return Recipe(self.steps[:index] + self.steps[index + 1 :])
 
     def reductions(self) -> list[Recipe]:
-        """All recipes of a step less: first without each of the steps, in order; then with two of one op joined, at
+        """All recipes of a step less: first without each of the steps, in order; then with two of one op merged, at
         the place of either."""
         recipes = [self.without(i) for i in range(len(self))]
         for j, later in enumerate(self.steps):
@@ -80,10 +80,10 @@ class Recipe:
         """The picture with this recipe applied, at its own size.
 
         Args:
-            stop: asked now and then; once it says True, the picture is given up.
+            stop: asked now and then; once it returns True, the picture is given up.
         Raises:
             ImageError: the picture can't be read.
-            StoppedError: `stop` said True.
+            StoppedError: `stop` returned True.
         """
         from .imaging.photo import load_photo, to_image
         from .ops.pipeline import render

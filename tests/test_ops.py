@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from nuli.errors import OptionError
 from nuli.ops.detail import box_kernel, box_sums, convolve
 from nuli.ops.light import CUTOFF
-from nuli.ops.registry import OPS, Op, Scale, apply_op, get_op, select_ops
+from nuli.ops.registry import OPS, Op, Param, Scale, apply_op, get_op, op, select_ops
 
 ALL = list(OPS.values())
 names = pytest.mark.parametrize("op", ALL, ids=lambda o: o.name)
@@ -227,3 +227,13 @@ def test_a_hosts_autocast_changes_nothing(photo_tensor: torch.Tensor) -> None:
         plain = run(op.name, photo_tensor, *values)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(run(op.name, photo_tensor, *values), plain), op.name
+
+
+def test_a_second_op_of_one_name_is_refused() -> None:
+    def contrast(x: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+        return x * amount
+
+    before = OPS["contrast"]
+    with pytest.raises(ValueError, match="'contrast' already"):
+        op("light", Param("amount", 1, (0, 1), (0, 1)))(contrast)
+    assert OPS["contrast"] is before

@@ -58,7 +58,7 @@ def make_frame(
 ) -> Tensor:
     """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: Pillow's bicubic resize, unrounded.
 
-    What is transparent by `alpha` [H,W] takes the mean colour of what is not, so that nobody judges by it.
+    What is transparent by `alpha` [H,W] takes the mean colour of what is not, so that no score depends on it.
     """
     height, width = pixels.shape[:2]
     size = frame_size(height, width, short)

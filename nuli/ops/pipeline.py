@@ -30,30 +30,29 @@ def scale_of(frame: Tensor, full: float) -> Scale:
     """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels.
 
     Of a picture of a few pixels the frame shows each pixel as a field; filtering that as the picture is
-    filtered would take kernels as large as the frame, for nothing that can be judged. So there is a limit.
+    filtered would take kernels as large as the frame, for nothing that a score can tell. So there is a limit.
     """
     short = min(frame.shape[2:])
     return Scale(short, max(full, short / 4))
 
 
 def chain_statistics(frame: Tensor, steps: Sequence[Step], scale: Scale) -> list[Tensor | None]:
-    """What each step measures in the frame [1,3,h,w] as the steps before it left it."""
-    measured = []
+    """The statistics of each step, measured in the frame [1,3,h,w] as the steps before it left it."""
+    statistics = []
     for step in steps:
-        op = get_op(step.op)
-        measured.append(measure_statistics(op, frame))
-        frame = apply_step(frame, step, measured[-1], scale)
-    return measured
+        statistics.append(measure_statistics(get_op(step.op), frame))
+        frame = apply_step(frame, step, statistics[-1], scale)
+    return statistics
 
 
-def apply_step(x: Tensor, step: Step, measured: Tensor | None, scale: Scale) -> Tensor:
-    """One step on one picture, or a tile of it, [1,3,H,W]."""
-    return apply_op(get_op(step.op), x, x.new_tensor([step.values]), measured, scale)
+def apply_step(x: Tensor, step: Step, statistics: Tensor | None, scale: Scale) -> Tensor:
+    """Apply one step to one picture, or a tile of it, [1,3,H,W]."""
+    return apply_op(get_op(step.op), x, x.new_tensor([step.values]), statistics, scale)
 
 
-def apply_steps(x: Tensor, steps: Sequence[Step], measured: Sequence[Tensor | None], scale: Scale) -> Tensor:
-    """Steps in order, with what they measured."""
-    for step, stats in zip(steps, measured, strict=True):
+def apply_steps(x: Tensor, steps: Sequence[Step], statistics: Sequence[Tensor | None], scale: Scale) -> Tensor:
+    """Apply steps in order to one picture, or a tile of it, [1,3,H,W], with the statistics of each."""
+    for step, stats in zip(steps, statistics, strict=True):
         x = apply_step(x, step, stats, scale)
     return x
 
@@ -64,44 +63,45 @@ def apply_chains(
     scale: Scale,
     measure: Callable[[Op, Tensor], Tensor | None] = measure_statistics,
 ) -> list[Tensor]:
-    """Each frame [1,3,h,w], all of one size, with the steps of its chain; steps of one op run as one batch.
+    """Apply to each frame [1,3,h,w], all of one size, the steps of its chain; steps of one op as one batch.
 
-    What most chains wait for goes first: that makes the fewest and largest batches.
+    The op that most chains wait for goes first: that makes the fewest and largest batches.
 
     Args:
-        measure: what an op needs to know about the frames before it.
+        measure: gives an op's statistics of the frames before it.
     """
-    made, left = list(frames), [list(reversed(steps)) for steps in chains]
+    frames, pending = list(frames), [list(reversed(steps)) for steps in chains]
     # a processor's cache holds so many of what becomes of a frame
-    together = max(1, _BATCH_PIXELS // made[0][0, 0].numel()) if made[0].device.type == "cpu" else len(made)
+    on_cpu = frames[0].device.type == "cpu"
+    batch = max(1, _BATCH_PIXELS // frames[0][0, 0].numel()) if on_cpu else len(frames)
     waiting: dict[str, list[int]] = defaultdict(list)
-    for i, steps in enumerate(left):
+    for i, steps in enumerate(pending):
         if steps:
             waiting[steps[-1].op].append(i)
     while waiting:
         name = max(waiting, key=lambda name: len(waiting[name]))
         op, members = get_op(name), waiting.pop(name)
-        for part in (members[i : i + together] for i in range(0, len(members), together)):
-            x = torch.cat([made[i] for i in part]) if len(part) > 1 else made[part[0]]
-            values = x.new_tensor([left[i].pop().values for i in part])
+        for part in (members[i : i + batch] for i in range(0, len(members), batch)):
+            x = torch.cat([frames[i] for i in part]) if len(part) > 1 else frames[part[0]]
+            values = x.new_tensor([pending[i].pop().values for i in part])
             x = apply_op(op, x, values, measure(op, x), scale)
             for i, frame in zip(part, x.split(1), strict=True):
-                made[i] = frame
-                if left[i]:
-                    waiting[left[i][-1].op].append(i)
-    return made
+                frames[i] = frame
+                if pending[i]:
+                    waiting[pending[i][-1].op].append(i)
+    return frames
 
 
 def apply_chains_subsampled(frame: Tensor, chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
-    """Chains on one frame [1,3,h,w], and of each result every second pixel in both directions.
+    """Apply chains to one frame [1,3,h,w], and keep every second pixel of each result in both directions.
 
-    The others are made only as long as an op is still to come that looks at neighbours.
+    The others are computed only as long as an op is still to come that looks at neighbours.
     """
-    thin = subsample(frame)
+    subsampled = subsample(frame)
     ends = [max((i + 1 for i, s in enumerate(steps) if get_op(s.op).halo), default=0) for steps in chains]
     heads = [steps[:end] for steps, end in zip(chains, ends, strict=True)]
-    made = apply_chains([frame] * len(chains), heads, scale)
-    starts = [thin if x is frame else subsample(x) for x in made]
+    frames = apply_chains([frame] * len(chains), heads, scale)
+    starts = [subsampled if x is frame else subsample(x) for x in frames]
     tails = [steps[end:] for steps, end in zip(chains, ends, strict=True)]
     return apply_chains(starts, tails, scale, measure_subsampled)
 
@@ -125,7 +125,7 @@ def render(
     Returns:
         New pixels [H,W,3], of the photo's type (8 or 16 bits); the photo's own for a chain that does nothing.
     Raises:
-        StoppedError: `stop` said True.
+        StoppedError: `stop` returned True.
     """
     steps = [step for step in steps if not step.is_noop]
     if not steps:
@@ -135,9 +135,9 @@ def render(
     short = min(height, width)
     if frame is None:
         frame = make_frame(photo.pixels, photo.alpha, device)
-    measured = chain_statistics(frame, steps, scale_of(frame, short))
+    statistics = chain_statistics(frame, steps, scale_of(frame, short))
     scale, source = Scale(short, short), photo.pixels
-    stages = _stages(steps, measured, short)
+    stages = _stages(steps, statistics, short)
     for stage in stages:
         last = stage is stages[-1]
         target = np.empty((height, width, 3), photo.pixels.dtype if last else np.float32)

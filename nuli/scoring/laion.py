@@ -1,4 +1,4 @@
-"""The `laion` scorer: CLIP ViT-L/14 sees the picture, LAION's aesthetic predictor judges what it saw.
+"""The `laion` scorer: CLIP ViT-L/14 sees the picture, LAION's aesthetic predictor scores its embedding.
 
 Sources: A. Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021
 (github.com/openai/CLIP, MIT); C. Schuhmann, github.com/christophschuhmann/improved-aesthetic-predictor
@@ -34,7 +34,7 @@ _HEAD = {
     "layers.6": (16, 64),
     "layers.7": (1, 16),
 }
-"""The head's linear layers: name and shape. The numbers between are dropouts, which judge nothing."""
+"""The head's linear layers: name and shape. The numbers between are dropouts, which do nothing in evaluation."""
 
 
 class Laion(nn.Module):
@@ -104,14 +104,14 @@ class Laion(nn.Module):
         return super().to(torch.device(device))
 
     def bind(self, original: Tensor) -> Score:
-        """Move to the original's device. It judges each view by itself, so nothing else is prepared."""
+        """Move to the original's device. Each view is scored by itself, so nothing else is prepared."""
         return self.to(original.device)
 
     def forward(self, views: Tensor) -> Tensor:
-        scores = self._judge(views)
-        return (scores + self._judge(views.flip(3))) / 2 if self.flip else scores
+        scores = self._score(views)
+        return (scores + self._score(views.flip(3))) / 2 if self.flip else scores
 
-    def _judge(self, views: Tensor) -> Tensor:
+    def _score(self, views: Tensor) -> Tensor:
         normalised = (views.float() - self.mean) / self.deviation
         embeddings = self.tower(normalised).float()
         # Products and sums rather than a matrix product: those stay float32 even under autocast.
@@ -130,9 +130,9 @@ def fold_head(state_dict: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """
     expected = {f"{name}.weight": shape for name, shape in _HEAD.items()}
     expected |= {f"{name}.bias": shape[:1] for name, shape in _HEAD.items()}
-    found = {name: tuple(value.shape) for name, value in state_dict.items()}
-    if found != expected:
-        odd = ", ".join(sorted(name for name, _ in found.items() ^ expected.items()))
+    shapes = {name: tuple(value.shape) for name, value in state_dict.items()}
+    if shapes != expected:
+        odd = ", ".join(sorted(name for name, _ in shapes.items() ^ expected.items()))
         raise WeightsError(f"not LAION's aesthetic predictor (see {odd}): give {LAION_HEAD.name}")
     state = {name: value.detach().to("cpu", torch.float64) for name, value in state_dict.items()}
     w, b = torch.eye(768, dtype=torch.float64), torch.zeros(768, dtype=torch.float64)

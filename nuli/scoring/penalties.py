@@ -1,4 +1,4 @@
-"""Guards: penalties, in tenths of the scorer's range, that keep a scorer honest.
+"""Penalties, in tenths of the scorer's range, that keep a scorer honest: what the `guards` option switches.
 
 Each compares frames [N,3,h,w] with the untouched picture's frame [1,3,h,w], is 0 at identity, smooth, and
 grows from a tolerance on; so a small step never costs much and no step edge invites the search to sit on it.
@@ -31,7 +31,7 @@ EDGE = 4 / 255
 
 
 def light(frames: Tensor, original: Tensor) -> Tensor:
-    """[N]: the square of the stops by which mean luma moved, beyond the tolerance.
+    """The penalty [N] for light: the square of the stops by which mean luma moved, beyond the tolerance.
 
     Darkening a dark picture and lightening a light one get the plain tolerance; the way back gets more.
     """
@@ -45,37 +45,37 @@ def light(frames: Tensor, original: Tensor) -> Tensor:
 
 
 def clipped(frames: Tensor) -> Tensor:
-    """[N,2]: the parts of the picture at black and at white, those near the edge counted in part."""
+    """The shares [N,2] of the picture at black and at white; values near the edge count in part."""
     black = (1 - frames.amax(1) / EDGE).clamp(min=0)
     white = (1 - (1 - frames.amax(1)) / EDGE).clamp(min=0)
     return torch.stack([black, white], 1).mean((2, 3))
 
 
 def clipping(frames: Tensor, original: Tensor) -> Tensor:
-    """[N]: the part of the picture newly clipped, half a percent at each end free."""
+    """The penalty [N] for the share of the picture that is newly clipped, half a percent at each end free."""
     more = (clipped(frames) - clipped(original) - 0.005).clamp(min=0)
     return CLIP_COST * (more**2 / (more + 0.02)).sum(1)  # smooth at 0, then nearly linear
 
 
 def drift(frames: Tensor, original: Tensor) -> Tensor:
-    """[N]: how far the picture as a whole moved from the original; so that a change must be worth its size."""
+    """The penalty [N] for how far the picture as a whole moved: a change must be worth its size."""
     return DRIFT_COST * (frames - original).square().mean((1, 2, 3)) / 0.1**2
 
 
 def cast(frames: Tensor, original: Tensor) -> Tensor:
-    """[N]: how far the mean colour moved, except straight towards grey: taking a cast away is free."""
+    """The penalty [N] for how far the mean color moved, except straight towards grey: removing a cast is free."""
     before, after = ((mean - luma(mean)).flatten(1) for mean in (means(original), means(frames)))
     kept = ((after * before).sum(1, keepdim=True) / before.square().sum(1, keepdim=True).clamp(min=1e-8)).clamp(0, 1)
     return CAST_COST * (after - kept * before).square().sum(1) / 0.05**2
 
 
 def means(frames: Tensor) -> Tensor:
-    """[N,3,h,w] -> [N,3,1,1]."""
+    """Mean colors [N,3,1,1] of frames [N,3,h,w]."""
     return frames.mean((2, 3), keepdim=True)
 
 
 def penalize(frames: Tensor, original: Tensor, mode: str, weight: float) -> Tensor:
-    """[N]: all the guards of a mode together."""
+    """The sum [N] of all penalties of a mode, times a weight (see WEIGHTS)."""
     total = light(frames, original) + clipping(frames, original)
     if mode == "hard":
         return HARD * weight * total

@@ -17,24 +17,24 @@ class Scorer(Protocol):
     licence: str
     """SPDX name of the licence of its weights ("" without weights)."""
     input_size: int
-    """S: the short side, in pixels, of the views that it judges (but for `subsampled`)."""
+    """S: the short side, in pixels, of the views that it scores (but for `subsampled`)."""
     view_mode: Literal["crop", "whole", "subsampled"]
     """`crop`: views are the square centre crop [N,3,S,S]. `whole`: the whole frame, its short side S,
     [N,3,H,W]. `subsampled`: every second pixel of the frame in both directions, which are made in a quarter of the
-    time; `bind` gets all of them. A scorer without this attribute gets the crop."""
+    time; `bind` gets all of them. Without this attribute it is `crop`."""
     has_target: bool
     """Whether the best score stands for one definite picture near the original. Such a scorer needs no guards,
-    and a search is over once it gives the top of its range. A scorer without this attribute is not."""
+    and a search is over once it gives the top of its range. Without this attribute it is False."""
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
     cheap: bool
     """Whether it costs less to score a view than to make it: the search then thinks less about what to try, and never
-    asks for gradients. A scorer without this attribute is not."""
+    asks for gradients. Without this attribute it is False."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
 
     def bind(self, original: Tensor) -> Score:
-        """Prepare to judge candidates made from one picture.
+        """Prepare to score candidates made from one picture.
 
         Args:
             original: the untouched picture's view (for `subsampled` its whole frame), [1,3,H,W], float32 RGB 0..1, on

@@ -67,7 +67,7 @@ SCORERS = {
     )
 }
 EMBEDDED = {"soft": "tone", "hard": "vivid"}
-"""By mode: judges where no weights are."""
+"""The scorer of each mode that needs no download."""
 
 
 def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
@@ -115,6 +115,6 @@ def cached_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = 
 
 def release_cached() -> bool:
     """Empty the cache; whether there was a scorer in it."""
-    found = bool(_cache)
+    had_one = bool(_cache)
     _cache.clear()
-    return found
+    return had_one

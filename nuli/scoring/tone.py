@@ -3,7 +3,7 @@ scores candidates by how near they come to that.
 
 A free-standing "how good is this photo" fails once it is maximised: more contrast is always better. An
 has_target score does not: its best is a definite picture, near the original unless the networks are sure.
-The networks see statistics of the picture, not what it shows. `training/` made them, and says from what.
+The networks see statistics of the picture, not what it shows. `training/` makes them, and lists their photos.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Vivid:
     score_range = (0.0, 10.0)
 
     def bind(self, original: Tensor):
-        """Each candidate is judged by itself: 10 where all measures are at their best."""
+        """Score each candidate by itself: 10 where all measures are at their best."""
         best = original.new_tensor([COLOUR, CONTRAST, LIGHT, DETAIL])
         weights = original.new_tensor(WEIGHTS)
 

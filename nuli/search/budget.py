@@ -47,5 +47,5 @@ class Budget:
         return self.remaining_evaluations(reserve)
 
     def remaining_evaluations(self, reserve: int) -> int:
-        """The same, whatever the time, stopped or not."""
+        """Evaluations that are left, `reserve` kept back, whatever the time, stopped or not."""
         return sys.maxsize if self.evaluations is None else max(0, self.evaluations - self.spent() - reserve)

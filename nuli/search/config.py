@@ -27,7 +27,7 @@ class MutationConfig:
     all_sizes: tuple[float, float] = (0.02, 0.3)
     """Smallest and largest standard deviation by which all values move, as a part of their ranges; log-uniform."""
     one_sizes: tuple[float, float] = (0.05, 1.0)
-    """The same for the values of one step."""
+    """Smallest and largest standard deviation by which the values of one step move, likewise."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class SurrogateConfig:
     noises: tuple[float, ...] = (1e-6, 1e-4, 1e-2)
     """Variances of the noise to choose from, as parts of the whole variance."""
     refit_growth: float = 1.25
-    """The noise is chosen anew when there are so many times more scores,"""
+    """The noise is chosen anew when there are so many times more scores than the last time,"""
     refit_rounds: int = 50
-    """and every so many rounds."""
+    """The noise is chosen anew every so many rounds, at the latest."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def simplify(
     floor: float,
     may_go_on: Callable[[int, bool], bool],
 ) -> tuple[Recipe, tuple[float, ...]]:
-    """Take away one step after the other, by dropping it or joining it with another of its op, whatever costs least,
+    """Take away one step after the other, by dropping it or merging it with another of its op, whatever costs least,
     while that costs at most `tolerance` each, down to `floor`.
 
     Args:
@@ -23,14 +23,14 @@ def simplify(
         evaluate: objectives of recipes.
         may_go_on: asked before every pass over the steps: may_go_on(evaluations it takes, whether it is the first).
     Returns:
-        The recipe, and for each of its steps what the objective loses without it; empty where there was
-        no time to tell.
+        The recipe, and for each of its steps what the objective loses without it; the latter empty where the
+        budget ended before.
     """
     first = True
-    while len(recipe) and may_go_on(len(shorter := recipe.reductions()), first):
-        objectives = evaluate(shorter)
-        best = max(range(len(shorter)), key=objectives.__getitem__)
+    while len(recipe) and may_go_on(len(candidates := recipe.reductions()), first):
+        objectives = evaluate(candidates)
+        best = max(range(len(candidates)), key=objectives.__getitem__)
         if objectives[best] < max(objective - tolerance, floor):
             return recipe, tuple(objective - o for o in objectives[: len(recipe)])
-        recipe, objective, first = shorter[best], objectives[best], False
+        recipe, objective, first = candidates[best], objectives[best], False
     return recipe, ()
