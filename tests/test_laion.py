@@ -173,7 +173,7 @@ def test_folded_head_on_real_embeddings():
     assert (embeddings @ w + b).tolist() == pytest.approx(known, abs=6e-5)
     head = Laion(nn.Identity(), w, b)
     head.mean, head.deviation = torch.zeros(1), torch.ones(1)
-    scores = head._judge(embeddings.float() * torch.linspace(0.1, 30, 10)[:, None])  # a norm for each sample
+    scores = head._score(embeddings.float() * torch.linspace(0.1, 30, 10)[:, None])  # a norm for each sample
     assert scores.tolist() == pytest.approx(known, abs=6e-5)
     assert w.norm().item() == pytest.approx(17.9956, abs=1e-4)
     assert b.item() == pytest.approx(5.2366, abs=1e-4)
