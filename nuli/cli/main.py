@@ -1,44 +1,43 @@
-"""The command line: `nuli` and `python -m nuli`."""
+"""The entry of the command line: its arguments, and the exit code for whatever may happen."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__
 from ..errors import NuliError
 from ..options import Option, table
-from . import commands
+from . import commands, console
+from .enhance import enhance
 
 
 def run() -> None:
-    """The `nuli` command: `main`, and out at once, since taking torch down takes a third of a second."""
-    code = main()
-    with suppress(OSError, ValueError):  # nobody reads any more
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    """Run the `nuli` command and leave the process at once, since taking torch down takes a third of a second."""
+    try:
+        code = main()
+    except SystemExit as end:  # from argparse: wrong usage, --help, --version
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    os._exit(console.flush(code))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 something failed, 2 asked wrongly."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal can't show
-            stream.reconfigure(errors="backslashreplace")
+    console.prepare()
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.command(parsed)
     except NuliError as error:
-        return commands.complain(error)
-    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
-        return 1
+        return console.complain(error)
+    except console.OutputError as error:
+        return console.complain_of_output(error)
     except KeyboardInterrupt:
-        print("nuli: interrupted", file=sys.stderr)
+        console.tell("nuli: interrupted")
         return 130
+    except Exception as error:
+        return console.complain_of_bug(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     rows = {row.name: row for row in table()}
-    sub = command("enhance", commands.enhance, "make photos better")
+    sub = command("enhance", enhance, "make photos better")
     _add_pictures(sub)
     _add_output(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
@@ -100,6 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("ui", commands.ui, "open the user interface in a browser")
     sub.add_argument("--port", type=int, help="where to serve it (7860, or the next free one)")
     sub.add_argument("--listen", action="store_true", help="let other machines use it too, over the network")
+    sub.add_argument(
+        "--auth",
+        metavar="NAME:PASSWORD",
+        help="ask for this login (other users of this machine can see it: see --auth-file)",
+    )
+    sub.add_argument(
+        "--auth-file",
+        type=Path,
+        metavar="FILE",
+        help="ask for the login in the first line of this file; without it, for that in the variable NULI_AUTH",
+    )
     sub.add_argument(
         "-o",
         "--output",
