@@ -20,7 +20,8 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence, PngImagePlugin
 
 from nuli.errors import ImageError
 from nuli.imaging import pixels as pixel_arrays
-from nuli.imaging.metadata import Meta, upright_exif, upright_xmp
+from nuli.imaging.exif import upright_exif
+from nuli.imaging.metadata import Meta, upright_xmp
 from nuli.imaging.photo import (
     Photo,
     atomic_write,
