@@ -16,7 +16,6 @@ from PIL import ExifTags, Image
 from nuli.imaging.photo import copy_photo, load_photo, save_photo, to_image
 
 HAS_AVIF = ".avif" in Image.registered_extensions()
-AVIF = pytest.param("avif", marks=pytest.mark.skipif(not HAS_AVIF, reason="Pillow without AVIF"))
 PIXELS = np.random.default_rng(3).integers(0, 256, (4, 5, 3), dtype=np.uint8).repeat(9, 0).repeat(9, 1)
 AUTHOR, MAKER_NOTE = b"someone 2\0", bytes(range(150, 200))
 BEHIND = b"what a MakerNote points at"
@@ -44,7 +43,6 @@ def block(
     behind: bytes = b"",
     strips: bool = False,
     orientation: int = 1,
-    turns: int = 0x0112,
 ) -> bytes:
     """EXIF with an author, a MakerNote in the EXIF directory, and a thumbnail: JPEG, or pixels in one strip."""
 
@@ -81,11 +79,9 @@ def without(exif: bytes, end: int | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("extension", ["jpg", "png", "webp", AVIF])
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp"])  # Pillow writes no such block into AVIF
 def test_new_pixels_carry_no_thumbnail_of_the_old_ones(tmp_path: Path, extension: str, order: str) -> None:
-    # with an orientation, Pillow would not write the block as it is into AVIF
-    exif_block = block(order, turns=0x0128 if extension == "avif" else 0x0112)
-    path = written(exif_block, tmp_path, extension)
+    path = written(block(order), tmp_path, extension)
     with Image.open(path) as image:
         assert image.getexif().get_ifd(ExifTags.IFD.IFD1)[513] and THUMBNAIL in image.info["exif"]
     photo = load_photo(path)
@@ -96,7 +92,7 @@ def test_new_pixels_carry_no_thumbnail_of_the_old_ones(tmp_path: Path, extension
             exif = image.getexif()
             assert not exif.get_ifd(ExifTags.IFD.IFD1) and exif[0x013B] == "someone 2"
             assert exif.get_ifd(0x8769)[0x927C] == MAKER_NOTE
-    assert to_image(photo, photo.pixels).info["exif"] == b"Exif\0\0" + without(exif_block, DATA)
+    assert to_image(photo, photo.pixels).info["exif"] == b"Exif\0\0" + without(block(order), DATA)
     copy = copy_photo(photo, tmp_path / f"copy.{extension}")
     assert copy.read_bytes() == path.read_bytes()  # untouched
 
