@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from ..ops import OPS
+from ..ops.registry import OPS
 from ..options import GROUPS
 from ..ui import batch, handlers
 from .controls import option_controls
