@@ -32,6 +32,7 @@ def score(parsed: argparse.Namespace) -> int:
     code = max([complain(error) for error in errors], default=0)
 
     def print_score(source: Path) -> None:
+        """Print the score of one picture. Raises NuliError."""
         [value] = score([source], scorer, device=settings.device)
         if parsed.json:
             say(json.dumps({"input": str(source), "scorer": scorer.name, "score": value}))
@@ -53,6 +54,7 @@ def apply(parsed: argparse.Namespace) -> int:
     recipe = _read_recipe(parsed.recipe).scaled(settings.strength)
 
     def work(task: Task) -> None:
+        """Apply the recipe to one picture. Raises NuliError."""
         photo = load_photo(task.source)
         if len(recipe.without_noops()):
             pixels = render(photo, recipe.steps, settings.device)
@@ -125,6 +127,7 @@ def _download_line(name: str) -> Callable[[int, int | None], None]:
     """What to call with the bytes done and in total, to draw the progress of a download where a person looks."""
 
     def show(received: int, total: int | None) -> None:
+        """Draw the line anew, if a person is looking."""
         if sys.stderr.isatty():
             share = f"{received / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{received / 1e6:.0f} MB"
             tell(f"\r{name}: {share}\x1b[K", end="\n" if received == total else "")

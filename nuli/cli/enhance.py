@@ -37,6 +37,7 @@ def enhance(parsed: argparse.Namespace) -> int:
     with _Stop() as stop:
 
         def work(task: Task) -> int:
+            """Enhance one picture, save all that comes of it, and report; returns the exit code."""
             extra: dict[str, Any] = {"scorer": scorer, "others": others}
             if parsed.tree is not None and parsed.tree.exists():
                 extra["known"] = parsed.tree
@@ -91,13 +92,16 @@ class _Stop(threading.Event):
     """Set by the first Ctrl-C, so that the search ends and its best is saved; the second one interrupts."""
 
     def __enter__(self) -> _Stop:
+        """Handle Ctrl-C from now on."""
         self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Leave Ctrl-C to whoever handled it before."""
         signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, *_: object) -> None:
+        """Note the first Ctrl-C, and let the next one interrupt."""
         self.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -121,6 +125,7 @@ def _watch(source: Path, values: dict[str, Any], stop: _Stop, quiet: bool) -> Re
 
 
 def _progress(source: Path, event: Event) -> str:
+    """The line that tells how far a search has come: a bar, the score before and now, and what it took."""
     filled = int(20 * event.progress)
     bar = "#" * filled + "." * (20 - filled)
     return (

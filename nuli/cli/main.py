@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """The parser of all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="nuli", description="Makes pictures better by searching chains of readable transforms."
     )
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        """Add a command, and return its parser to add arguments to."""
         sub = choices.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
         sub.set_defaults(command=run)
         return sub
@@ -122,11 +124,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the pictures that a command works on."""
     parser.add_argument("pictures", nargs="+", metavar="PHOTO|FOLDER", type=Path)
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add where the results of a command go."""
     parser.add_argument(
         "-o",
         "--output",
@@ -138,6 +142,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(parser: argparse.ArgumentParser, row: Option) -> None:
+    """Add one option of the table, with its default."""
     default = "auto" if row.default is None else row.default
     parser.add_argument(
         "--" + row.name.replace("_", "-"),

@@ -26,12 +26,12 @@ Field = tuple[int, int, int, Any]  # tag, type, count, and its bytes or the fiel
 
 
 def upright_exif(exif: bytes) -> tuple[bytes, int]:
-    """EXIF with its orientation set to 1, and the orientation (1 to 8) that it asked for.
+    """An EXIF block with its orientation set to 1, and the orientation (1 to 8) that it asked for.
 
     Only the value itself changes: rewriting the block would break MakerNotes, which hold offsets into it.
     """
     order = _BYTE_ORDERS.get(exif[:4])
-    patched, orientation = bytearray(exif), 1
+    target, orientation = bytearray(exif), 1
     with suppress(struct.error):  # cut short: what was read up to there holds
         if order:
             (start,) = struct.unpack_from(order + "I", exif, 4)
@@ -42,13 +42,13 @@ def upright_exif(exif: bytes) -> tuple[bytes, int]:
                     layout = order + {1: "B", 3: "H", 4: "I"}[kind]
                     (value,) = struct.unpack_from(layout, exif, at + 8)
                     if 2 <= value <= 8:
-                        struct.pack_into(layout, patched, at + 8, 1)
+                        struct.pack_into(layout, target, at + 8, 1)
                         orientation = value
-    return bytes(patched), orientation
+    return bytes(target), orientation
 
 
 def drop_thumbnail(exif: bytes) -> bytes:
-    """EXIF without its thumbnail, which shows the picture, and how it was turned, as they were before a change.
+    """An EXIF block without its thumbnail, which shows the picture as it was, and how it was turned, before a change.
 
     The link to the thumbnail's directory (IFD1) becomes 0, and its own bytes are cut off at the end of the block or
     zeroed within it. All else stays where it is, whatever the offsets claim: MakerNotes hold offsets too.
@@ -63,21 +63,21 @@ def drop_thumbnail(exif: bytes) -> bytes:
             spans = _merged(_spans_in_use(exif, order, start), len(exif))
             # some programs write no link, and have data in its place
             if directory and all(end <= link or begin >= link + 4 for begin, end in spans):
-                changed = bytearray(exif)
-                changed[link : link + 4] = bytes(4)
-                return _erased(exif, changed, _merged(_thumbnail_spans(exif, order, directory), len(exif)), spans, link)
+                target = bytearray(exif)
+                target[link : link + 4] = bytes(4)
+                return _erased(exif, target, _merged(_thumbnail_spans(exif, order, directory), len(exif)), spans, link)
     return exif
 
 
-def _erased(exif: bytes, changed: bytearray, own: list[_Span], in_use: list[_Span], link: int) -> bytes:
+def _erased(exif: bytes, target: bytearray, own: list[_Span], in_use: list[_Span], link: int) -> bytes:
     """A changed EXIF block without the spans of a thumbnail's own bytes, the spans in use as they were."""
     for begin, end in own:
-        changed[begin:end] = bytes(end - begin)
+        target[begin:end] = bytes(end - begin)
     for begin, end in in_use:
-        changed[begin:end] = exif[begin:end]
+        target[begin:end] = exif[begin:end]
     if own and not any(exif[own[-1][1] :]):  # at the end, but for padding
-        del changed[max(own[-1][0], link + 4, *(end for _, end in in_use)) :]
-    return bytes(changed)
+        del target[max(own[-1][0], link + 4, *(end for _, end in in_use)) :]
+    return bytes(target)
 
 
 def _entries(exif: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:
@@ -112,6 +112,7 @@ def _thumbnail_spans(exif: bytes, order: str, directory: int) -> Iterator[_Span]
     fields = {tag: field for tag, *field in _entries(exif, order, directory)}
 
     def numbers(tag: int) -> Iterator[int]:
+        """The values of a field, as far as they are there and of a type for offsets."""
         kind, values, place = fields.get(tag, (0, 0, 0))
         if layout := {3: "H", 4: "I"}.get(kind):
             with suppress(struct.error):  # claims more than there is
@@ -149,9 +150,11 @@ def read_fields(stream: BinaryIO) -> list[Field]:
     room = _FIELD_ROOM
 
     def number(raw: bytes) -> int:
+        """An unsigned number in the byte order of the file."""
         return int.from_bytes(raw, "little" if order == "<" else "big")
 
     def directory(start: int, nested: set[int]) -> list[Field]:
+        """The fields of a directory, by tag; those among `nested` with the fields of the directory that they point at."""
         nonlocal room
         stream.seek(start)
         table = stream.read(12 * number(stream.read(2)))
@@ -169,8 +172,8 @@ def read_fields(stream: BinaryIO) -> list[Field]:
             data = value[: size * count]
             if len(data) == size * count:
                 room -= len(data)
-                swapped = np.frombuffer(data, f"{order}u{unit}").astype(f"<u{unit}").tobytes()
-                fields[tag] = (tag, kind, count, swapped)
+                little_endian = np.frombuffer(data, f"{order}u{unit}").astype(f"<u{unit}").tobytes()
+                fields[tag] = (tag, kind, count, little_endian)
         return sorted(fields.values())
 
     return directory(number(head[4:]), _NESTED)
@@ -193,4 +196,5 @@ def pack_fields(fields: Collection[Field], start: int) -> bytes:
 
 
 def pack_block(fields: Collection[Field]) -> bytes:
+    """An EXIF block, little-endian, of these fields; empty where there are none."""
     return struct.pack("<2sHI", b"II", 42, 8) + pack_fields(fields, 8) if fields else b""

@@ -120,6 +120,7 @@ class _Stream(io.BufferedRandom):
     """A file that hides its descriptor: to one, Pillow writes without seeing blocks that only half fit."""
 
     def fileno(self) -> int:
+        """There is none, as for a file in memory."""
         raise io.UnsupportedOperation("fileno")
 
 

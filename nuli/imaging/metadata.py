@@ -51,14 +51,14 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
     info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
     exif, orientation = upright_exif(drop_thumbnail(_exif(image, stream)))
     xmp = upright_xmp(_xmp(image)) if orientation > 1 else _xmp(image)
-    known: dict[str, Any] = {}
+    format_fields: dict[str, Any] = {}
     if kind == "WEBP":
-        known["lossless"] = stream is not None and _is_lossless_webp(stream)
+        format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
     elif kind == "TIFF":
-        known["compression"] = info.get("compression", "")
+        format_fields["compression"] = info.get("compression", "")
         orientation = 1  # Pillow turns a TIFF as it loads it
     elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        known = _jpeg(image)
+        format_fields = _jpeg(image)
     meta = Meta(
         format=kind,
         exif=exif,
@@ -67,7 +67,7 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         dpi=_dpi(image),
         text=_text(info, kind),
         comment=_bytes(info.get("comment")) if kind == "JPEG" else b"",
-        **known,
+        **format_fields,
     )
     return meta, orientation
 
@@ -78,7 +78,7 @@ def icc_for(meta: Meta, mode: str) -> bytes:
 
 
 def image_info(meta: Meta, mode: str) -> dict[str, Any]:
-    """The same metadata as Pillow keeps it in an image's `info`."""
+    """The metadata for an image of a mode, as Pillow keeps it in `info`."""
     exif, icc = _EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
     fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": meta.xmp, "dpi": meta.dpi}
     return {name: value for name, value in fields.items() if value}
@@ -119,10 +119,10 @@ def add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
     file.seek(*struct.unpack("<I", file.read(4)))
     (count,) = struct.unpack("<H", file.read(2))
     # four bytes each, value or offset alike: the data that they point at stays where it is
-    written = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
+    own_fields = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
     end = file.seek(0, 2)
     end += file.write(bytes(end % 2))  # directories lie at even places
-    file.write(pack_fields(sorted((fields | written).values()), end))
+    file.write(pack_fields(sorted((fields | own_fields).values()), end))
     file.seek(4)
     file.write(struct.pack("<I", end))
 
@@ -133,6 +133,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _exif(image: Image.Image, stream: BinaryIO | None) -> bytes:
+    """The EXIF block of an image, bare; empty where there is none that can be read."""
     exif = _bytes(image.info.get("exif"))
     raw = image.info.get(_RAW_EXIF_KEYWORD)
     with suppress(Exception):  # Pillow's own reading of untrusted EXIF may end in any way
@@ -144,12 +145,14 @@ def _exif(image: Image.Image, stream: BinaryIO | None) -> bytes:
 
 
 def _bare(exif: bytes) -> bytes:
+    """An EXIF block without its name before it, which some programs write twice."""
     while exif.startswith(_EXIF_PREFIX):
         exif = exif[len(_EXIF_PREFIX) :]
     return exif
 
 
 def _xmp(image: Image.Image) -> bytes:
+    """The XMP packet of an image; empty where there is none."""
     in_tiff = getattr(image, "tag_v2", {}).get(XMP_TAG)
     for xmp in (image.info.get("xmp"), image.info.get(_XMP_KEYWORD), in_tiff):
         if xmp and isinstance(xmp, (str, bytes)):
@@ -159,6 +162,7 @@ def _xmp(image: Image.Image) -> bytes:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch across and down, where the file itself says so."""
     # where a file says nothing, Pillow makes up 1 for a TIFF and 72 for a JPEG with EXIF
     made_up = image.format == "TIFF" and 282 not in getattr(image, "tag_v2", {})
     with suppress(Exception):  # untrusted: no pair, no numbers, zero denominators, broken EXIF
@@ -171,6 +175,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]:
+    """Keywords and values of text in an image\'s `info`, in order; EXIF and XMP that look like text left out."""
     elsewhere = {_XMP_KEYWORD, _RAW_EXIF_KEYWORD} | ({"compression"} if kind == "TIFF" else set())
     return tuple(
         (key, value)
@@ -181,6 +186,7 @@ def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]
 
 
 def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
+    """XMP and text as the chunks of a PNG."""
     chunks = PngImagePlugin.PngInfo()
     if meta.xmp:
         chunks.add_itxt(_XMP_KEYWORD, meta.xmp)
@@ -190,6 +196,7 @@ def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
 
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
+    """Whether the first picture in a WebP file is compressed without loss."""
     stream.seek(12)
     while len(head := stream.read(8)) == 8:
         if head[:4] in (b"VP8 ", b"VP8L"):
@@ -201,13 +208,14 @@ def _is_lossless_webp(stream: BinaryIO) -> bool:
 
 
 def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
-    kept = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
+    """The fields of Meta that only a JPEG has."""
+    prefixes = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
     tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
     return {
         "segments": b"".join(
             _segment(0xE0 + int(name[3:]), data)
             for name, data in image.applist
-            if name in ("APP1", "APP13") and data.startswith(kept)
+            if name in ("APP1", "APP13") and data.startswith(prefixes)
         ),
         "qtables": tuple(tables) if all(tables) else (),
         # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
@@ -217,10 +225,12 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
 
 
 def _segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG: its marker, its length, its data of at most _SEGMENT_ROOM bytes."""
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
 def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
+    """Options of Pillow\'s save for a JPEG; without quantization tables that fit the mode, those of quality 95."""
     room = _SEGMENT_ROOM - len(_EXIF_PREFIX)
     parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
     extra = b"".join(_segment(0xE1, _EXIF_PREFIX + part) for part in parts)
@@ -236,6 +246,7 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
 
 
 def _tiff_options(meta: Meta) -> dict[str, Any]:
+    """Options of Pillow\'s save for a TIFF: the compression that it had where that is lossless, else Deflate."""
     if meta.compression in _LOSSLESS_TIFF:
         compression = meta.compression
     else:

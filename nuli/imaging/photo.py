@@ -134,7 +134,8 @@ def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path
     paths: list[Path] = []
 
     def refuse(error: OSError) -> None:
-        if error.filename == os.fspath(folder):  # folders further down that cannot be read are left out
+        """Raise the error of the folder itself; folders further down that cannot be read are left out."""
+        if error.filename == os.fspath(folder):
             raise error
 
     with as_image_error(folder, "read"):
