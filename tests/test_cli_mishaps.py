@@ -180,9 +180,7 @@ def test_every_kind_of_device_is_one_that_computes_or_an_option_error() -> None:
 
     from nuli.devices import pick_device
 
-    kinds = (
-        "cpu cuda ipu xpu opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia privateuseone"
-    )
+    kinds = "cpu cuda ipu xpu opengl opencl ideep hip ve fpga maia xla lazy vulkan mps meta hpu mtia privateuseone"
     for kind in kinds.split():
         try:
             device = pick_device(kind)

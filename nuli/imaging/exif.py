@@ -154,7 +154,7 @@ def read_fields(stream: BinaryIO) -> list[Field]:
         return int.from_bytes(raw, "little" if order == "<" else "big")
 
     def directory(start: int, nested: set[int]) -> list[Field]:
-        """The fields of a directory, sorted; those among `nested` hold the fields of the directory that they point at."""
+        """The fields of a directory, sorted; those among `nested` hold the fields of the one that they point at."""
         nonlocal room
         stream.seek(start)
         table = stream.read(12 * number(stream.read(2)))
