@@ -304,11 +304,11 @@ def test_ctrl_c_saves_the_best_so_far(folder: Path, tree: str | None) -> None:
     command = [sys.executable, "-m", "nuli", "enhance", "a.jpg", "b.png", "--seconds", "100", "--margin", "0"]
     command += ["--scorer", "vivid", "--device", "cpu", "--seed", "3"]
     command = [part for part in command if tree is None or part != "b.png"] + (["--tree", tree] if tree else [])
-    # no improvement is small enough to give up over: only the signal ends it
+    # the search has a budget, so that only the signal ends it
     script = (
-        "import sys, nuli.run as e; e.PATIENCE = 10**9; event = e.Run.event; "
-        "e.Run.event = lambda run: (open('begun', 'w').close(), event(run))[1]; "
-        f"from nuli.cli import main; sys.exit(main({command[3:]}))"
+        "import sys; from nuli.search.loop import Search; events = Search.events; "
+        "Search.events = lambda search: (open('begun', 'w').close(), events(search))[1]; "
+        f"from nuli.cli.main import main; sys.exit(main({command[3:]}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=folder, stdout=-1, stderr=-1, text=True)
     for _ in range(600):

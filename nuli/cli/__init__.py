@@ -1,1 +1,1 @@
-"""The command line: `nuli` and `python -m nuli`."""
+"""The command line, `nuli` and `python -m nuli`: main has its arguments, enhance and commands what they do."""

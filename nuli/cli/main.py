@@ -1,47 +1,47 @@
-"""The command line: `nuli` and `python -m nuli`."""
+"""The entry of the command line: its arguments, and the exit code for whatever may happen."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from .. import __version__
 from ..errors import NuliError
 from ..options import Option, table
-from . import commands
+from . import commands, console
+from .enhance import enhance
 
 
 def run() -> None:
-    """The `nuli` command: `main`, and out at once, since taking torch down takes a third of a second."""
-    code = main()
-    with suppress(OSError, ValueError):  # nobody reads any more
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    """Run the `nuli` command and leave the process at once, since taking torch down takes a third of a second."""
+    try:
+        code = main()
+    except SystemExit as end:  # from argparse: wrong usage, --help, --version
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    os._exit(console.flush(code))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 something failed, 2 asked wrongly."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names of files may hold what a terminal can't show
-            stream.reconfigure(errors="backslashreplace")
+    console.prepare()
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.command(parsed)
     except NuliError as error:
-        return commands.complain(error)
-    except BrokenPipeError:  # the reader of a pipe (`| head`) has seen enough
-        return 1
+        return console.complain(error)
+    except console.OutputError as error:
+        return console.complain_of_output(error)
     except KeyboardInterrupt:
-        print("nuli: interrupted", file=sys.stderr)
+        console.tell("nuli: interrupted")
         return 130
+    except Exception as error:
+        return console.complain_of_bug(error)
 
 
 def _parser() -> argparse.ArgumentParser:
+    """The parser of all commands and their options."""
     parser = argparse.ArgumentParser(
         prog="nuli", description="Makes pictures better by searching chains of readable transforms."
     )
@@ -49,12 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        """Add a command, and return its parser to add arguments to."""
         sub = choices.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
         sub.set_defaults(command=run)
         return sub
 
     rows = {row.name: row for row in table()}
-    sub = command("enhance", commands.enhance, "make photos better")
+    sub = command("enhance", enhance, "make photos better")
     _add_pictures(sub)
     _add_output(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
@@ -101,6 +102,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--port", type=int, help="where to serve it (7860, or the next free one)")
     sub.add_argument("--listen", action="store_true", help="let other machines use it too, over the network")
     sub.add_argument(
+        "--auth",
+        metavar="NAME:PASSWORD",
+        help="ask for this login (other users of this machine can see it: see --auth-file)",
+    )
+    sub.add_argument(
+        "--auth-file",
+        type=Path,
+        metavar="FILE",
+        help="ask for the login in the first line of this file; without it, for that in the variable NULI_AUTH",
+    )
+    sub.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -112,11 +124,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add the pictures that a command works on."""
     parser.add_argument("pictures", nargs="+", metavar="PHOTO|FOLDER", type=Path)
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add where the results of a command go."""
     parser.add_argument(
         "-o",
         "--output",
@@ -128,6 +142,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_option(parser: argparse.ArgumentParser, row: Option) -> None:
+    """Add one option of the table, with its default."""
     default = "auto" if row.default is None else row.default
     parser.add_argument(
         "--" + row.name.replace("_", "-"),

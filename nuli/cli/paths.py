@@ -15,45 +15,58 @@ _RESULT = re.compile(re.escape(SUFFIX) + r"(-\d+)?$")
 
 
 @dataclass(frozen=True)
-class Job:
+class Task:
+    """One picture to work on, and where what becomes of it goes."""
+
     source: Path
     target: Path
     others: tuple[Path, ...] = ()
-    """Where other results go."""
+    """Where other results go, in order of their score."""
 
 
 def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> tuple[list[Path], list[NuliError]]:
-    """The files named and the pictures in the folders named, our own results left out; and what went wrong."""
-    found: list[Path] = []
+    """The files named and the pictures in the folders named, our own results left out; and what went wrong.
+
+    Args:
+        pictures: files and folders.
+        recursive: whether to look into folders within folders.
+        output: a folder for results; one within a folder named is not searched for pictures.
+    """
+    sources: list[Path] = []
     errors: list[NuliError] = []
     for path in pictures:
         if not path.is_dir():
-            found.append(path)
+            sources.append(path)
             continue
         try:
             inside = [p for p in list_images(path, recursive) if not _is_result(p, path, output)]
             if not inside:
                 raise ImageError(f"{path}: no pictures in this folder; name another, or add --recursive")
-            found += inside
+            sources += inside
         except ImageError as error:
             errors.append(error)
-    return list(dict.fromkeys(found)), errors
+    return list(dict.fromkeys(sources)), errors
 
 
 def _is_result(path: Path, folder: Path, output: Path | None) -> bool:
+    """Whether a picture in a folder is, by its name or its place, a result of ours."""
     if _RESULT.search(path.stem):
         return True
     return output is not None and output.resolve() != folder.resolve() and output.resolve() in path.resolve().parents
 
 
-def plan(
+def list_tasks(
     pictures: list[Path], recursive: bool, output: Path | None, in_place: bool, others: int = 0
-) -> tuple[list[Job], list[NuliError]]:
-    """All jobs of a command, checked before any of them starts; and what went wrong with the others.
+) -> tuple[list[Task], list[NuliError]]:
+    """All tasks of a command, checked before any of them starts; and what went wrong with the other pictures.
 
-    No job writes over a source (but its own, in place) or over the result of another.
+    No task writes over a source (but its own, in place) or over the result of another.
 
     Args:
+        pictures: files and folders.
+        recursive: whether to look into folders within folders.
+        output: a file for one picture, else a folder; None for names beside the sources.
+        in_place: whether to write over the sources.
         others: how many other results of each picture to write, at most.
     Raises:
         OptionError: the options contradict each other or what they name.
@@ -65,8 +78,8 @@ def plan(
     if output and several and output.exists() and not output.is_dir():
         raise OptionError(f"{output} is a file; give a folder for several pictures")
     own = {path.resolve(): path for path in sources}
-    taken: set[Path] = set()
-    jobs = []
+    targets: set[Path] = set()
+    tasks = []
     for source in sources:
         try:
             target = source if in_place else _target(source, pictures, output, several)
@@ -75,24 +88,26 @@ def plan(
                 if path.resolve() in own:
                     raise ImageError(f"{path} is a source itself: choose another --output, or say --in-place")
             for path in (target, *further):
-                if path.resolve() in taken:
+                if path.resolve() in targets:
                     raise ImageError(f"{source}: its result would replace another one, {path}; do it by itself")
-            check_target(target)  # now, rather than after a search of hours
+            for path in (target, *further):
+                check_target(path)  # now, rather than after a search of hours
         except ImageError as error:
             errors.append(error)
         else:
-            taken.update(path.resolve() for path in (target, *further))
-            jobs.append(Job(source, target, further))
-    return jobs, errors
+            targets.update(path.resolve() for path in (target, *further))
+            tasks.append(Task(source, target, further))
+    return tasks, errors
 
 
 def _numbered(target: Path, in_place: bool, count: int) -> tuple[Path, ...]:
-    """NAME-2, NAME-3...; beside a source that is written over, names that are surely ours."""
+    """The targets of other results: NAME-2, NAME-3...; beside a source that is written over, NAME-nuli-2..."""
     stem = target.stem + SUFFIX if in_place else target.stem
     return tuple(target.with_name(f"{stem}-{number}{target.suffix}") for number in range(2, count + 2))
 
 
 def _target(source: Path, pictures: list[Path], output: Path | None, several: bool) -> Path:
+    """Where the result of one picture goes; makes the folder for it in an output folder. Raises ImageError."""
     extension = source.suffix if can_write(source) else ".png"
     if output is None:
         return source.with_name(source.stem + SUFFIX + extension)

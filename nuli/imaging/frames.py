@@ -45,7 +45,7 @@ def to_pixels(x: Tensor, dtype: np.dtype | type) -> np.ndarray:
 
 
 def frame_size(height: int, width: int, short: int = FRAME) -> tuple[int, int]:
-    """Height and width of the frame, rounded as CLIP's own resize does."""
+    """Height and width in pixels of the frame of a picture of that size, rounded as CLIP's own resize does."""
     long = int(short * min(max(height, width) / min(height, width), MAX_ASPECT))
     return (short, long) if width >= height else (long, short)
 
@@ -68,23 +68,24 @@ def make_frame(
     for top in range(0, height, rows):
         band = to_tensor(pixels[top : top + rows], device)
         if alpha is not None:
-            seen = to_tensor(alpha[top : top + rows, :, None], device)[:, :1]
-            band = torch.cat([band * seen, seen], 1)
+            opacity = to_tensor(alpha[top : top + rows, :, None], device)[:, :1]
+            band = torch.cat([band * opacity, opacity], 1)
         bands.append(_resize(band, band.shape[2], size[1]))
     frame = _resize(torch.cat(bands, 2), *size)
     if alpha is None:
         return frame
-    frame, seen = frame[:, :3], frame[:, 3:]
-    mean = frame.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1e-6)
-    return (frame + mean * (1 - seen)).clamp_(0, 1)
+    frame, opacity = frame[:, :3], frame[:, 3:]
+    mean = frame.sum((2, 3), keepdim=True) / opacity.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    return (frame + mean * (1 - opacity)).clamp_(0, 1)
 
 
 def resize_like(frames: Tensor, other: Tensor) -> Tensor:
-    """Larger frames at the size of another one."""
+    """Frames [N,3,h,w], made smaller, at the size of another one [.,.,h,w]."""
     return _resize(frames, *other.shape[2:])
 
 
 def _resize(x: Tensor, height: int, width: int) -> Tensor:
+    """A batch [N,C,H,W] in 0..1 at another size in pixels, by the bicubic filter."""
     if x.shape[2:] == (height, width):
         return x
     return F.interpolate(x, (height, width), mode="bicubic", antialias=True, align_corners=False).clamp_(0, 1)
@@ -109,5 +110,5 @@ def is_grey(frame: Tensor) -> bool:
 
 
 def subsample(x: Tensor) -> Tensor:
-    """Every second pixel in both directions: tells as much of a whole picture, in a quarter of the time."""
+    """Every second pixel of [N,C,H,W] in both directions: says as much of a whole picture, in a quarter of the time."""
     return x[..., ::2, ::2].contiguous()  # scattered values are slow to work with

@@ -2,14 +2,14 @@
 
 import re
 import struct
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
-import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin, features
+
+from .exif import ORIENTATION, XMP_TAG, drop_thumbnail, pack_block, pack_fields, read_fields, upright_exif
 
 _EXIF_PREFIX = b"Exif\0\0"
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
@@ -18,28 +18,13 @@ _RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG 
 _SEGMENT_ROOM = 65_533
 _LOSSLESS_TIFF = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "lzma", "zstd"}
 
-_ORIENTATION, _XMP_TAG = 0x0112, 700
-_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-# TIFF field types: bytes in one value, bytes in the units that byte order swaps
-_FIELDS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
-_FIELDS |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
-_NESTED = {0x8769, 0x8825, 0xA005}  # the EXIF, GPS and interoperability directories
-_FIELD_ROOM = 1 << 24  # bytes of fields that one file may fill: many fields can point at the same data
-# TIFF tags that say how the pixels of one file lie in it (or that have a place of their own in Meta):
-# strips, tiles, JPEG thumbnails, colour maps, XMP, Photoshop's layers, ICC, and what makes a TIFF a DNG
-_STRUCTURE = {262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292, 293, 317}
-_STRUCTURE |= {*range(254, 260), *range(320, 348), *range(512, 522), *range(529, 533), _XMP_TAG}
-_STRUCTURE |= {34377, 34675, 37724, *range(50706, 52600)}
-
-_Field = tuple[int, int, int, Any]  # tag, type, count, and its bytes or the fields of a nested directory
-
 
 @dataclass(frozen=True)
 class Meta:
     """All that is needed to write a picture the way its source was written."""
 
     format: str | None = None  # Pillow's name; None for arrays and for images made in memory
-    exif: bytes = b""  # a bare TIFF block, its orientation set to 1
+    exif: bytes = b""  # a bare TIFF block, its orientation set to 1, without a thumbnail of the old pixels
     icc: bytes = b""
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
@@ -53,28 +38,6 @@ class Meta:
     compression: str = ""  # TIFF
 
 
-def upright_exif(exif: bytes) -> tuple[bytes, int]:
-    """EXIF with its orientation set to 1, and the orientation (1 to 8) that it asked for.
-
-    Only the value itself changes: rewriting the block would break MakerNotes, which hold offsets into it.
-    """
-    order = _BYTE_ORDERS.get(exif[:4])
-    patched, orientation = bytearray(exif), 1
-    with suppress(struct.error):  # cut short: what was read up to there holds
-        if order:
-            (start,) = struct.unpack_from(order + "I", exif, 4)
-            (count,) = struct.unpack_from(order + "H", exif, start)
-            for at in range(start + 2, start + 2 + 12 * count, 12):
-                tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
-                if tag == _ORIENTATION and values == 1 and kind in (1, 3, 4):
-                    layout = order + {1: "B", 3: "H", 4: "I"}[kind]
-                    (value,) = struct.unpack_from(layout, exif, at + 8)
-                    if 2 <= value <= 8:
-                        struct.pack_into(layout, patched, at + 8, 1)
-                        orientation = value
-    return bytes(patched), orientation
-
-
 def upright_xmp(xmp: bytes) -> bytes:
     """XMP with its tiff:Orientation, as an attribute or as an element, set to 1."""
     return re.sub(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8](?=\s*["'<])""", rb"\g<1>1", xmp)
@@ -86,16 +49,16 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
     `stream` is the file that it came from, if there is one: some things Pillow does not tell.
     """
     info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
-    exif, orientation = upright_exif(_exif(image, stream))
+    exif, orientation = upright_exif(drop_thumbnail(_exif(image, stream)))
     xmp = upright_xmp(_xmp(image)) if orientation > 1 else _xmp(image)
-    known: dict[str, Any] = {}
+    format_fields: dict[str, Any] = {}
     if kind == "WEBP":
-        known["lossless"] = stream is not None and _is_lossless_webp(stream)
+        format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
     elif kind == "TIFF":
-        known["compression"] = info.get("compression", "")
+        format_fields["compression"] = info.get("compression", "")
         orientation = 1  # Pillow turns a TIFF as it loads it
     elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        known = _jpeg(image)
+        format_fields = _jpeg(image)
     meta = Meta(
         format=kind,
         exif=exif,
@@ -104,7 +67,7 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         dpi=_dpi(image),
         text=_text(info, kind),
         comment=_bytes(info.get("comment")) if kind == "JPEG" else b"",
-        **known,
+        **format_fields,
     )
     return meta, orientation
 
@@ -115,7 +78,7 @@ def icc_for(meta: Meta, mode: str) -> bytes:
 
 
 def image_info(meta: Meta, mode: str) -> dict[str, Any]:
-    """The same metadata as Pillow keeps it in an image's `info`."""
+    """The metadata for an image of a mode, as Pillow keeps it in `info`."""
     exif, icc = _EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
     fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": meta.xmp, "dpi": meta.dpi}
     return {name: value for name, value in fields.items() if value}
@@ -135,8 +98,8 @@ def save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
         options |= {"exif": meta.exif, "xmp": meta.xmp}
     elif kind == "AVIF":
         # an orientation, Pillow would take out itself, and on the way spoil text that is not ASCII
-        exif = [field for field in _read_fields(BytesIO(meta.exif)) if field[0] != _ORIENTATION]
-        options |= {"quality": 90, "exif": _pack_block(exif), "xmp": meta.xmp}
+        exif = [field for field in read_fields(BytesIO(meta.exif)) if field[0] != ORIENTATION]
+        options |= {"quality": 90, "exif": pack_block(exif), "xmp": meta.xmp}
     elif kind == "TIFF":
         options |= _tiff_options(meta)
     return options
@@ -147,19 +110,19 @@ def add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
 
     Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
     """
-    fields = {field[0]: field for field in _read_fields(BytesIO(meta.exif))}
+    fields = {field[0]: field for field in read_fields(BytesIO(meta.exif))}
     if meta.xmp:
-        fields[_XMP_TAG] = (_XMP_TAG, 1, len(meta.xmp), meta.xmp)
+        fields[XMP_TAG] = (XMP_TAG, 1, len(meta.xmp), meta.xmp)
     if not fields:
         return
     file.seek(4)
     file.seek(*struct.unpack("<I", file.read(4)))
     (count,) = struct.unpack("<H", file.read(2))
     # four bytes each, value or offset alike: the data that they point at stays where it is
-    written = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
+    own_fields = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
     end = file.seek(0, 2)
     end += file.write(bytes(end % 2))  # directories lie at even places
-    file.write(_pack_fields(sorted((fields | written).values()), end))
+    file.write(pack_fields(sorted((fields | own_fields).values()), end))
     file.seek(4)
     file.write(struct.pack("<I", end))
 
@@ -170,24 +133,27 @@ def _bytes(value: Any) -> bytes:
 
 
 def _exif(image: Image.Image, stream: BinaryIO | None) -> bytes:
+    """The EXIF block of an image, bare; empty where there is none that can be read."""
     exif = _bytes(image.info.get("exif"))
     raw = image.info.get(_RAW_EXIF_KEYWORD)
     with suppress(Exception):  # Pillow's own reading of untrusted EXIF may end in any way
         if image.format == "TIFF":
-            return _pack_block(_read_fields(stream or BytesIO(_bare(image.getexif().tobytes()))))
+            return pack_block(read_fields(stream or BytesIO(_bare(image.getexif().tobytes()))))
         if not exif and isinstance(raw, str):
             exif = bytes.fromhex("".join(raw.split("\n")[3:]))
     return _bare(exif)
 
 
 def _bare(exif: bytes) -> bytes:
+    """An EXIF block without its name before it, which some programs write twice."""
     while exif.startswith(_EXIF_PREFIX):
         exif = exif[len(_EXIF_PREFIX) :]
     return exif
 
 
 def _xmp(image: Image.Image) -> bytes:
-    in_tiff = getattr(image, "tag_v2", {}).get(_XMP_TAG)
+    """The XMP packet of an image; empty where there is none."""
+    in_tiff = getattr(image, "tag_v2", {}).get(XMP_TAG)
     for xmp in (image.info.get("xmp"), image.info.get(_XMP_KEYWORD), in_tiff):
         if xmp and isinstance(xmp, (str, bytes)):
             return xmp.encode() if isinstance(xmp, str) else xmp
@@ -196,6 +162,7 @@ def _xmp(image: Image.Image) -> bytes:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch across and down, where the file itself says so."""
     # where a file says nothing, Pillow makes up 1 for a TIFF and 72 for a JPEG with EXIF
     made_up = image.format == "TIFF" and 282 not in getattr(image, "tag_v2", {})
     with suppress(Exception):  # untrusted: no pair, no numbers, zero denominators, broken EXIF
@@ -208,6 +175,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]:
+    """Keywords and values of text in an image\'s `info`, in order; EXIF and XMP that look like text left out."""
     elsewhere = {_XMP_KEYWORD, _RAW_EXIF_KEYWORD} | ({"compression"} if kind == "TIFF" else set())
     return tuple(
         (key, value)
@@ -218,6 +186,7 @@ def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]
 
 
 def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
+    """XMP and text as the chunks of a PNG."""
     chunks = PngImagePlugin.PngInfo()
     if meta.xmp:
         chunks.add_itxt(_XMP_KEYWORD, meta.xmp)
@@ -227,6 +196,7 @@ def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
 
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
+    """Whether the first picture in a WebP file is compressed without loss."""
     stream.seek(12)
     while len(head := stream.read(8)) == 8:
         if head[:4] in (b"VP8 ", b"VP8L"):
@@ -238,13 +208,14 @@ def _is_lossless_webp(stream: BinaryIO) -> bool:
 
 
 def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
-    kept = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
+    """The fields of Meta that only a JPEG has."""
+    prefixes = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
     tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
     return {
         "segments": b"".join(
             _segment(0xE0 + int(name[3:]), data)
             for name, data in image.applist
-            if name in ("APP1", "APP13") and data.startswith(kept)
+            if name in ("APP1", "APP13") and data.startswith(prefixes)
         ),
         "qtables": tuple(tables) if all(tables) else (),
         # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
@@ -254,10 +225,12 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
 
 
 def _segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG: its marker, its length, its data of at most _SEGMENT_ROOM bytes."""
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
 def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
+    """Options of Pillow\'s save for a JPEG; without quantization tables that fit the mode, those of quality 95."""
     room = _SEGMENT_ROOM - len(_EXIF_PREFIX)
     parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
     extra = b"".join(_segment(0xE1, _EXIF_PREFIX + part) for part in parts)
@@ -273,69 +246,10 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
 
 
 def _tiff_options(meta: Meta) -> dict[str, Any]:
+    """Options of Pillow\'s save for a TIFF: the compression that it had where that is lossless, else Deflate."""
     if meta.compression in _LOSSLESS_TIFF:
         compression = meta.compression
     else:
         compression = "tiff_adobe_deflate" if features.check("libtiff") else "raw"
     # the predictor, difference to the pixel before, makes far smaller photos
     return {"compression": compression, "tiffinfo": {} if compression in ("raw", "packbits") else {317: 2}}
-
-
-def _read_fields(stream: BinaryIO) -> list[_Field]:
-    """The fields of a TIFF file or EXIF block that describe the picture, made little-endian.
-
-    Untrusted: what is damaged or out of bounds is left out, and the work is bounded.
-    """
-    stream.seek(0)
-    head = stream.read(8)
-    order = _BYTE_ORDERS.get(head[:4])
-    if order is None or len(head) < 8:
-        return []
-    room = _FIELD_ROOM
-
-    def number(raw: bytes) -> int:
-        return int.from_bytes(raw, "little" if order == "<" else "big")
-
-    def directory(start: int, nested: set[int]) -> list[_Field]:
-        nonlocal room
-        stream.seek(start)
-        table = stream.read(12 * number(stream.read(2)))
-        fields: dict[int, _Field] = {}
-        for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", table[: len(table) // 12 * 12]):
-            size, unit = _FIELDS.get(kind, (0, 1))
-            if tag in fields or tag in _STRUCTURE or not 0 < size * count <= room:
-                continue
-            if tag in nested:
-                fields[tag] = (tag, 4, 1, directory(number(value), nested - {tag}))
-                continue
-            if size * count > 4:
-                stream.seek(number(value))
-                value = stream.read(size * count)
-            data = value[: size * count]
-            if len(data) == size * count:
-                room -= len(data)
-                swapped = np.frombuffer(data, f"{order}u{unit}").astype(f"<u{unit}").tobytes()
-                fields[tag] = (tag, kind, count, swapped)
-        return sorted(fields.values())
-
-    return directory(number(head[4:]), _NESTED)
-
-
-def _pack_fields(fields: Collection[_Field], start: int) -> bytes:
-    """A TIFF directory, little-endian, that will lie at `start` with its data behind it."""
-    table, data = bytearray(struct.pack("<H", len(fields))), bytearray()
-    behind = start + 2 + 12 * len(fields) + 4
-    for tag, kind, count, value in fields:
-        at = behind + len(data)
-        if isinstance(value, list):
-            value = _pack_fields(value, at)
-        elif len(value) <= 4:
-            table += struct.pack("<HHI4s", tag, kind, count, value)
-            continue
-        table += struct.pack("<HHII", tag, kind, count, at)
-        data += value + bytes(len(value) % 2)
-    return bytes(table + bytes(4) + data)
-
-
-def _pack_block(fields: Collection[_Field]) -> bytes:
-    return struct.pack("<2sHI", b"II", 42, 8) + _pack_fields(fields, 8) if fields else b""

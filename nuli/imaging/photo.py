@@ -1,14 +1,10 @@
 """Pictures in and out: files, PIL images and arrays become a Photo; new pixels go back into its frame."""
 
 import errno
-import io
 import os
-import secrets
 import shutil
 import stat
-import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,10 +13,9 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
+from .files import MAX_PIXELS, as_image_error, atomic_write, check_place
 from .metadata import Meta, add_tiff_fields, image_info, read_meta, save_options
 from .pixels import compose, conversion, from_array, to_arrays
-
-MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
 _EXTENSIONS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
@@ -31,19 +26,6 @@ _READ_ONLY = {".gif", ".mpo"}
 _NO_ALPHA = {"JPEG", "BMP"}
 _DEEP = {"PNG", "TIFF"}  # hold 16 bits of grey
 _LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536}
-_ADVICE = {
-    errno.ENOENT: "no such file or folder: check the name, or make the folder first",
-    errno.ENOTDIR: "not a folder, or not in one: check the name",
-    errno.EISDIR: "a folder: name a file in it",
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "no permission: change it, or choose another place"),
-    errno.EROFS: "the disk is read-only: choose another place",
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "no room left on the disk: free some"),
-}
-_ADVICE_BY_TYPE = {
-    MemoryError: "not enough memory: scale the picture down, or free some",
-    Image.DecompressionBombError: f"over the limit of {MAX_PIXELS // 10**6} megapixels: scale it down first",
-    Image.UnidentifiedImageError: "no picture that can be read here, or a damaged one: convert it to PNG",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +43,24 @@ class Photo:
 def load_photo(source: str | os.PathLike | Image.Image | np.ndarray) -> Photo:
     """The picture in a file, a PIL image (left as it is), or an array.
 
-    Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1.
+    Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1. Warnings that
+    Pillow gives, on large pictures and on damage that does not matter, are for the program's own filters.
+
+    Raises:
+        ImageError: there is no picture, or it cannot be read.
     """
     if isinstance(source, np.ndarray):
         return Photo(*from_array(source))
     if not isinstance(source, (str, os.PathLike, Image.Image)):
         raise ImageError(f"a {type(source).__name__}: pass a path, a PIL image or a numpy array")
-    whole = isinstance(source, Image.Image)
-    with _blaming("the picture" if whole else source, "read"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, on large pictures and on damage that does not matter
-        return _from_image(source) if whole else _from_file(Path(source).absolute())
+    is_image = isinstance(source, Image.Image)
+    with as_image_error("the picture" if is_image else source, "read"):
+        return _from_image(source) if is_image else _from_file(Path(source).absolute())
 
 
 def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
-    """New pixels, [H, W, C] in uint8, uint16 or floating point 0..1, with the photo's alpha and metadata."""
+    """A PIL image of new pixels, [H, W, 1 or 3] in uint8, uint16 or floating point 0..1, with the photo's alpha and
+    metadata. Raises ImageError for pixels of another shape or type."""
     image = compose(pixels, photo.pixels, photo.alpha, deep=True, keep_alpha=True)
     image.info.update(image_info(photo.meta, image.mode))
     return image
@@ -84,9 +70,17 @@ def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, ove
     """Write new pixels in the photo's frame, in the format of the extension, and return the path.
 
     The file appears complete or not at all. Formats without transparency (JPEG, BMP) get it laid over white.
+
+    Args:
+        photo: the picture that the pixels were made from.
+        pixels: [H, W, 1 or 3] in uint8, uint16 or floating point 0..1.
+        path: where to, with an extension that `can_write` knows.
+        overwrite_input: whether `path` may be the photo's own file.
+    Raises:
+        ImageError: the pixels don't fit, or the file cannot be written.
     """
     path = Path(path)
-    with _blaming(path, "written"):
+    with as_image_error(path, "written"):
         kind = _format_to_write(path)
         if _is_source(photo, path):
             if not overwrite_input:
@@ -104,93 +98,55 @@ def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, ove
 
 
 def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
-    """The source file byte for byte where the extension asks for the same format, else its pixels saved."""
+    """Copy the source file byte for byte where the extension asks for its format, else save its pixels.
+
+    Returns the path. Raises ImageError.
+    """
     path = Path(path)
     if _is_source(photo, path):
         return path
     if photo.path is None or _EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
         return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input)
-    with _blaming(photo.path, "copied"), open(photo.path, "rb") as original, atomic_write(path) as file:
+    with as_image_error(photo.path, "copied"), open(photo.path, "rb") as original, atomic_write(path) as file:
         shutil.copyfileobj(original, file)
     return path
 
 
-@contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
-
-    All errors, those of the block too, become ImageError.
-    """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    part = target.with_name(f".nuli-{secrets.token_hex(8)}.part")
-    with _blaming(path, "written"):
-        try:
-            with _Stream(open(part, "xb+", buffering=0)) as file:  # permissions by umask, unlike tempfile's
-                yield file
-            with suppress(FileNotFoundError):
-                shutil.copymode(target, part)
-            os.replace(part, target)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-
-
 def check_target(path: str | os.PathLike) -> None:
-    """Raise the ImageError that `save` would, as far as it can be known before there are pixels to write."""
-    with _blaming(path, "written"):
+    """Raise the ImageError that `save_photo` would, as far as it can be known before there are pixels to write."""
+    with as_image_error(path, "written"):
         _format_to_write(Path(path))
-        folder = Path(os.path.realpath(path)).parent
-        if not folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "")
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, "")
+    check_place(path)
 
 
 def can_write(path: str | os.PathLike) -> bool:
-    """Whether `save` knows the extension, with this Pillow."""
+    """Whether `save_photo` knows the extension, with this Pillow."""
     return Path(path).suffix.lower() in _writable()
 
 
 def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder that can be read here, by extension, sorted; hidden ones are left out."""
+    """The pictures in a folder that can be read here, by extension, sorted; hidden ones are left out.
+
+    Raises ImageError for a folder that cannot be read.
+    """
     Image.init()
     kinds = {extension for extension, kind in _EXTENSIONS.items() if kind in Image.OPEN}
-    found: list[Path] = []
+    paths: list[Path] = []
 
     def refuse(error: OSError) -> None:
-        if error.filename == os.fspath(folder):  # folders further down that cannot be read are left out
+        """Raise the error of the folder itself; folders further down that cannot be read are left out."""
+        if error.filename == os.fspath(folder):
             raise error
 
-    with _blaming(folder, "read"):
-        for here, folders, files in os.walk(folder, onerror=refuse):
+    with as_image_error(folder, "read"):
+        for parent, folders, files in os.walk(folder, onerror=refuse):
             folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-            found += [Path(here, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in kinds and path.is_file())
-
-
-@contextmanager
-def _blaming(what: str | os.PathLike, doing: str) -> Iterator[None]:
-    """Turn all errors into ImageError: on broken files Pillow raises whatever its parsers stumble over."""
-    try:
-        yield
-    except ImageError as error:
-        raise ImageError(f"{what}: {error}") from error
-    except Exception as error:
-        advice = next((text for kind, text in _ADVICE_BY_TYPE.items() if isinstance(error, kind)), None)
-        reason = " ".join(str(error).split()) or type(error).__name__
-        other = f"cannot be {doing} ({reason}): try a fresh copy, or another format"
-        raise ImageError(f"{what}: {advice or _ADVICE.get(getattr(error, 'errno', None), other)}") from error
-
-
-class _Stream(io.BufferedRandom):
-    """A file that hides its descriptor: to one, Pillow writes without seeing blocks that only half fit."""
-
-    def fileno(self) -> int:
-        raise io.UnsupportedOperation("fileno")
+            paths += [Path(parent, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in kinds and path.is_file())
 
 
 def _write(image: Image.Image, file: BinaryIO, kind: str, options: dict[str, Any]) -> None:
+    """Write an image in one of Pillow's formats; a JPEG that can't be progressive becomes a baseline one."""
     try:
         image.save(file, kind, **options)
     except OSError as error:
@@ -203,11 +159,13 @@ def _write(image: Image.Image, file: BinaryIO, kind: str, options: dict[str, Any
 
 
 def _writable() -> dict[str, str]:
+    """The extensions that can be written with this Pillow, and the format of each."""
     Image.init()
     return {e: kind for e, kind in _EXTENSIONS.items() if kind in Image.SAVE and e not in _READ_ONLY}
 
 
 def _format_to_write(path: Path) -> str:
+    """Pillow's name of the format that an extension asks for. Raises ImageError."""
     extension, possible = path.suffix.lower(), _writable()
     if extension not in possible:
         hint = "256 colours spoil a photo, use .png" if extension == ".gif" else "choose another extension"
@@ -216,12 +174,14 @@ def _format_to_write(path: Path) -> str:
 
 
 def _is_source(photo: Photo, path: Path) -> bool:
+    """Whether a path leads to the photo's own file."""
     with suppress(OSError):
         return photo.path is not None and photo.path.samefile(path)
     return False
 
 
 def _from_file(path: Path) -> Photo:
+    """The photo in a file; raises ImageError, or whatever Pillow does."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "")
@@ -238,6 +198,7 @@ def _from_file(path: Path) -> Photo:
 
 
 def _from_image(image: Image.Image, file: BinaryIO | None = None) -> Photo:
+    """The photo in a PIL image and in the open file that it came from, if there is one."""
     width, height = image.size
     if not width or not height:
         raise ImageError("the picture has no pixels: choose another one")

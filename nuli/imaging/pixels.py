@@ -24,7 +24,7 @@ _TURNS = {orientation: Image.Transpose[name] for orientation, name in enumerate(
 
 
 def conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Image.Image], tuple[str, ...]]:
-    """As what mode to read an image, how to bring a part of it there, and what to tell the user."""
+    """The mode to read an image as, what brings a part of it there, and notes for the user. Raises ImageError."""
     mode, notes = _READ_AS.get(image.mode, ""), ()
     if image.mode == "P":
         colours = np.reshape(image.getpalette() or [0, 0, 0], (-1, 3))
@@ -42,16 +42,17 @@ def conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Image.I
     elif not mode:
         raise ImageError(f"pixels of mode {image.mode}: save the picture with 8 or 16 bits a channel first")
     # numpy reads all kinds of I;16 right, and Pillow would clip one as it makes another of it
-    same = mode in (image.mode, "I;16")
-    return mode, (lambda part: part if same else part.convert(mode)), notes
+    is_there = mode in (image.mode, "I;16")
+    return mode, (lambda part: part if is_there else part.convert(mode)), notes
 
 
 def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """What converts parts of a CMYK or Lab image to sRGB, by its profile; raises whatever Pillow does without one."""
     profile = io.BytesIO(image.info.get("icc_profile") or b"")
-    given = ImageCms.createProfile("LAB") if image.mode == "LAB" else ImageCms.ImageCmsProfile(profile)
+    profile_of_image = ImageCms.createProfile("LAB") if image.mode == "LAB" else ImageCms.ImageCmsProfile(profile)
     intent, black_point_compensation = 1, 0x2000  # relative colorimetric, as in photo editors
     transform = ImageCms.buildTransform(
-        given, ImageCms.createProfile("sRGB"), image.mode, "RGB", intent, black_point_compensation
+        profile_of_image, ImageCms.createProfile("sRGB"), image.mode, "RGB", intent, black_point_compensation
     )
     return lambda part: ImageCms.applyTransform(part, transform)
 
@@ -59,16 +60,27 @@ def _to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 def to_arrays(
     image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image], orientation: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Upright pixels and alpha, brought over in strips: a whole picture more would double the memory."""
+    """Upright pixels [H,W,1 or 3] and alpha [H,W] or None of an image, of 8 or 16 bits.
+
+    They are brought over in strips: a whole picture more would double the memory.
+
+    Args:
+        image: a loaded image.
+        mode: what mode to read it as.
+        convert: brings a part of it to that mode.
+        orientation: the EXIF orientation (1 to 8) that is still to be applied.
+    Raises:
+        ImageError: values beyond 16 bits.
+    """
     width, height = image.size
     shape = (height, width) if orientation < 5 else (width, height)
     kind = np.dtype(np.uint16 if mode.startswith("I") else np.uint8)
     channels = 3 if mode.startswith("RGB") else 1
     key = image.info.get("transparency")  # one colour that stands for transparent; a palette's is converted
-    fits = isinstance(key, int if channels == 1 else tuple) and np.size(key) == channels
-    keyed = image.mode != "P" and fits
+    is_colour = isinstance(key, int if channels == 1 else tuple) and np.size(key) == channels
+    has_key = image.mode != "P" and is_colour
     pixels = np.empty((*shape, channels), kind)
-    alpha = np.empty(shape, kind) if mode.endswith("A") or keyed else None
+    alpha = np.empty(shape, kind) if mode.endswith("A") or has_key else None
     for rows in _strips(width, height):
         part = convert(image.crop((0, rows.start, width, rows.stop)))
         if orientation in _TURNS:
@@ -83,18 +95,19 @@ def to_arrays(
         pixels[place] = values[..., :channels]
         if mode.endswith("A"):
             alpha[place] = values[..., -1]
-        elif keyed:
+        elif has_key:
             alpha[place] = (values != key).any(-1) * np.iinfo(kind).max
     return pixels, alpha
 
 
 def _strips(width: int, height: int) -> Iterator[slice]:
+    """Slices of rows, from top to bottom, each of about _STRIP pixels."""
     rows = max(1, _STRIP // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def _quantized(values: np.ndarray, top: int) -> np.ndarray:
-    """Values as uint8 (top 255) or uint16 (top 65535), rounded once."""
+    """Values as uint8 (top 255) or uint16 (top 65535), rounded once. Raises ImageError for another type."""
     kind = np.uint8 if top == 255 else np.uint16
     if values.dtype.kind == "f":
         return np.rint(np.clip(values, 0, 1).astype(np.float64) * top).astype(kind)
@@ -104,11 +117,15 @@ def _quantized(values: np.ndarray, top: int) -> np.ndarray:
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
+    """Values as floating point in 0..1."""
     return values if values.dtype.kind == "f" else values / np.float32(np.iinfo(values.dtype).max)
 
 
 def from_array(array: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels and alpha of an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]."""
+    """Pixels [H,W,1 or 3] and alpha [H,W] or None of an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
+
+    Raises ImageError for another shape, type or range.
+    """
     channels = 1 if array.ndim == 2 else array.shape[-1]
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
         raise ImageError(f"an array of shape {array.shape}: pass [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]")
@@ -136,8 +153,10 @@ def compose(
         raise ImageError(f"new pixels of shape {pixels.shape}: pass ({height}, {width}, 1 or 3), the photo's own")
     strips = list(_strips(width, height))
     # what was grey and went through colour arithmetic in floating point is grey still
-    apart = 1 / 65_535 if pixels.dtype.kind == "f" else 0
-    grey = source.shape[2] == 1 and all(np.abs(pixels[rows] - pixels[rows, :, :1]).max() <= apart for rows in strips)
+    tolerance = 1 / 65_535 if pixels.dtype.kind == "f" else 0
+    grey = source.shape[2] == 1 and all(
+        np.abs(pixels[rows] - pixels[rows, :, :1]).max() <= tolerance for rows in strips
+    )
     deep = deep and grey and alpha is None and source.dtype == np.uint16 and pixels.dtype != np.uint8
     mode = "I;16" if deep else ("L" if grey else "RGB") + ("A" if alpha is not None and keep_alpha else "")
     image, raw = Image.new(mode, (width, height)), "I;16N" if deep else mode

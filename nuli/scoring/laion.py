@@ -7,7 +7,6 @@ Sources: A. Radford et al., "Learning Transferable Visual Models From Natural La
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -168,9 +167,7 @@ def _has_bfloat16() -> bool:
 def _read_visual(path: Path) -> dict[str, Tensor]:
     """The vision tower's weights, on the CPU, from OpenAI's TorchScript archive or a plain state dict."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated; the archive stays one
-            state = torch.jit.load(path, map_location="cpu").state_dict()
+        state = torch.jit.load(path, map_location="cpu").state_dict()
     except RuntimeError:
         state = torch.load(path, map_location="cpu", weights_only=True)
     return {name[len("visual.") :]: value for name, value in state.items() if name.startswith("visual.")}

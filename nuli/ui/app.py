@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .blocks import build
 from .host import Host, save_to_folder
 
 _MAJOR = int(gr.__version__.split(".")[0])
 TITLE = "NUlIE"
+_NOWHERE = str(Path(__file__, "nowhere"))
+"""A path at which there is no folder, and can be none: below a file."""
 
 
 def asset(name: str) -> str:
-    """The text of javascript/nuli.js or style.css: in a checkout where a WebUI looks for them, else installed."""
+    """The text of javascript/nuli.js or style.css: in a checkout where a WebUI looks for them, else installed.
+
+    Raises FileNotFoundError where neither has it.
+    """
     checkout = Path(__file__).parents[2]
     if (checkout / "javascript" / "nuli.js").is_file():
         return (checkout / name).read_text("utf-8")
@@ -32,26 +39,58 @@ def make(host: Host) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, its queue on, and what its launch needs for the script and the style to arrive."""
     script, style = asset("javascript/nuli.js"), asset("style.css")
     head = f"<script>{script}</script>"
-    dress: dict[str, Any] = {}
+    page_options: dict[str, Any] = {}
     if _MAJOR >= 6:
-        launch: dict[str, Any] = {"css": style, "head": head}
+        launch_options: dict[str, Any] = {"css": style, "head": head}
     else:
-        launch, dress = {}, {"css": style} | ({"head": head} if _MAJOR >= 4 else {})
-    with gr.Blocks(title=TITLE, analytics_enabled=False, **dress) as page:
+        launch_options, page_options = {}, {"css": style} | ({"head": head} if _MAJOR >= 4 else {})
+    with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
         gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
         build(host)
         if _MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
     # several sessions at once: the host's lock sees to it that only one of them works the device
     page.queue(**({"concurrency_count": 8} if _MAJOR < 4 else {"default_concurrency_limit": 8}))
-    return page, launch
+    return page, launch_options
 
 
-def launch(port: int | None, listen: bool, output: Path) -> None:
-    """Serve the page until Ctrl-C. With `listen` other machines may use it; they can't name folders of this one."""
+class _NoLaunchFolder:
+    """ASGI middleware that keeps the files of the folder where the program was started from being served.
+
+    gradio before 4.2 serves all that lie below the server's `cwd`, wherever uploads may be. Set with each request,
+    the first included, so that there is no moment without it.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if hasattr(scope.get("app"), "cwd"):
+            scope["app"].cwd = _NOWHERE
+        await self._app(scope, receive, send)
+
+
+def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] | None = None) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        port: where to serve it; None for 7860, or the next that is free.
+        listen: whether other machines may use it too; they can't name folders of this one.
+        output: the folder where Save puts pictures.
+        login: a name and a password to ask for.
+    Raises:
+        OSError: the port is not free.
+    """
     host = Host(
         save=lambda image, recipe, infotext, name: save_to_folder(output, image, infotext, name),
         server_folders=not listen,
     )
     page, options = make(host)
-    page.launch(server_port=port, server_name="0.0.0.0" if listen else "127.0.0.1", share=False, **options)
+    page.launch(
+        server_port=port,
+        server_name="0.0.0.0" if listen else "127.0.0.1",
+        share=False,
+        auth=login,
+        app_kwargs={"middleware": [Middleware(_NoLaunchFolder)]},
+        **options,
+    )

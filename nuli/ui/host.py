@@ -57,7 +57,7 @@ class Host:
     """Where weights may lie, besides the usual caches."""
     load_scorer: Callable[[Options, Sequence[Path]], Scorer] = cached_scorer
     """load_scorer(options, folders): called with the lock held. Raises NuliError."""
-    save_photo: Callable[[Image.Image, Recipe, str, str], Path] = field(
+    save: Callable[[Image.Image, Recipe, str, str], Path] = field(
         default=lambda image, recipe, infotext, name: save_to_folder(Path("nuli-output"), image, infotext, name)
     )
     """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext

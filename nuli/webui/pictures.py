@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, PngImagePlugin
@@ -51,18 +50,16 @@ def decode(text: Any, megapixels: float) -> Photo:
         raise RequestError("the picture is not base64 text") from None
     Image.init()
     kinds = [kind for kind in FORMATS if kind in Image.OPEN]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about large pictures: the limit below is ours
-        try:
-            image = Image.open(io.BytesIO(data), formats=kinds)
-        except Image.DecompressionBombError:
-            raise too_large(megapixels) from None
-        except Exception:
-            raise RequestError("no picture that can be read here: send a PNG, JPEG or WebP") from None
-        with image:
-            if image.width * image.height > megapixels * 1e6:
-                raise too_large(megapixels)
-            return load_photo(image)
+    try:
+        image = Image.open(io.BytesIO(data), formats=kinds)
+    except Image.DecompressionBombError:
+        raise too_large(megapixels) from None
+    except Exception:
+        raise RequestError("no picture that can be read here: send a PNG, JPEG or WebP") from None
+    with image:
+        if image.width * image.height > megapixels * 1e6:
+            raise too_large(megapixels)
+        return load_photo(image)
 
 
 def too_large(megapixels: float) -> RequestError:

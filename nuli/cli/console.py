@@ -1,0 +1,113 @@
+"""What the command line prints: results on standard output; errors, notes and progress on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+
+from ..errors import NuliError, OptionError
+
+DEBUG = "NULI_DEBUG"
+"""The environment variable that, set to 1, makes internal errors print where they happened."""
+
+
+class OutputError(Exception):
+    """Standard output cannot be written: its disk is full, or the reader of a pipe has left."""
+
+
+def prepare() -> None:
+    """Make standard output and error fit to print any text, and silence warnings of libraries about pictures.
+
+    A stream that was closed before the start (`>&-`) becomes one that goes nowhere: what a command saves is still
+    saved, and errors do not get among the results.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # stays open to the end
+        elif hasattr(stream, "reconfigure"):  # names of files may hold what a terminal can't show
+            stream.reconfigure(errors="backslashreplace")
+    # here and not where pictures are read: filters belong to the whole process, and this process is ours
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # large pictures, and damage that does not matter
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # TorchScript is deprecated
+
+
+def say(text: str) -> None:
+    """Print a line on standard output at once. Raises OutputError."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise OutputError from error
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Print a line on standard error at once, where that can be written."""
+    with suppress(OSError):  # nobody is left who could be told
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
+def complain(error: NuliError) -> int:
+    """Tell of an error in one line; returns the exit code: 2 for a wrong option, else 1."""
+    tell(f"nuli: {error}")
+    return 2 if isinstance(error, OptionError) else 1
+
+
+def complain_of_bug(error: Exception, subject: object = None) -> int:
+    """Tell of an error that nobody foresaw in one line, after its traceback where NULI_DEBUG is 1; returns 1.
+
+    Args:
+        error: the error.
+        subject: what was worked on, to begin the line with.
+    """
+    place = "" if subject is None else f"{subject}: "
+    debug = os.environ.get(DEBUG, "") not in ("", "0")
+    if debug:
+        tell("".join(traceback.format_exception(error)), end="")
+    reason = ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
+    tell(f"nuli: {place}internal error: {reason}" + ("" if debug else f" (set {DEBUG}=1 to see where)"))
+    return 1
+
+
+def complain_of_output(error: OutputError) -> int:
+    """Tell that standard output cannot be written, unless its reader has just seen enough (`| head`); returns 1."""
+    if not isinstance(error.__cause__, BrokenPipeError):
+        tell(f"nuli: the output cannot be written ({getattr(error.__cause__, 'strerror', None) or error.__cause__})")
+    with suppress(OSError, ValueError):  # what is still in the buffer must not fail again, later
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def attempt(action: Callable[[], int | None], subject: object) -> int:
+    """Do something that may fail without ending what comes after it.
+
+    Args:
+        action: returns an exit code; None is 0.
+        subject: what it works on, for the message about an error that nobody foresaw.
+    Returns:
+        The exit code; an error has been told of.
+    Raises:
+        OutputError: there is no use in going on, since nobody would hear of it.
+    """
+    try:
+        return action() or 0
+    except NuliError as error:
+        return complain(error)
+    except OutputError:
+        raise
+    except Exception as error:
+        return complain_of_bug(error, subject)
+
+
+def flush(code: int) -> int:
+    """Write out what is still in the buffers; returns the exit code, 1 in place of 0 where that fails."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        failure = OutputError()
+        failure.__cause__ = error
+        return code or complain_of_output(failure)
+    return code

@@ -1,0 +1,65 @@
+"""What the commands share that work on many pictures: doing one after the other, whatever happens to one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..options import table
+from .console import attempt, complain, say, tell
+from .paths import Task, list_tasks
+
+
+def option_values(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The values of those options of the table that this command has, by name."""
+    return {row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)}
+
+
+def check_device(name: str) -> None:
+    """Raise OptionError for a device that can't be used, once and not for every picture."""
+    from ..devices import pick_device
+
+    pick_device(name)
+
+
+def do_tasks(
+    parsed: argparse.Namespace,
+    work: Callable[[Task], int | None],
+    may_continue: Callable[[], bool] = lambda: True,
+    others: int = 0,
+) -> int:
+    """Do `work` for every picture; one that fails is told of and does not stop the rest.
+
+    Args:
+        parsed: the arguments of a command that has pictures and an output.
+        work: does one task; returns an exit code, None for 0.
+        may_continue: asked after every picture.
+        others: how many other results each picture has, at most.
+    Returns:
+        The exit code: the worst of all pictures, or 130 where pictures were left out.
+    """
+    tasks, errors = list_tasks(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
+    code = max([complain(error) for error in errors], default=0)
+    for i, task in enumerate(tasks):
+        code = max(code, attempt(lambda task=task: work(task), task.source))
+        if not may_continue() and i + 1 < len(tasks):
+            tell(f"nuli: stopped; {len(tasks) - i - 1} pictures left")
+            return 130
+    return code
+
+
+def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
+    """Print which file became which, and what the user should know about it."""
+    say(f"{source} -> {target}")
+    for note in notes:
+        say(f"  note: {note}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all. Raises ImageError."""
+    from ..imaging.files import atomic_write
+
+    with atomic_write(path) as file:
+        file.write(text.encode())

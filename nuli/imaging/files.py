@@ -1,0 +1,177 @@
+"""Files that appear whole or not at all, and errors about files in one line that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from ..errors import ImageError
+
+try:
+    import fcntl
+except ImportError:  # Windows, which removes no file that is open
+    fcntl = None
+
+MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
+
+_PART = re.compile(r"\.nuli-[0-9a-f]{16}\.part")
+_STALE_AFTER, _SURELY_STALE_AFTER = 60, 24 * 3600  # seconds since the last byte was written
+_clean_folders: set[Path] = set()  # where this process has looked for what killed ones left
+
+_ADVICE = {
+    errno.ENOENT: "no such file or folder: check the name, or make the folder first",
+    errno.ENOTDIR: "not a folder, or not in one: check the name",
+    errno.EISDIR: "a folder: name a file in it",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "no permission: change it, or choose another place"),
+    errno.EROFS: "the disk is read-only: choose another place",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "no room left on the disk: free some"),
+}
+_ADVICE_BY_TYPE = {
+    MemoryError: "not enough memory: scale the picture down, or free some",
+    Image.DecompressionBombError: f"over the limit of {MAX_PIXELS // 10**6} megapixels: scale it down first",
+    Image.UnidentifiedImageError: "no picture that can be read here, or a damaged one: convert it to PNG",
+}
+
+
+@contextmanager
+def as_image_error(subject: str | os.PathLike[str], action: str) -> Iterator[None]:
+    """Turn all errors into ImageError: on broken files Pillow raises whatever its parsers stumble over.
+
+    Args:
+        subject: the file, to begin the message with.
+        action: what could not be done to it: "read", "written" or "copied".
+    """
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{subject}: {error}") from error
+    except Exception as error:
+        advice = next((text for kind, text in _ADVICE_BY_TYPE.items() if isinstance(error, kind)), None)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        fallback = f"cannot be {action} ({reason}): try a fresh copy, or another format"
+        raise ImageError(f"{subject}: {advice or _ADVICE.get(getattr(error, 'errno', None), fallback)}") from error
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Its bytes are on the disk before it takes that place, so that a power cut leaves the old file or the new one.
+
+    Raises:
+        ImageError: `path` is read-only or cannot be written, or for any error within the block.
+    """
+    target = Path(os.path.realpath(path))  # a link stays a link
+    part = target.with_name(f".nuli-{secrets.token_hex(8)}.part")
+    with as_image_error(path, "written"):
+        _refuse_read_only(target)
+        _remove_stale_parts(target.parent)
+        try:
+            raw = open(part, "xb+", buffering=0)  # noqa: SIM115  # closed with the stream around it
+            with _Stream(raw) as file:  # permissions by umask, unlike tempfile's
+                _lock(raw.fileno())  # tells others that its owner lives
+                yield file
+                file.flush()
+                _to_disk(raw.fileno())
+            with suppress(FileNotFoundError):
+                shutil.copymode(target, part)
+            os.replace(part, target)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        _folder_to_disk(target.parent)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raise the ImageError that `atomic_write` would, as far as it can be known before there is anything to write."""
+    with as_image_error(path, "written"):
+        target = Path(os.path.realpath(path))
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "")
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "")
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "")
+        _refuse_read_only(target)
+
+
+def _refuse_read_only(target: Path) -> None:
+    """Raise ImageError for a file that nobody, or not this user, may write: its folder may allow to replace it."""
+    with suppress(FileNotFoundError):
+        protected = not stat.S_IMODE(target.stat().st_mode) & 0o222  # root has access to everything
+        if protected or not os.access(target, os.W_OK):
+            raise ImageError("is read-only: allow writing to it, or choose another name")
+
+
+class _Stream(io.BufferedRandom):
+    """A file that hides its descriptor: to one, Pillow writes without seeing blocks that only half fit."""
+
+    def fileno(self) -> int:
+        """There is none, as for a file in memory."""
+        raise io.UnsupportedOperation("fileno")
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file until it is closed, by its owner's death at the latest; returns whether that could be done."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process holds it, or this file system has no locks
+        return False
+    return True
+
+
+def _to_disk(descriptor: int) -> None:
+    """Wait until all of a file is on the disk. Raises OSError where it does not fit, or the disk fails."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # some file systems can't be asked
+            raise
+
+
+def _folder_to_disk(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where a folder can be opened and asked that."""
+    with suppress(OSError):  # Windows and some file systems can't; the new file is complete in any case
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_stale_parts(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder; listed only once, since it may be large.
+
+    A part is stale when nobody holds its lock any more, or for certain after a day: not every disk has locks.
+    """
+    if folder in _clean_folders:
+        return
+    _clean_folders.add(folder)
+    with suppress(OSError), os.scandir(folder) as entries:  # the new file is what matters
+        for entry in entries:
+            if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):  # another process was faster, or it is not ours to remove
+                    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                    if age > _SURELY_STALE_AFTER or (age > _STALE_AFTER and _has_no_owner(Path(entry.path))):
+                        os.unlink(entry.path)
+
+
+def _has_no_owner(part: Path) -> bool:
+    """Whether no living process holds the lock of an unfinished file."""
+    with open(part, "rb") as file:
+        return _lock(file.fileno())
