@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
-from ..options import options_from
 from .console import attempt, complain, say, tell
-from .tasks import Task, check_device, do_tasks, option_values, tell_files, write_text
+from .tasks import Task, do_tasks, parse_options, tell_files, write_text
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -21,19 +20,18 @@ if TYPE_CHECKING:
 
 def score(parsed: argparse.Namespace) -> int:
     """Print the score of every picture named; returns the exit code."""
-    settings = options_from(option_values(parsed))
+    options = parse_options(parsed)
     from ..enhancer import score
     from ..scoring.registry import load_scorer
     from .paths import find_sources
 
-    check_device(settings.device)
-    scorer = load_scorer(settings)
+    scorer = load_scorer(options)
     sources, errors = find_sources(parsed.pictures, parsed.recursive, None)
     code = max([complain(error) for error in errors], default=0)
 
     def print_score(source: Path) -> None:
         """Print the score of one picture. Raises NuliError."""
-        [value] = score([source], scorer, device=settings.device)
+        [value] = score(source, scorer, options=options)
         if parsed.json:
             say(json.dumps({"input": str(source), "scorer": scorer.name, "score": value}))
         else:
@@ -46,18 +44,19 @@ def score(parsed: argparse.Namespace) -> int:
 
 def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
-    settings = options_from(option_values(parsed))
+    options = parse_options(parsed)
+    from ..devices import pick_device
     from ..imaging.photo import copy_photo, load_photo, save_photo
     from ..ops.pipeline import render
 
-    check_device(settings.device)
-    recipe = _read_recipe(parsed.recipe).scaled(settings.strength)
+    device = pick_device(options.device)
+    recipe = _read_recipe(parsed.recipe).scaled(options.strength)
 
     def work(task: Task) -> None:
         """Apply the recipe to one picture. Raises NuliError."""
         photo = load_photo(task.source)
         if len(recipe.without_noops()):
-            pixels = render(photo, recipe.steps, settings.device)
+            pixels = render(photo, recipe.steps, device)
             save_photo(photo, pixels, task.target, overwrite_input=parsed.in_place)
         else:
             copy_photo(photo, task.target, overwrite_input=parsed.in_place)

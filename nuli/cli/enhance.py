@@ -7,13 +7,13 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
-from ..options import options_from
 from .console import attempt, say, tell
-from .tasks import Task, check_device, do_tasks, option_values, tell_files, write_text
+from .tasks import Task, do_tasks, parse_options, tell_files, write_text
 
 if TYPE_CHECKING:
     from ..result import Event, Other, Result
@@ -21,27 +21,25 @@ if TYPE_CHECKING:
 
 def enhance(parsed: argparse.Namespace) -> int:
     """Enhance every picture named, one after the other; returns the exit code."""
-    values = option_values(parsed)
-    settings = options_from(values)  # complain before the slow imports
-    others = _number_of_others(parsed.others, settings.mode)
+    options = parse_options(parsed)  # complain before the slow imports
+    others = _number_of_others(parsed.others, options.mode)
     if parsed.tree is not None:
         _check_tree(parsed)
+    from ..enhancer import enhance_iter
     from ..ops.registry import select_ops
     from ..scoring.registry import load_scorer
 
-    select_ops(settings.mode, settings.ops)
-    check_device(settings.device)
-    scorer = load_scorer(settings)
+    select_ops(options.mode, options.ops)
+    scorer = load_scorer(options)
     if not parsed.json:
-        _tell_scorer(scorer.name, settings.scorer)
+        _tell_scorer(scorer.name, options.scorer)
     with _Stop() as stop:
 
         def work(task: Task) -> int:
             """Enhance one picture, save all that comes of it, and report; returns the exit code."""
-            extra: dict[str, Any] = {"scorer": scorer, "others": others}
-            if parsed.tree is not None and parsed.tree.exists():
-                extra["known"] = parsed.tree
-            result = _watch(task.source, {**values, **extra}, stop, quiet=parsed.json)
+            known = parsed.tree if parsed.tree is not None and parsed.tree.exists() else None
+            events = enhance_iter(task.source, options, scorer=scorer, others=others, known=known, stop=stop.is_set)
+            result = _watch(events, task.source, quiet=parsed.json)
             code = attempt(lambda: _save(result, task, parsed), task.source)
             is_saved = code == 0
             if parsed.tree is not None:
@@ -106,14 +104,13 @@ class _Stop(threading.Event):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _watch(source: Path, values: dict[str, Any], stop: _Stop, quiet: bool) -> Result:
-    """Enhance one picture and draw a progress line where a person is looking."""
-    from ..enhancer import enhance_iter
+def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Result:
+    """Wait for the result of one picture, and draw a progress line where a person is looking."""
     from ..result import Result
 
     show = not quiet and sys.stderr.isatty()
     try:
-        for item in enhance_iter(source, stop=stop.is_set, **values):
+        for item in events:
             if isinstance(item, Result):
                 result = item
             elif show:

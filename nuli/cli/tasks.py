@@ -5,23 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..options import table
+from ..options import Options, options_from, table
 from .console import attempt, complain, say, tell
 from .paths import Task, list_tasks
 
 
-def option_values(parsed: argparse.Namespace) -> dict[str, Any]:
-    """The values of those options of the table that this command has, by name."""
-    return {row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)}
-
-
-def check_device(name: str) -> None:
-    """Raise OptionError for a device that can't be used, once and not for every picture."""
-    from ..devices import pick_device
-
-    pick_device(name)
+def parse_options(parsed: argparse.Namespace) -> Options:
+    """The options of a command: the values of those that it has, the defaults of the others. Raises OptionError."""
+    return options_from({row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)})
 
 
 def do_tasks(
