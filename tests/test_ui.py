@@ -19,9 +19,8 @@ from nuli.recipe import Recipe
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
+from nuli.hosting import Host, Slot, Worker, save_to_folder, search  # noqa: E402
 from nuli.ui import app, batch, blocks, controls, drawing, handlers, session  # noqa: E402
-from nuli.ui.host import Host, save_to_folder  # noqa: E402
-from nuli.ui.job import Job, watch  # noqa: E402
 from nuli.ui.treeplot import tree_plot  # noqa: E402
 
 NAMES = ("evaluations", "mode")
@@ -39,9 +38,13 @@ def opened(dark: Image.Image) -> session.Session:
 
 @pytest.fixture
 def enhanced(opened: session.Session) -> session.Session:
-    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (60, "soft"))
+    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (60, "soft"))
     assert isinstance(last[0], session.Session), last[2]
     return last[0]
+
+
+def saving_to(folder: Path) -> Worker:
+    return Worker(Host(save=lambda image, recipe, text, name: save_to_folder(folder, image, text, name)))
 
 
 def test_controls_give_back_the_options_that_they_show() -> None:
@@ -66,7 +69,7 @@ def test_no_group_at_all_is_an_error_and_text_goes_through() -> None:
 
 
 def test_the_page_is_built_and_its_script_and_style_found() -> None:
-    page, _ = app.make(Host())
+    page, _ = app.make(Worker())
     ids = {block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)}
     assert {"nuli_image", "nuli_enhance", "nuli_stop", "nuli_strength", "nuli_save", "nuli_step_0_1"} <= ids
     assert ".nuli-compare" in app.asset("style.css") and "nuli-handle" in app.asset("javascript/nuli.js")
@@ -75,16 +78,16 @@ def test_the_page_is_built_and_its_script_and_style_found() -> None:
 def test_a_webui_gets_the_components_that_it_needs() -> None:
     seen: list[Any] = []
     with gr.Blocks():
-        parts = blocks.build(Host(add_send_buttons=seen.append))
+        parts = blocks.build(Worker(), seen.append)
     assert seen == [parts.result] and parts.image.elem_id == "nuli_image"
 
 
 def test_enhancing_tells_how_it_goes_and_ends_with_a_better_picture(opened: session.Session) -> None:
-    *live, last = handlers.enhance(Host(), opened, 1.0, NAMES, (80, "soft"))
+    *live, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (80, "soft"))
     assert any("tried" in shown[2] and "nuli-compare" in str(shown[1]) for shown in live)
     done = last[0]
     assert done.after > done.before and done.rows and "Score by tone" in last[2] and "<svg" in last[3]
-    assert not done.job.running
+    assert not done.slot.busy
 
 
 def test_the_preview_is_what_is_saved(enhanced: session.Session) -> None:
@@ -130,25 +133,25 @@ def test_errors_are_told_and_change_nothing(opened: session.Session, caplog: pyt
     kept = handlers.acting(handlers.apply_recipe)(opened, "nuli1 contrast=99")
     assert not isinstance(kept[0], session.Session) and "contrast factor" in kept[2] and "error" in kept[2]
     assert "put one in first" in handlers.acting(handlers.clear)(None)[2]
-    assert "put one in first" in handlers.save(Host(), None)
+    assert "put one in first" in handlers.save(Worker(), None)
 
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("<b>")
 
-    [*_, last] = handlers.enhance(Host(load_scorer=breaks), opened, 1.0, NAMES, (20, "soft"))
+    [*_, last] = handlers.enhance(Worker(Host(load_scorer=breaks)), opened, 1.0, NAMES, (20, "soft"))
     assert "internal error: ZeroDivisionError: &lt;b&gt;" in last[2] and "Traceback" in caplog.text
-    assert not opened.job.running
+    assert not opened.slot.busy
 
 
 def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: session.Session) -> None:
-    shows = handlers.enhance(Host(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)  # runs until the first progress line
     assert "running" in handlers.acting(handlers.clear)(opened)[2]
     handlers.stop(opened)
     *_, last = shows
     assert last[0].found
 
-    shows = handlers.enhance(Host(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)
     assert handlers.opened(opened, None)[0] is None
     assert [shown for shown in shows if isinstance(shown[0], session.Session)] == []
@@ -156,26 +159,25 @@ def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: 
 
 def test_one_job_at_a_time_and_a_waiting_one_can_be_stopped(opened: session.Session) -> None:
     lock, unloaded = threading.Lock(), []
-    host = Host(lock=lambda: lock, unload=lambda: unloaded.append(1))
+    worker = Worker(Host(lock=lambda: lock, unload=lambda: unloaded.append(1)))
     with lock:
-        shows = handlers.enhance(host, opened, 1.0, NAMES, (20, "soft"))
+        shows = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
         assert any("waiting" in shown[2] for shown in shows)
         handlers.stop(opened)
         *_, last = shows
         assert last[0] is opened
-    *_, last = handlers.enhance(host, opened, 1.0, NAMES, (20, "soft"))
+    *_, last = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
     assert last[0].found and unloaded == [1]
 
 
 def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
     one, other = session.open_picture(dark), session.open_picture(dark)
-    handlers.stop(one)
-    one.job.end(replaced=True)
-    assert not other.job.stop.is_set() and not other.job.replaced
+    one.slot.close()
+    assert one.slot.closed and not other.slot.closed
 
 
 def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
-    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (150, "hard"))
+    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (150, "hard"))
     done = last[0]
     count = len(done.found)
     assert count > 2 and len({found.recipe for found in done.found}) == count
@@ -188,9 +190,9 @@ def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
 
 
 def test_the_host_saves_the_recipe_in_the_picture(enhanced: session.Session, tmp_path: Path) -> None:
-    host = Host(save=lambda image, recipe, text, name: save_to_folder(tmp_path / "new", image, text, name))
-    assert "saved as" in handlers.save(host, enhanced)
-    assert "saved as" in handlers.save(host, enhanced)  # never over another
+    worker = saving_to(tmp_path / "new")
+    assert "saved as" in handlers.save(worker, enhanced)
+    assert "saved as" in handlers.save(worker, enhanced)  # never over another
     first, _ = sorted((tmp_path / "new").iterdir())
     with Image.open(first) as saved:
         assert session.recipe_in(saved.info["parameters"]) == enhanced.recipe
@@ -208,8 +210,6 @@ def test_what_the_source_says_of_itself_is_kept(dark: Image.Image, tmp_path: Pat
     path = save_to_folder(tmp_path, session.full_size(given, "cpu"), text, "cat.webp")
     with Image.open(path) as saved:
         assert path.name == "cat-nuli.png" and saved.mode == "RGBA" and saved.getpixel((0, 0))[3] == 0
-    opaque = session.open_picture(dark.convert("RGB").convert("RGBA"))
-    assert opaque.view.photo.alpha is None
 
 
 def test_recipe_and_lut_to_download(enhanced: session.Session) -> None:
@@ -251,17 +251,16 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     dark.save(folder / "a.png")
     dark.save(folder / "b.jpg")
     (folder / "c.png").write_bytes(b"no picture")
-    host = Host(save=lambda image, recipe, text, name: save_to_folder(tmp_path / "out", image, text, name))
-    *_, (job, gallery, said) = batch.batch(host, None, None, str(folder), NAMES, (40, "soft"))
-    assert not job.running and len(gallery) == 2 and "2 done; " in said and "c.png" in said
+    worker, slot = saving_to(tmp_path / "out"), Slot()
+    *_, (gallery, said) = batch.batch(worker, slot, None, str(folder), NAMES, (40, "soft"))
+    assert not slot.busy and len(gallery) == 2 and "2 done; " in said and "c.png" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-nuli.png", "b-nuli.png"]
 
-    shows = batch.batch(host, None, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
-    job = next(shows)[0]
-    assert isinstance(job, Job)
-    batch.stop(job)
+    shows = batch.batch(worker, slot, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
+    next(shows)
+    slot.end()
     *_, last = shows
-    assert "left" in last[2]
+    assert "left" in last[1]
 
 
 def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
@@ -270,13 +269,13 @@ def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
         (Host(), str(tmp_path), "no pictures in this folder"),
         (Host(server_folders=False), str(tmp_path), "can&#x27;t be named here"),
     ):
-        [(_, _, said)] = batch.batch(host, None, None, folder, (), ())
+        [(_, said)] = batch.batch(Worker(host), Slot(), None, folder, (), ())
         assert says in said
 
 
-def test_watch_raises_what_the_search_raised(opened: session.Session) -> None:
+def test_a_task_raises_what_the_search_raised(opened: session.Session) -> None:
     with pytest.raises(OptionError, match="no scorer"):
-        list(watch(Host(), opened.view.photo, {"scorer": "nobody"}, threading.Event()))
+        Worker().run(lambda task: search(task, opened.view.photo, Options(scorer="nobody")))
     with pytest.raises(ImageError):
         session.open_picture(Image.new("RGB", (0, 5)))
 
