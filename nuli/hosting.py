@@ -5,7 +5,6 @@ Nothing here imports gradio, a WebUI's `modules`, or, before there is work, torc
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,41 +36,8 @@ WATCHED = 5.0
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = "") -> Path:
-    """Write a PNG with the infotext and what `image.info` holds, under a name that is new in the folder.
-
-    The name is claimed before there is anything to write: two saves of one moment get two names.
-    Raises ImageError.
-    """
-    from .cli.paths import SUFFIX
-    from .imaging.photo import load_photo, save_photo
-
-    image = image.copy()
-    image.info["parameters"] = infotext
-    photo = load_photo(image)
-    stem = f"{Path(name).stem}{SUFFIX}" if name else f"nuli-{datetime.now():%Y%m%d-%H%M%S}"
-    path = _claim(folder, stem)
-    try:
-        return save_photo(photo, photo.pixels, path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _claim(folder: Path, stem: str) -> Path:
-    """An empty file of that name, or of the first numbered one that is free."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.png"
-            try:
-                path.open("xb").close()
-                return path
-            except FileExistsError:
-                continue
-    except OSError as error:
-        raise ImageError(f"{folder}: can't be written to ({error.strerror or error}): choose another folder") from None
-    raise AssertionError("numbers never end")
+def _no_place(*_: object) -> Path:
+    raise ImageError("pictures can't be saved here: this program names no place for them")
 
 
 class Limits(NamedTuple):
@@ -100,9 +65,7 @@ class Host:
     """load_scorer(options, folders): called with the lock held. Raises NuliError."""
     unload: Callable[[], None] = lambda: None
     """Called after every job, with the lock held: time to give the device's memory back."""
-    save: Callable[[Image.Image, Recipe, str, str], Path] = lambda image, recipe, infotext, name: save_to_folder(
-        Path("nuli-output"), image, infotext, name
-    )
+    save: Callable[[Image.Image, Recipe, str, str], Path] = _no_place
     """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext
     is complete: the source's own and ours; the name is that of the source's file, or "". Raises NuliError."""
     defaults: Callable[[], Mapping[str, Any]] = dict
@@ -143,8 +106,8 @@ class Task:
         """What the work itself wants to show: `say`."""
         self.watched = float("-inf")
         """When somebody last looked at the preview, by time.monotonic()."""
-        self.accepted: Future[None] = Future()
-        """Done once the work waits for the lock: what it was given is in order; or once it is over."""
+        self.accepted: Future[bool] = Future()
+        """True once the work waits for the lock: what it was given is in order. False where it was over before."""
         self.outcome: Future[Any] = Future()
         """What the work returned or raised."""
         self._release, self._stop, self._told = release, threading.Event(), float("-inf")
@@ -226,7 +189,7 @@ class Task:
                 raise StoppedError("stopped before it began")
             self.state = state
             if not self.accepted.done():
-                self.accepted.set_result(None)
+                self.accepted.set_result(True)
         self._news.set()
 
     def _finish(self, error: BaseException | None = None, result: Any = None) -> None:
@@ -240,7 +203,7 @@ class Task:
             else:
                 self.outcome.set_exception(error)
             if not self.accepted.done():
-                self.accepted.set_result(None)
+                self.accepted.set_result(False)
         self._news.set()
 
     def _run(self, work: Callable[[Task], Any]) -> None:

@@ -19,8 +19,9 @@ from nuli.recipe import Recipe
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
-from nuli.hosting import Host, Slot, Worker, save_to_folder, search  # noqa: E402
+from nuli.hosting import Host, Slot, Worker, search  # noqa: E402
 from nuli.ui import app, batch, blocks, controls, drawing, handlers, session  # noqa: E402
+from nuli.ui.files import save_to_folder  # noqa: E402
 from nuli.ui.treeplot import tree_plot  # noqa: E402
 
 NAMES = ("evaluations", "mode")

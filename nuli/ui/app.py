@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..hosting import Host, Worker, save_to_folder
+from ..hosting import Host, Worker
 from .blocks import build
+from .files import save_to_folder
 
 _MAJOR = int(gr.__version__.split(".")[0])
 TITLE = "NUlIE"

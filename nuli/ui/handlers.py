@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import hashlib
 import logging
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +21,7 @@ from ..options import Options, options_from
 from ..recipe import Recipe
 from ..ui import drawing
 from .controls import options_of
+from .files import download
 from .session import (
     Row,
     Session,
@@ -277,7 +273,7 @@ def save_recipe(session: Session | None) -> tuple[Any, str]:
     """The recipe as a file to download."""
     try:
         recipe = _some(session).recipe
-        return _download("recipe.json", recipe.to_json() + "\n"), drawing.line(f"recipe: {recipe.to_line()}")
+        return _offer(download("recipe.json", recipe.to_json() + "\n")), drawing.line(f"recipe: {recipe.to_line()}")
     except Exception as error:
         return gr.update(), explain(error)
 
@@ -289,22 +285,10 @@ def save_lut(session: Session | None) -> tuple[Any, str]:
         text = to_cube(recipe.steps, session.view.photo, title="NUlIE")
         left = ", ".join(step.words() for step in left_out(recipe.steps))
         said = f"LUT ready; left out, since it can't hold it: {left}" if left else "LUT ready, with all steps"
-        return _download("look.cube", text), drawing.line(said)
+        return _offer(download("look.cube", text)), drawing.line(said)
     except Exception as error:
         return gr.update(), explain(error)
 
 
-@cache
-def _downloads() -> Path:
-    """The folder of this process for what is downloaded."""
-    folder = tempfile.mkdtemp(prefix="nuli-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
-
-
-def _download(name: str, text: str) -> Any:
-    # a place by content: two users' files of one name stay apart, and the same file comes but once
-    path = _downloads() / hashlib.sha256(text.encode()).hexdigest()[:16] / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+def _offer(path: Path) -> Any:
     return gr.update(value=str(path), visible=True)

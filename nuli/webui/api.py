@@ -65,8 +65,8 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     async def start_job(request: Request) -> Response:
         try:
             task = await begin(request, service.enhance)
-            await asyncio.shield(asyncio.wrap_future(task.accepted))
-            if task.over and (outcome := task.outcome.result()).status != 200:
+            if not await asyncio.shield(asyncio.wrap_future(task.accepted)):
+                outcome = task.outcome.result()
                 return _respond(outcome.pieces, outcome.status)
         except Exception as error:
             return _refused(error)

@@ -47,31 +47,42 @@ class Picture:
         """What the text stands for. Raises RequestError."""
         out, left = io.BytesIO(), b""
         try:
-            for piece in self._text():
-                piece = left + piece
-                whole = len(piece) // 4 * 4
-                left = piece[whole:]
-                out.write(base64.b64decode(piece[:whole]))
+            for text in self._texts():
+                text = left + text
+                whole = len(text) // 4 * 4
+                left = text[whole:]
+                out.write(base64.b64decode(text[:whole]))
             out.write(base64.b64decode(left))
         except binascii.Error:
             raise RequestError("the picture is not base64 text") from None
         out.seek(0)
         return out
 
-    def _text(self) -> Iterator[bytes]:
-        """Pieces of a megabyte at most, of nothing but base64's own letters; a data URI's head is left out."""
+    def _texts(self) -> Iterator[bytes]:
+        """The text without JSON's escapes, white space and a data URI's head, in parts."""
         left, first = b"", True
+        for part in self._parts():
+            if first:
+                first = False
+                part = part.partition(b",")[2] if part.startswith(b"data:") else part
+            part = left + part
+            left = part[-1:] if part.endswith(b"\\") else b""
+            part = part[: len(part) - len(left)]
+            for escaped, plain in ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b"")):
+                part = part.replace(escaped, plain)
+            yield part.translate(None, b" \t\r\n")
+        yield left
+
+    def _parts(self) -> Iterator[bytes]:
+        """The pieces in parts of about _SLICE bytes."""
+        part = b""
         for piece in self.pieces:
             for i in range(0, len(piece), _SLICE):
-                part = left + piece[i : i + _SLICE]
-                left = part[-1:] if part.endswith(b"\\") else b""
-                part = part[: len(part) - len(left)]
-                if first:
-                    first = False
-                    part = part.partition(b",")[2] if part.startswith(b"data:") else part
-                for escaped, plain in ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b"")):
-                    part = part.replace(escaped, plain)
-                yield part.translate(None, b" \t\r\n")
+                part += piece[i : i + _SLICE]
+                if len(part) >= _SLICE // 2:
+                    yield part
+                    part = b""
+        yield part
 
 
 def most_bytes(megapixels: float) -> int:
