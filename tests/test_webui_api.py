@@ -55,7 +55,7 @@ def picture(photo: Image.Image) -> str:
 
 
 def do(work: Callable[[dict[str, Any], Task], dict[str, Any]], **body: Any) -> dict[str, Any]:
-    patient = host(limits=lambda: Limits(1.0, 60.0))
+    patient = host(limits=lambda: Limits(1.0, 600.0))
     return Worker(patient).start(lambda task: work(body, task)).outcome.result()
 
 
