@@ -68,7 +68,7 @@ def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
     if not isinstance(pictures, bool):
         raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
     options = _options(body.get("options"), task.host)
-    photo = decode(body.get("image"), task.host.limits().megapixels)
+    photo = decode(body.pop("image", None), task.host.limits().megapixels)  # its text need not wait along
     with task.turn():
         result = search(task, photo, options)
         # the server's own limit is none of the client's options
@@ -114,7 +114,7 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     [row] = [row for row in table() if row.name == "strength"]
     recipe = recipe.scaled(row.parse(body.get("strength", 1)))
     megapixels, seconds = task.host.limits()
-    photo = decode(body.get("image"), megapixels)
+    photo = decode(body.pop("image", None), megapixels)
     with task.turn():
         end = time.monotonic() + seconds
         try:

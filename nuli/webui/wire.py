@@ -58,8 +58,10 @@ class Reader:
         return len(self._rest) <= MOST_REST
 
     def body(self) -> Any:
-        """What came, long strings as Pictures. Raises ValueError or RecursionError where it is not JSON."""
-        return self._put_back(json.loads(bytes(self._rest)))
+        """What came, long strings as Pictures; once. Raises ValueError or RecursionError where it is not JSON."""
+        found = self._put_back(json.loads(bytes(self._rest)))
+        self._pictures.clear()  # whoever has them now may let them go
+        return found
 
     def _put_back(self, value: Any) -> Any:
         if isinstance(value, dict):
