@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from ..hosting import Host, Worker
 from .blocks import build
-from .host import Host, save_to_folder
+from .files import save_to_folder
 
 _MAJOR = int(gr.__version__.split(".")[0])
 TITLE = "NUlIE"
@@ -35,7 +36,7 @@ def asset(name: str) -> str:
     raise FileNotFoundError(f"{name} is missing from this installation of nulie: install it again")
 
 
-def make(host: Host) -> tuple[gr.Blocks, dict[str, Any]]:
+def make(worker: Worker) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, its queue on, and what its launch needs for the script and the style to arrive."""
     script, style = asset("javascript/nuli.js"), asset("style.css")
     head = f"<script>{script}</script>"
@@ -46,7 +47,7 @@ def make(host: Host) -> tuple[gr.Blocks, dict[str, Any]]:
         launch_options, page_options = {}, {"css": style} | ({"head": head} if _MAJOR >= 4 else {})
     with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
         gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
-        build(host)
+        build(worker)
         if _MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
     # several sessions at once: the host's lock sees to it that only one of them works the device
@@ -85,7 +86,7 @@ def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] 
         save=lambda image, recipe, infotext, name: save_to_folder(output, image, infotext, name),
         server_folders=not listen,
     )
-    page, options = make(host)
+    page, options = make(Worker(host))
     page.launch(
         server_port=port,
         server_name="0.0.0.0" if listen else "127.0.0.1",

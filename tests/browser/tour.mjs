@@ -56,14 +56,22 @@ try {
         page.waitForEvent('filechooser'),
         page.locator('#nuli_image').getByText(/click to upload/i).first().click(),
     ]);
-    await chooser.setFiles(picture);
+    await chooser.setFiles({ name: 'bad.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+    check('a bad file is told of', await until('told', async () => /the picture: no picture/.test(await status())), await status());
+    await page.locator('#nuli_image button[aria-label="Clear"], #nuli_image button[aria-label="Remove Image"]').first().click();
+    await until('cleared', async () => /No picture yet/.test(await status()));
+    const [another] = await Promise.all([
+        page.waitForEvent('filechooser'),
+        page.locator('#nuli_image').getByText(/click to upload/i).first().click(),
+    ]);
+    await another.setFiles(picture);
     check('a picture is opened', await until('opened', async () => /Ready/.test(await status())));
 
     // hard mode searches long enough to be watched and stopped
     await page.locator('#nuli_mode').getByText('hard', { exact: true }).click();
     await page.locator('#nuli_seconds input[type=number]').fill('60');
     await page.locator('#nuli_seconds input[type=number]').blur();
-    await page.locator('#nuli_enhance').click();
+    await page.locator('#nuli_enhance').dblclick(); // the second click must change nothing
     const live = await until('progress', async () => (/left.*tried/.test(await status()) ? status() : ''));
     check('progress is told', !!live, live);
     await until('a hundred tried', async () => +((await status()).match(/(\d+) tried/) || [])[1] >= 100, 55000);
@@ -73,6 +81,19 @@ try {
     const offered = page.locator('#nuli_gallery button:has(img)');
     const results = await until('gallery', () => offered.count());
     check('hard mode offers several', results > 1, `${results}`);
+    await page.setViewportSize({ width: 1280, height: 600 }); // a laptop's
+    await page.waitForTimeout(500);
+    const hidden = await offered.last().evaluate((last) => {
+        const { bottom } = last.getBoundingClientRect();
+        for (let box = last.parentElement; box && box.id !== 'nuli_tab'; box = box.parentElement) {
+            const cut = bottom - box.getBoundingClientRect().bottom;
+            if (getComputedStyle(box).overflowY !== 'visible' && cut > 1) return cut;
+        }
+        return 0;
+    });
+    check('all of the last row is seen', hidden === 0, `${hidden} px hidden`);
+    if (screenshot) await page.screenshot({ path: screenshot.replace(/\.png$/, '-low.png'), fullPage: true });
+    await page.setViewportSize({ width: 1280, height: 1000 });
     if (screenshot) await page.screenshot({ path: screenshot.replace(/\.png$/, '-hard.png'), fullPage: true });
     await changesPicture('another one is picked', () => offered.nth(1).click());
 
