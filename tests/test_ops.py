@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from nuli.errors import OptionError
 from nuli.ops.detail import box_kernel, box_sums, convolve
 from nuli.ops.light import CUTOFF
-from nuli.ops.registry import OPS, Op, Param, Scale, apply_op, get_op, op, select_ops
+from nuli.ops.registry import OPS, Op, Scale, apply_op, get_op, select_ops
 
 ALL = list(OPS.values())
 names = pytest.mark.parametrize("op", ALL, ids=lambda o: o.name)
@@ -235,5 +235,5 @@ def test_a_second_op_of_one_name_is_refused() -> None:
 
     before = OPS["contrast"]
     with pytest.raises(ValueError, match="'contrast' already"):
-        op("light", Param("amount", 1, (0, 1), (0, 1)))(contrast)
+        registry.op("light", registry.Param("amount", 1, (0, 1), (0, 1)))(contrast)
     assert OPS["contrast"] is before

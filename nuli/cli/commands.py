@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
 from .console import attempt, complain, say, tell
-from .tasks import Task, do_tasks, parse_options, tell_files, write_text
+from .tasks import FileTask, do_tasks, parse_options, tell_files, write_text
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -22,8 +22,8 @@ def score(parsed: argparse.Namespace) -> int:
     """Print the score of every picture named; returns the exit code."""
     options = parse_options(parsed)
     from ..enhancer import score
+    from ..paths import find_sources
     from ..scoring.registry import load_scorer
-    from .paths import find_sources
 
     scorer = load_scorer(options)
     sources, errors = find_sources(parsed.pictures, parsed.recursive, None)
@@ -52,7 +52,7 @@ def apply(parsed: argparse.Namespace) -> int:
     device = pick_device(options.device)
     recipe = _read_recipe(parsed.recipe).scaled(options.strength)
 
-    def work(task: Task) -> None:
+    def work(task: FileTask) -> None:
         """Apply the recipe to one picture. Raises NuliError."""
         photo = load_photo(task.source)
         if len(recipe.without_noops()):

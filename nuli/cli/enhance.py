@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from .console import attempt, say, tell
-from .tasks import Task, do_tasks, parse_options, tell_files, write_text
+from .tasks import FileTask, do_tasks, parse_options, tell_files, write_text
 
 if TYPE_CHECKING:
     from ..result import Event, Other, Result
@@ -35,7 +35,7 @@ def enhance(parsed: argparse.Namespace) -> int:
         _tell_scorer(scorer.name, options.scorer)
     with _Stop() as stop:
 
-        def work(task: Task) -> int:
+        def work(task: FileTask) -> int:
             """Enhance one picture, save all that comes of it, and report; returns the exit code."""
             known = parsed.tree if parsed.tree is not None and parsed.tree.exists() else None
             events = enhance_iter(task.source, options, scorer=scorer, others=others, known=known, stop=stop.is_set)
@@ -131,7 +131,7 @@ def _progress(source: Path, event: Event) -> str:
     )
 
 
-def _save(result: Result, task: Task, parsed: argparse.Namespace) -> None:
+def _save(result: Result, task: FileTask, parsed: argparse.Namespace) -> None:
     """Write the result and its others, and with --save-recipe their recipes. Raises ImageError."""
     result.save(task.target, overwrite_input=parsed.in_place)
     for other, path in _pairs(result, task):
@@ -141,12 +141,12 @@ def _save(result: Result, task: Task, parsed: argparse.Namespace) -> None:
             write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
 
 
-def _pairs(result: Result, task: Task) -> list[tuple[Other, Path]]:
+def _pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:
     """Each other result that there is, and where it goes."""
     return list(zip(result.others, task.others, strict=False))
 
 
-def _record(task: Task, result: Result) -> dict[str, Any]:
+def _record(task: FileTask, result: Result) -> dict[str, Any]:
     """What --json prints about one picture."""
     record = result.to_dict()
     record["others"] = [{"output": str(path), **other.to_dict()} for other, path in _pairs(result, task)]
@@ -164,7 +164,7 @@ def _tell_scorer(name: str, option: str) -> None:
         )
 
 
-def _report(task: Task, result: Result) -> None:
+def _report(task: FileTask, result: Result) -> None:
     """Print what was done to one picture, and what each step is worth."""
     tell_files(task.source, task.target, result.notes)
     if result.changed:

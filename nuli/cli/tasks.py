@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..options import Options, options_from, table
+from ..paths import FileTask, plan_files
 from .console import attempt, complain, say, tell
-from .paths import Task, list_tasks
 
 
 def parse_options(parsed: argparse.Namespace) -> Options:
@@ -18,7 +18,7 @@ def parse_options(parsed: argparse.Namespace) -> Options:
 
 def do_tasks(
     parsed: argparse.Namespace,
-    work: Callable[[Task], int | None],
+    work: Callable[[FileTask], int | None],
     may_continue: Callable[[], bool] = lambda: True,
     others: int = 0,
 ) -> int:
@@ -32,7 +32,7 @@ def do_tasks(
     Returns:
         The exit code: the worst of all pictures, or 130 where pictures were left out.
     """
-    tasks, errors = list_tasks(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
+    tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
     for i, task in enumerate(tasks):
         code = max(code, attempt(lambda task=task: work(task), task.source))

@@ -1,6 +1,7 @@
 """Pictures in and out: files, PIL images and arrays become a Photo; new pixels go back into its frame."""
 
 import errno
+import io
 import os
 import shutil
 import stat

@@ -11,12 +11,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ..cli.paths import find_sources
 from ..errors import ImageError, NuliError, StoppedError
 from ..hosting import Slot, Task, Worker, search
 from ..imaging.photo import load_photo
 from ..infotext import of_result
 from ..options import Options
+from ..paths import find_sources
 from ..ui import drawing
 from .handlers import explain, search_options
 from .session import complete_infotext

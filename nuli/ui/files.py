@@ -13,9 +13,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..cli.paths import SUFFIX
 from ..errors import ImageError
 from ..imaging.photo import atomic_write, load_photo, save_photo
+from ..paths import SUFFIX
 
 
 def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = "") -> Path:

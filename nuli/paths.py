@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ImageError, NuliError, OptionError
-from ..imaging.photo import can_write, check_target, list_images
+from .errors import ImageError, NuliError, OptionError
+from .imaging.photo import can_write, check_target, list_images
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""
@@ -15,7 +15,7 @@ _RESULT = re.compile(re.escape(SUFFIX) + r"(-\d+)?$")
 
 
 @dataclass(frozen=True)
-class Task:
+class FileTask:
     """One picture to work on, and where what becomes of it goes."""
 
     source: Path
@@ -55,9 +55,9 @@ def _is_result(path: Path, folder: Path, output: Path | None) -> bool:
     return output is not None and output.resolve() != folder.resolve() and output.resolve() in path.resolve().parents
 
 
-def list_tasks(
+def plan_files(
     pictures: list[Path], recursive: bool, output: Path | None, in_place: bool, others: int = 0
-) -> tuple[list[Task], list[NuliError]]:
+) -> tuple[list[FileTask], list[NuliError]]:
     """All tasks of a command, checked before any of them starts; and what went wrong with the other pictures.
 
     No task writes over a source (but its own, in place) or over the result of another.
@@ -96,7 +96,7 @@ def list_tasks(
             errors.append(error)
         else:
             targets.update(path.resolve() for path in (target, *further))
-            tasks.append(Task(source, target, further))
+            tasks.append(FileTask(source, target, further))
     return tasks, errors
 
 
