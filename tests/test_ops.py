@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
 from nuli.errors import OptionError
+from nuli.ops import registry
 from nuli.ops.detail import box_kernel, box_sums, convolve
 from nuli.ops.light import CUTOFF
 from nuli.ops.registry import OPS, Op, Scale, apply_op, get_op, select_ops
