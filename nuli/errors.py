@@ -33,5 +33,9 @@ class DeviceMemoryError(NuliError):
     """A device without the memory for even one candidate."""
 
 
+class BusyError(NuliError):
+    """Work that is not taken on, since there is enough already."""
+
+
 class StoppedError(NuliError):
     """Work that the user, or the host, ended before there was a result."""

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import json
+import os
+import pickle
 import re
+import subprocess
+import sys
 import threading
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from nuli.errors import ImageError, OptionError, RecipeError
+from nuli.errors import BusyError, ImageError, OptionError, RecipeError
 from nuli.ops.step import Step
 from nuli.options import Options, options_from, table
 from nuli.recipe import Recipe
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
-from nuli.ui import app, batch, blocks, controls, drawing, handlers, session  # noqa: E402
-from nuli.ui.host import Host, save_to_folder  # noqa: E402
-from nuli.ui.job import Job, watch  # noqa: E402
+from nuli.hosting import Host, Slot, Worker, search  # noqa: E402
+from nuli.imaging.photo import load_photo  # noqa: E402
+from nuli.ui import app, batch, blocks, controls, drawing, handlers, session, store  # noqa: E402
+from nuli.ui.files import save_to_folder  # noqa: E402
 from nuli.ui.treeplot import tree_plot  # noqa: E402
 
 NAMES = ("evaluations", "mode")
@@ -39,9 +51,13 @@ def opened(dark: Image.Image) -> session.Session:
 
 @pytest.fixture
 def enhanced(opened: session.Session) -> session.Session:
-    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (60, "soft"))
+    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (60, "soft"))
     assert isinstance(last[0], session.Session), last[2]
     return last[0]
+
+
+def saving_to(folder: Path) -> Worker:
+    return Worker(Host(save=lambda image, recipe, text, name: save_to_folder(folder, image, text, name)))
 
 
 def test_controls_give_back_the_options_that_they_show() -> None:
@@ -66,7 +82,7 @@ def test_no_group_at_all_is_an_error_and_text_goes_through() -> None:
 
 
 def test_the_page_is_built_and_its_script_and_style_found() -> None:
-    page, _ = app.make(Host())
+    page, _ = app.make(Worker())
     ids = {block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)}
     assert {"nuli_image", "nuli_enhance", "nuli_stop", "nuli_strength", "nuli_save", "nuli_step_0_1"} <= ids
     assert ".nuli-compare" in app.asset("style.css") and "nuli-handle" in app.asset("javascript/nuli.js")
@@ -75,16 +91,16 @@ def test_the_page_is_built_and_its_script_and_style_found() -> None:
 def test_a_webui_gets_the_components_that_it_needs() -> None:
     seen: list[Any] = []
     with gr.Blocks():
-        parts = blocks.build(Host(add_send_buttons=seen.append))
+        parts = blocks.build(Worker(), seen.append)
     assert seen == [parts.result] and parts.image.elem_id == "nuli_image"
 
 
 def test_enhancing_tells_how_it_goes_and_ends_with_a_better_picture(opened: session.Session) -> None:
-    *live, last = handlers.enhance(Host(), opened, 1.0, NAMES, (80, "soft"))
+    *live, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (80, "soft"))
     assert any("tried" in shown[2] and "nuli-compare" in str(shown[1]) for shown in live)
     done = last[0]
     assert done.after > done.before and done.rows and "Score by tone" in last[2] and "<svg" in last[3]
-    assert not done.job.running
+    assert not done.slot.busy
 
 
 def test_the_preview_is_what_is_saved(enhanced: session.Session) -> None:
@@ -130,25 +146,25 @@ def test_errors_are_told_and_change_nothing(opened: session.Session, caplog: pyt
     kept = handlers.acting(handlers.apply_recipe)(opened, "nuli1 contrast=99")
     assert not isinstance(kept[0], session.Session) and "contrast factor" in kept[2] and "error" in kept[2]
     assert "put one in first" in handlers.acting(handlers.clear)(None)[2]
-    assert "put one in first" in handlers.save(Host(), None)
+    assert "put one in first" in handlers.save(Worker(), None)
 
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("<b>")
 
-    [*_, last] = handlers.enhance(Host(load_scorer=breaks), opened, 1.0, NAMES, (20, "soft"))
+    [*_, last] = handlers.enhance(Worker(Host(load_scorer=breaks)), opened, 1.0, NAMES, (20, "soft"))
     assert "internal error: ZeroDivisionError: &lt;b&gt;" in last[2] and "Traceback" in caplog.text
-    assert not opened.job.running
+    assert not opened.slot.busy
 
 
 def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: session.Session) -> None:
-    shows = handlers.enhance(Host(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)  # runs until the first progress line
     assert "running" in handlers.acting(handlers.clear)(opened)[2]
     handlers.stop(opened)
     *_, last = shows
     assert last[0].found
 
-    shows = handlers.enhance(Host(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)
     assert handlers.opened(opened, None)[0] is None
     assert [shown for shown in shows if isinstance(shown[0], session.Session)] == []
@@ -156,26 +172,25 @@ def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: 
 
 def test_one_job_at_a_time_and_a_waiting_one_can_be_stopped(opened: session.Session) -> None:
     lock, unloaded = threading.Lock(), []
-    host = Host(lock=lambda: lock, unload=lambda: unloaded.append(1))
+    worker = Worker(Host(lock=lambda: lock, unload=lambda: unloaded.append(1)))
     with lock:
-        shows = handlers.enhance(host, opened, 1.0, NAMES, (20, "soft"))
+        shows = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
         assert any("waiting" in shown[2] for shown in shows)
         handlers.stop(opened)
         *_, last = shows
         assert last[0] is opened
-    *_, last = handlers.enhance(host, opened, 1.0, NAMES, (20, "soft"))
+    *_, last = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
     assert last[0].found and unloaded == [1]
 
 
 def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
     one, other = session.open_picture(dark), session.open_picture(dark)
-    handlers.stop(one)
-    one.job.end(replaced=True)
-    assert not other.job.stop.is_set() and not other.job.replaced
+    one.slot.close()
+    assert one.slot.closed and not other.slot.closed
 
 
 def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
-    *_, last = handlers.enhance(Host(), opened, 1.0, NAMES, (150, "hard"))
+    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (150, "hard"))
     done = last[0]
     count = len(done.found)
     assert count > 2 and len({found.recipe for found in done.found}) == count
@@ -188,9 +203,9 @@ def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
 
 
 def test_the_host_saves_the_recipe_in_the_picture(enhanced: session.Session, tmp_path: Path) -> None:
-    host = Host(save=lambda image, recipe, text, name: save_to_folder(tmp_path / "new", image, text, name))
-    assert "saved as" in handlers.save(host, enhanced)
-    assert "saved as" in handlers.save(host, enhanced)  # never over another
+    worker = saving_to(tmp_path / "new")
+    assert "saved as" in handlers.save(worker, enhanced)
+    assert "saved as" in handlers.save(worker, enhanced)  # never over another
     first, _ = sorted((tmp_path / "new").iterdir())
     with Image.open(first) as saved:
         assert session.recipe_in(saved.info["parameters"]) == enhanced.recipe
@@ -208,8 +223,6 @@ def test_what_the_source_says_of_itself_is_kept(dark: Image.Image, tmp_path: Pat
     path = save_to_folder(tmp_path, session.full_size(given, "cpu"), text, "cat.webp")
     with Image.open(path) as saved:
         assert path.name == "cat-nuli.png" and saved.mode == "RGBA" and saved.getpixel((0, 0))[3] == 0
-    opaque = session.open_picture(dark.convert("RGB").convert("RGBA"))
-    assert opaque.view.photo.alpha is None
 
 
 def test_recipe_and_lut_to_download(enhanced: session.Session) -> None:
@@ -251,17 +264,16 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     dark.save(folder / "a.png")
     dark.save(folder / "b.jpg")
     (folder / "c.png").write_bytes(b"no picture")
-    host = Host(save=lambda image, recipe, text, name: save_to_folder(tmp_path / "out", image, text, name))
-    *_, (job, gallery, said) = batch.batch(host, None, None, str(folder), NAMES, (40, "soft"))
-    assert not job.running and len(gallery) == 2 and "2 done; " in said and "c.png" in said
+    worker, slot = saving_to(tmp_path / "out"), Slot()
+    *_, (gallery, said) = batch.batch(worker, slot, None, str(folder), NAMES, (40, "soft"))
+    assert not slot.busy and len(gallery) == 2 and "2 done; " in said and "c.png" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-nuli.png", "b-nuli.png"]
 
-    shows = batch.batch(host, None, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
-    job = next(shows)[0]
-    assert isinstance(job, Job)
-    batch.stop(job)
+    shows = batch.batch(worker, slot, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
+    next(shows)
+    slot.end()
     *_, last = shows
-    assert "left" in last[2]
+    assert "left" in last[1]
 
 
 def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
@@ -270,13 +282,212 @@ def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
         (Host(), str(tmp_path), "no pictures in this folder"),
         (Host(server_folders=False), str(tmp_path), "can&#x27;t be named here"),
     ):
-        [(_, _, said)] = batch.batch(host, None, None, folder, (), ())
+        [(_, said)] = batch.batch(Worker(host), Slot(), None, folder, (), ())
         assert says in said
 
 
-def test_watch_raises_what_the_search_raised(opened: session.Session) -> None:
+def test_two_saves_of_one_moment_get_two_names(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def save(shade: int) -> Path:
+        together.wait(10)
+        return save_to_folder(tmp_path / "new", Image.new("RGB", (200, 200), (shade,) * 3), "text")
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(save, range(8)))
+    assert len(set(paths)) == 8
+    for shade, path in enumerate(paths):
+        with Image.open(path) as saved:
+            assert saved.getpixel((0, 0)) == (shade,) * 3
+
+
+def test_a_name_that_nothing_was_written_to_is_given_back(tmp_path: Path) -> None:
+    with pytest.raises(ImageError):
+        save_to_folder(tmp_path, Image.new("RGB", (9, 9)), "\ud800", "cat.png")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ImageError, match="choose another folder"):
+        save_to_folder(tmp_path / "file", Image.new("RGB", (9, 9)), "text")
+
+
+def test_a_second_click_starts_no_second_search(opened: session.Session) -> None:
+    long = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    next(long)  # the first click's search has begun, and has told nothing yet
+    [refused] = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (1, "vivid"))
+    assert "a search is running" in refused[2] and not isinstance(refused[0], session.Session)
+    assert any("tried" in shown[2] for shown in long)
+    handlers.stop(opened)
+    *_, last = long
+    assert last[0].found
+
+
+def test_of_many_clicks_at_once_one_starts(opened: session.Session) -> None:
+    worker, slot, together, go_on = Worker(), Slot(), threading.Barrier(6), threading.Event()
+
+    def click(_: int) -> bool:
+        together.wait(10)
+        try:
+            slot.start(worker, lambda task: go_on.wait(30))
+            return True
+        except BusyError:
+            return False
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(click, range(6))) == 1
+    go_on.set()
+
+
+def test_every_visitor_has_a_batch_of_their_own() -> None:
+    page, _ = app.make(Worker())
+    [state] = [block for block in page.blocks.values() if isinstance(getattr(block, "value", None), Slot)]
+    one, other = copy.deepcopy(state.value), copy.deepcopy(state.value)
+    assert isinstance(one, Slot) and len({id(one), id(other), id(state.value)}) == 3
+
+
+def test_a_second_click_starts_no_second_batch(photo_path: Path, tmp_path: Path) -> None:
+    worker, slot = saving_to(tmp_path), Slot()
+    first = batch.batch(worker, slot, [str(photo_path)], "", ("seconds",), (600,))
+    next(first)
+    [(_, said)] = batch.batch(worker, slot, [str(photo_path)], "", ("seconds",), (1,))
+    assert "batch is running" in said
+    slot.end()
+    *_, last = first
+    assert "1 done" in last[1] or "0 done" in last[1]
+
+
+@pytest.mark.parametrize(("flag", "done"), [("interrupted", 1), ("skipped", 3)])
+def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: Path, flag: str, done: int) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "abc":
+        dark.resize((60, 40)).save(tmp_path / "in" / f"{name}.png")
+    pressed: set[str] = set()
+
+    class Queue:
+        """As a WebUI's: what was pressed is forgotten when the next job begins."""
+
+        def __enter__(self) -> None:
+            pressed.clear()
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    def stopped() -> bool:
+        pressed.add(flag)  # as soon as a search asks
+        return True
+
+    saving = saving_to(tmp_path / "out").host
+    host = replace(saving, lock=Queue, stopped=stopped, interrupted=lambda: "interrupted" in pressed)
+    shows = batch.batch(Worker(host), Slot(), None, str(tmp_path / "in"), ("seconds",), (600,))
+    *_, (gallery, said) = shows
+    assert len(list((tmp_path / "out").iterdir())) == len(gallery) == done
+    assert said == drawing.line("1 done, 2 left" if done == 1 else "3 done")
+
+
+def test_no_more_work_is_taken_on_than_there_is_room_for(opened: session.Session) -> None:
+    worker = Worker(most=1)
+    task = worker.admit()
+    [refused] = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
+    assert "try again" in refused[2] and "try again" in handlers.save(worker, opened)
+    task.drop()
+    assert any("tried" in shown[2] or "starting" in shown[2] for shown in handlers.enhance(worker, opened, 1.0, (), ()))
+
+
+def test_pictures_beyond_the_room_for_them_are_put_away(dark: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = session.open_picture(dark).view.size
+    assert size > 3 * dark.width * dark.height
+    monkeypatch.setattr(store.VIEWS, "most", int(2.5 * size))
+    first, second = session.open_picture(dark), session.open_picture(dark)
+    assert first.view and second.view
+    assert first.view  # used last
+    third = session.open_picture(dark)
+    assert first.view and third.view
+    for shown in (
+        handlers.acting(handlers.set_strength)(second, 0.5),
+        *handlers.enhance(Worker(), second, 1.0, (), ()),
+    ):
+        assert "put the picture in again" in shown[2]
+    assert "put the picture in again" in handlers.save(saving_to(Path("never")), second)
+    assert "put the picture in again" in handlers.save_lut(second)[1]
+    assert "put the picture in again" in handlers.at_full_size(Worker(), second)[2]
+    found = session.Found(Recipe(), 1, 2, (), 1, 1, (), ())
+    assert handlers.candidates(replace(second, found=(found, found)))["visible"] is False
+    assert len(handlers.row_updates(second)) == 4 * handlers.ROWS + 2
+    monkeypatch.setattr(store.VIEWS, "most", 1)
+    assert session.open_picture(dark).view  # the newest always stays
+
+
+def test_a_session_is_a_handle(opened: session.Session) -> None:
+    assert len(pickle.dumps(replace(opened, slot=None))) < 2000  # gradio keeps it for good
+    handlers.opened(opened, None)
+    with pytest.raises(ImageError, match="put the picture in again"):
+        _ = opened.view
+
+
+def payloads(path: Path, kind: str) -> list[Any]:
+    """A file as gradio 3 and as newer ones give it to the component."""
+    text = f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return [text, SimpleNamespace(path=str(path), url=None), SimpleNamespace(path=None, url=text)]
+
+
+def put_in(payload: Any) -> handlers.Shown:
+    """What is shown when the page's own image component gets that."""
+    with gr.Blocks():
+        component = blocks.build(Worker()).image
+    return handlers.opened(None, component.preprocess(payload))
+
+
+def test_sixteen_bits_and_metadata_of_an_upload_survive(tmp_path: Path) -> None:
+    grey = np.linspace(1000, 60_000, 64 * 48).astype(np.uint16).reshape(48, 64)
+    text = PngInfo()
+    text.add_text("parameters", "a cat")
+    Image.fromarray(grey).save(tmp_path / "grey.png", pnginfo=text, dpi=(300, 300))
+    for payload in payloads(tmp_path / "grey.png", "png"):
+        photo = put_in(payload)[0].view.photo
+        assert photo.pixels.dtype == np.uint16 and np.array_equal(photo.pixels[..., 0], grey)
+        assert dict(photo.meta.text) == {"parameters": "a cat"} and photo.meta.dpi
+
+
+def test_an_upload_that_gradio_hands_over_itself(photo_path: Path) -> None:
+    """Through gradio's own class of payload, where it has one."""
+    image = pytest.importorskip("gradio.data_classes")
+    if not hasattr(image, "ImageData"):
+        pytest.skip("gradio 3 has data URIs")
+    photo = put_in(image.ImageData(path=str(photo_path), orig_name="photo.jpg"))[0].view.photo
+    assert photo.meta.format == "JPEG" and photo.meta.exif == load_photo(photo_path).meta.exif
+
+
+def test_a_picture_that_a_host_sends_is_taken(dark: Image.Image) -> None:
+    dark.info["parameters"] = "a cat"
+    photo = put_in(dark)[0].view.photo
+    assert np.array_equal(photo.pixels, np.array(dark)) and dict(photo.meta.text) == {"parameters": "a cat"}
+    assert put_in(None)[0] is None
+
+
+@pytest.mark.parametrize("cut", [0, 10, 200])
+def test_a_damaged_upload_is_told_of(photo_path: Path, tmp_path: Path, cut: int) -> None:
+    (tmp_path / "bad.jpg").write_bytes(photo_path.read_bytes()[:cut])
+    for payload in payloads(tmp_path / "bad.jpg", "jpeg"):
+        shown = put_in(payload)
+        assert shown[0] is None and "error" in shown[2] and "the picture" in shown[2] and str(tmp_path) not in shown[2]
+
+
+def test_downloads_lie_in_one_folder_that_goes_with_the_process(tmp_path: Path) -> None:
+    code = (
+        "from nuli.ui.files import download\n"
+        "paths = [download('recipe.json', text) for text in 'aab']\n"
+        "assert [path.read_text() for path in paths] == ['a', 'a', 'b']\n"
+        "assert paths[0] == paths[1] != paths[2] and paths[2].name == 'recipe.json'\n"
+        "import os; print(*os.listdir(os.environ['TMPDIR']))"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert len(ran.stdout.split()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_task_raises_what_the_search_raised(opened: session.Session) -> None:
     with pytest.raises(OptionError, match="no scorer"):
-        list(watch(Host(), opened.view.photo, {"scorer": "nobody"}, threading.Event()))
+        Worker().run(lambda task: search(task, opened.view.photo, Options(scorer="nobody")))
     with pytest.raises(ImageError):
         session.open_picture(Image.new("RGB", (0, 5)))
 

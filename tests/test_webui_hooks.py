@@ -157,7 +157,7 @@ def test_a_failure_leaves_the_picture_and_is_told_once(host, picture, monkeypatc
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr("nuli.enhancer.load_scorer", broken)
+    monkeypatch.setattr("nuli.scoring.registry.load_scorer", broken)
     p = Processing()
     for _ in range(3):
         assert after(host, p, picture, {"evaluations": 40}) is picture
@@ -213,22 +213,33 @@ def test_extras_survive_anything(host, picture):
 
 
 @pytest.mark.parametrize(("by_name", "stem"), [(False, "nuli"), (True, "photo-nuli")])
-def test_the_tab_saves_under_a_numbered_name(host, picture, monkeypatch, by_name, stem):
-    pytest.importorskip("gradio")
-    monkeypatch.setattr(sys.modules["modules"], "infotext_utils", MagicMock(), raising=False)
-    tab = importlib.import_module("nuli.webui.tab")
+def test_the_tab_saves_under_a_numbered_name(host, picture, by_name, stem):
+    ours = importlib.import_module("nuli.webui.host")
     try:
         host.shared.opts = SimpleNamespace(
             outdir_samples="", outdir_extras_samples="out", samples_format="png", use_original_name_batch=by_name
         )
         host.images.save_image.return_value = ("out/x.png", None)
-        assert tab._save(picture, None, "text", "photo.jpg") == Path("out/x.png")
+        assert ours.save(picture, None, "text", "photo.jpg") == Path("out/x.png")
         asked = host.images.save_image.call_args.kwargs
         assert (asked["path"], asked["basename"], asked["info"]) == ("out", stem, "text")
         # the host leaves the number out where a suffix makes a name without it: each would replace the last
         assert asked["short_filename"] and not asked.get("suffix") and "forced_filename" not in asked
     finally:
-        _unload(("tab",))
+        _unload(("host",))
+
+
+def test_skip_ends_a_picture_and_interrupt_all_that_was_asked_for(host):
+    engine = host.our_engine
+    for flags, stopped, interrupted in (
+        ((), False, False),
+        (("skipped",), True, False),
+        (("interrupted",), True, True),
+        (("stopping_generation",), True, True),
+    ):
+        vars(host.state).update(dict.fromkeys(("skipped", "interrupted", "stopping_generation"), False))
+        vars(host.state).update(dict.fromkeys(flags, True))
+        assert (engine.stopped(), engine.interrupted()) == (stopped, interrupted)
 
 
 @pytest.fixture

@@ -58,19 +58,21 @@ class Photo:
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
 
 
-def load_photo(source: str | os.PathLike | Image.Image | np.ndarray) -> Photo:
-    """The picture in a file, a PIL image (left as it is), or an array.
+def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -> Photo:
+    """The picture in a file, in a file's bytes, a PIL image (left as it is), or an array.
 
     Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1.
     """
     if isinstance(source, np.ndarray):
         return Photo(*from_array(source))
-    if not isinstance(source, (str, os.PathLike, Image.Image)):
-        raise ImageError(f"a {type(source).__name__}: pass a path, a PIL image or a numpy array")
-    whole = isinstance(source, Image.Image)
-    with _blaming("the picture" if whole else source, "read"), warnings.catch_warnings():
+    if not isinstance(source, (str, os.PathLike, bytes, Image.Image)):
+        raise ImageError(f"a {type(source).__name__}: pass a path, a file's bytes, a PIL image or a numpy array")
+    named = isinstance(source, (str, os.PathLike))
+    with _blaming(source if named else "the picture", "read"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on large pictures and on damage that does not matter
-        return _from_image(source) if whole else _from_file(Path(source).absolute())
+        if isinstance(source, Image.Image):
+            return _from_image(source)
+        return _from_stream(io.BytesIO(source)) if isinstance(source, bytes) else _from_file(Path(source).absolute())
 
 
 def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
@@ -229,12 +231,17 @@ def _from_file(path: Path) -> Photo:
         raise ImageError("not a file: save the picture to one first")
     if not status.st_size:
         raise ImageError("the file is empty: get a fresh copy")
+    with open(path, "rb") as file:
+        return replace(_from_stream(file), path=path)
+
+
+def _from_stream(file: BinaryIO) -> Photo:
     Image.init()
     # only these formats: others that Pillow knows run programs (EPS) or hold no photos
     kinds = [kind for kind in dict.fromkeys(_EXTENSIONS.values()) if kind in Image.OPEN]
     # closing frees Pillow's pixels at once: tracebacks and cycles would keep them
-    with open(path, "rb") as file, closing(Image.open(file, formats=kinds)) as image:
-        return replace(_from_image(image, file), path=path)
+    with closing(Image.open(file, formats=kinds)) as image:
+        return _from_image(image, file)
 
 
 def _from_image(image: Image.Image, file: BinaryIO | None = None) -> Photo:

@@ -9,8 +9,9 @@ from typing import Any
 
 import gradio as gr
 
+from ..hosting import Host, Worker
 from .blocks import build
-from .host import Host, save_to_folder
+from .files import save_to_folder
 
 _MAJOR = int(gr.__version__.split(".")[0])
 TITLE = "NUlIE"
@@ -28,7 +29,7 @@ def asset(name: str) -> str:
     raise FileNotFoundError(f"{name} is missing from this installation of nulie: install it again")
 
 
-def make(host: Host) -> tuple[gr.Blocks, dict[str, Any]]:
+def make(worker: Worker) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, its queue on, and what its launch needs for the script and the style to arrive."""
     script, style = asset("javascript/nuli.js"), asset("style.css")
     head = f"<script>{script}</script>"
@@ -39,7 +40,7 @@ def make(host: Host) -> tuple[gr.Blocks, dict[str, Any]]:
         launch, dress = {}, {"css": style} | ({"head": head} if _MAJOR >= 4 else {})
     with gr.Blocks(title=TITLE, analytics_enabled=False, **dress) as page:
         gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
-        build(host)
+        build(worker)
         if _MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
     # several sessions at once: the host's lock sees to it that only one of them works the device
@@ -53,5 +54,5 @@ def launch(port: int | None, listen: bool, output: Path) -> None:
         save=lambda image, recipe, infotext, name: save_to_folder(output, image, infotext, name),
         server_folders=not listen,
     )
-    page, options = make(host)
+    page, options = make(Worker(host))
     page.launch(server_port=port, server_name="0.0.0.0" if listen else "127.0.0.1", share=False, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,80 +12,95 @@ import gradio as gr
 from PIL import Image
 
 from ..cli.paths import find_sources
-from ..errors import ImageError, NuliError
+from ..errors import ImageError, NuliError, StoppedError
+from ..hosting import Slot, Task, Worker, search
 from ..imaging.photo import load_photo
-from ..result import Result
+from ..infotext import of_result
+from ..options import Options
 from ..ui import drawing
-from .controls import options_of
-from .handlers import explain
-from .host import Host
-from .job import Job, Live, watch
-from .session import infotext, open_picture, searched
+from .handlers import explain, search_options
+from .session import complete_infotext
 
 THUMBNAIL = 400
 """Long side of the results in the gallery, in pixels."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Done:
+    """How far a batch has come."""
+
+    total: int
+    at: str = ""
+    """Number and name of the picture that is worked on."""
+    made: tuple[tuple[Image.Image, str], ...] = ()
+    """What the gallery shows."""
+    troubles: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        left = self.total - len(self.made) - len(self.troubles)
+        said = f"{len(self.made)} done" + (f", {left} left" if left else "")
+        return said + "".join(f"; {trouble}" for trouble in self.troubles)
+
+
 def batch(
-    host: Host, job: Job | None, files: Any, folder: str, names: Sequence[str], values: Sequence[Any]
-) -> Iterator[tuple[Any, Any, str]]:
-    """Enhance and save each picture; yields the job, the gallery and the status line.
+    worker: Worker, slot: Slot, files: Any, folder: str, names: Sequence[str], values: Sequence[Any]
+) -> Iterator[tuple[Any, str]]:
+    """Enhance and save each picture; yields the gallery and the status line.
 
-    A picture that fails is told of and does not stop the others.
+    A picture that fails is told of and does not stop the others. The host's Skip ends the search of one picture,
+    its Interrupt, and Stop, that of all: the best so far is saved.
     """
-    if job is not None and job.running:
-        yield gr.update(), gr.update(), drawing.line("this batch is running already", "error")
-        return
-    job = Job()
     try:
-        options = options_of(names, values)
-        sources = _sources(host, files, folder)
+        options = search_options(worker, names, values)
+        sources = _sources(worker, files, folder)
+        task = slot.start(worker, lambda task: _work(task, sources, options), "this batch")
+        shown = 0
+        for _ in task.watch():
+            done: _Done | None = task.note
+            made = done.made if done else ()
+            gallery = list(made) if len(made) > shown else gr.update()
+            shown = len(made)
+            yield gallery, drawing.busy(task, f"{done.at} · " if done and done.at else "")
+        with suppress(StoppedError):  # while it waited its turn: what was done till then is told
+            task.outcome.result()
+        done = task.note or _Done(len(sources))
+        yield list(done.made), drawing.line(str(done), "error" if done.troubles else "")
     except Exception as error:
-        yield gr.update(), gr.update(), explain(error)
-        return
-    made: list[tuple[Image.Image, str]] = []
-    troubles: list[str] = []
-    done = 0
-    with job.run() as stop:
-        for number, path in enumerate(sources, 1):
-            yield job, gr.update(), drawing.line(f"{number} of {len(sources)}: {path.name}", "busy")
-            try:
-                for item in watch(host, load_photo(path), options, stop, others=0):
-                    if isinstance(item, Live):
-                        yield (
-                            gr.update(),
-                            gr.update(),
-                            drawing.told(item, f"{number} of {len(sources)}: {path.name} · "),
-                        )
-                    elif isinstance(item, Result):
-                        made.append(_saved(host, item, options, path))
-                        done += 1
-                    else:
-                        yield gr.update(), gr.update(), drawing.line(item.why, "busy")
-                yield gr.update(), list(made), drawing.line(f"{number} of {len(sources)}: {path.name} done", "busy")
-            except NuliError as error:
-                troubles.append(str(error))
-            except Exception as error:
-                explain(error)
-                troubles.append(f"{path.name}: internal error: {error} (more in the log)")
-            if stop.is_set():
-                break
-    left = len(sources) - done - len(troubles)
-    said = f"{done} done" + (f", {left} left" if left else "") + "".join(f"; {trouble}" for trouble in troubles)
-    yield job, list(made), drawing.line(said, "error" if troubles else "")
+        yield gr.update(), explain(error)
 
 
-def stop(job: Job | None) -> None:
-    """End the batch after the best so far of the picture that it is at."""
-    if job is not None:
-        job.end()
+def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
+    done = _Done(len(sources))
+    for number, path in enumerate(sources, 1):
+        done = replace(done, at=f"{number} of {len(sources)}: {path.name}")
+        task.say(done)
+        task.progress = None  # the last picture's
+        try:
+            # all on one turn: an Interrupt is forgotten by the host when the next turn begins
+            with task.turn():
+                try:
+                    picture = _enhance(task, path, options)
+                finally:
+                    if task.host.interrupted():
+                        task.end()
+            done = replace(done, made=(*done.made, picture))
+        except StoppedError:
+            return
+        except NuliError as error:
+            done = replace(done, troubles=(*done.troubles, str(error)))
+        except Exception as error:
+            explain(error)
+            done = replace(done, troubles=(*done.troubles, f"{path.name}: internal error: {error} (more in the log)"))
+        task.say(done)
+        if task.stopping:
+            return
 
 
-def _sources(host: Host, files: Any, folder: str) -> list[Path]:
+def _sources(worker: Worker, files: Any, folder: str) -> list[Path]:
     # gradio 3 hands out open files, gradio 4 names
     named = [Path(getattr(file, "name", file)) for file in files or ()]
     if folder and folder.strip():
-        if not host.server_folders:
+        if not worker.host.server_folders:
             raise ImageError("folders of this machine can't be named here: put the files in instead")
         named.append(Path(folder.strip()).expanduser())
     sources, errors = find_sources(named, recursive=False, output=None)
@@ -94,10 +111,11 @@ def _sources(host: Host, files: Any, folder: str) -> list[Path]:
     return sources
 
 
-def _saved(host: Host, result: Result, options: dict[str, Any], path: Path) -> tuple[Image.Image, str]:
-    """Save one result; returns what the gallery shows of it."""
-    session = searched(open_picture(result.photo, path.name), result, options)
-    saved = host.save(result.image, result.recipe, infotext(session), path.name)
+def _enhance(task: Task, path: Path, options: Options) -> tuple[Image.Image, str]:
+    """Enhance and save one picture; returns what the gallery shows of it."""
+    result = search(task, load_photo(path), options, others=0)
+    text = complete_infotext(result.photo, of_result(result, options))
+    saved = task.host.save(result.image, result.recipe, text, path.name)
     picture = result.image.convert("RGB")
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     said = f"{result.score_before:.2f} → {result.score_after:.2f}" if result.changed else "left as it is"

@@ -8,13 +8,14 @@ from typing import Any
 
 import gradio as gr
 
+from ..hosting import Slot, Worker
 from ..ops.registry import OPS
 from ..options import GROUPS
 from ..ui import batch, handlers
 from .controls import option_controls
 from .handlers import ROWS
-from .host import Host
 from .session import Session, undone
+from .upload import read_upload
 
 FIRST = ("mode", "seconds", "scorer", "ops", "seed")
 FURTHER = ("evaluations", "guards", "max_steps", "margin", "mirror", "precision")
@@ -36,7 +37,7 @@ class Parts:
     """The components of the tab that a WebUI needs to reach."""
 
     image: gr.Image
-    """The picture to enhance (type pil): fill it to send one here."""
+    """The picture to enhance: fill it to send one here."""
     result: gr.Image
     """The full-size result; empty until asked for."""
 
@@ -62,34 +63,36 @@ class _Rows:
         return [part for box, switch, pair in parts for part in (box, switch, *pair)] + [self.note]
 
 
-def build(host: Host | None = None) -> Parts:
-    """Draw the tab inside an open gr.Blocks or gr.Tab. Its script and style lie in javascript/ and style.css."""
-    host = host or Host()
+def build(worker: Worker, add_send_buttons: Callable[[gr.Image], None] = lambda image: None) -> Parts:
+    """Draw the tab inside an open gr.Blocks or gr.Tab. Its script and style lie in javascript/ and style.css.
+
+    Args:
+        add_send_buttons: draws the host's buttons that send the full-size result elsewhere.
+    """
     with gr.Column(elem_id="nuli_tab"), gr.Tabs():
         with gr.Tab("One picture"):
-            parts, controls = _one(host)
+            parts, controls = _one(worker, add_send_buttons)
         with gr.Tab("Batch"):
-            _batch(host, controls)
+            _batch(worker, controls)
     return parts
 
 
-def _one(host: Host) -> tuple[Parts, list[Any]]:
-    state = gr.State(None)
+def _one(worker: Worker, add_send_buttons: Callable[[gr.Image], None]) -> tuple[Parts, list[Any]]:
+    state, defaults = gr.State(None), worker.host.defaults()
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
-            image = gr.Image(
-                type="pil", image_mode="RGBA", label="Picture", elem_id="nuli_image", height=300, interactive=True
-            )
+            image = gr.Image(type="pil", label="Picture", elem_id="nuli_image", height=300, interactive=True)
+            image.preprocess = read_upload  # no subclass: gradio writes files for those
             with gr.Row(elem_id="nuli_buttons"):
                 enhance = gr.Button("Enhance", variant="primary", elem_id="nuli_enhance")
                 stop = gr.Button("Stop", variant="stop", elem_id="nuli_stop")
-            controls = option_controls(FIRST, "nuli", host.defaults)
+            controls = option_controls(FIRST, "nuli", defaults)
             with gr.Accordion("More options", open=False):
-                controls |= option_controls(FURTHER, "nuli", host.defaults)
+                controls |= option_controls(FURTHER, "nuli", defaults)
         with gr.Column(scale=2, min_width=320):
             picture = gr.HTML(handlers.drawing.compared(None), elem_id="nuli_compare")
             status = gr.HTML(handlers.drawing.summary(None), elem_id="nuli_status")
-            strength = option_controls(["strength"], "nuli", host.defaults)["strength"]
+            strength = option_controls(["strength"], "nuli", defaults)["strength"]
             with gr.Row(elem_id="nuli_out"):
                 save = gr.Button("Save", variant="primary", elem_id="nuli_save")
                 recipe = gr.Button("Save recipe", elem_id="nuli_save_recipe")
@@ -105,7 +108,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
                     interactive=False,
                     **_LOSSLESS,
                 )
-                host.add_send_buttons(result)
+                add_send_buttons(result)
             gallery = gr.Gallery(
                 label="Pick one", columns=3, visible=False, elem_id="nuli_gallery", allow_preview=False
             )
@@ -133,7 +136,7 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
     everything = [*rows.all, strength]
 
     def run(session: Session | None, amount: float, *values: Any) -> Iterator[handlers.Shown]:
-        yield from handlers.enhance(host, session, amount, NAMES, values)
+        yield from handlers.enhance(worker, session, amount, NAMES, values)
 
     def picked(session: Session | None, event: gr.SelectData) -> handlers.Shown:
         return handlers.acting(handlers.pick)(session, event.index)
@@ -159,8 +162,8 @@ def _one(host: Host) -> tuple[Parts, list[Any]]:
     show_rows(clear.click(**act(handlers.clear)))
     show_rows(add.click(**act(handlers.add_step, name)))
     show_rows(use.click(**act(handlers.apply_recipe, text)))
-    save.click(lambda session: handlers.save(host, session), [state], status, **_LONG)
-    full.click(lambda session: handlers.at_full_size(host, session), [state], [result, place, status], **_LONG)
+    save.click(lambda session: handlers.save(worker, session), [state], status, **_LONG)
+    full.click(lambda session: handlers.at_full_size(worker, session), [state], [result, place, status], **_LONG)
     recipe.click(handlers.save_recipe, [state], [file, status], **_EVENT)
     lut.click(handlers.save_lut, [state], [file, status], **_EVENT)
     return Parts(image, result), [*options, strength]
@@ -192,15 +195,15 @@ def _steps() -> _Rows:
     return _Rows(boxes, switches, sliders, note)
 
 
-def _batch(host: Host, controls: list[Any]) -> None:
-    job = gr.State(None)
+def _batch(worker: Worker, controls: list[Any]) -> None:
+    slot = gr.State(Slot())
     gr.Markdown("Enhances and saves each picture, with the options and the strength chosen under One picture.")
     files = gr.File(file_count="multiple", label="Pictures", elem_id="nuli_batch_files")
     folder = gr.Textbox(
         label="Folder",
         info="of the machine that this runs on; all pictures in it",
         elem_id="nuli_batch_folder",
-        visible=host.server_folders,
+        visible=worker.host.server_folders,
     )
     with gr.Row():
         start = gr.Button("Enhance all", variant="primary", elem_id="nuli_batch_start")
@@ -208,8 +211,8 @@ def _batch(host: Host, controls: list[Any]) -> None:
     status = gr.HTML(handlers.drawing.line("No pictures yet."), elem_id="nuli_batch_status")
     gallery = gr.Gallery(label="Results", columns=4, elem_id="nuli_batch_gallery")
 
-    def run(job: Any, files: Any, folder: str, *values: Any) -> Iterator[tuple[Any, Any, str]]:
-        yield from batch.batch(host, job, files, folder, (*NAMES, "strength"), values)
+    def run(slot: Slot, files: Any, folder: str, *values: Any) -> Iterator[tuple[Any, str]]:
+        yield from batch.batch(worker, slot, files, folder, (*NAMES, "strength"), values)
 
-    start.click(run, [job, files, folder, *controls], [job, gallery, status], **_LONG)
-    stop.click(batch.stop, [job], None, **_AT_ONCE)
+    start.click(run, [slot, files, folder, *controls], [gallery, status], **_LONG)
+    stop.click(lambda slot: slot.end(), [slot], None, **_AT_ONCE)

@@ -9,8 +9,8 @@ import math
 
 from PIL import Image
 
+from ..hosting import Progress, Task
 from ..recipe import Recipe
-from .job import Live
 from .session import Session, preview
 from .treeplot import tree_plot
 
@@ -57,12 +57,20 @@ def line(text: str, kind: str = "") -> str:
     return f'<div class="nuli-status {kind}" role="status" aria-live="polite">{html.escape(text)}</div>'
 
 
-def told(live: Live, first: str = "") -> str:
-    """The progress line of a running search."""
-    event, done = live.event, round(100 * live.event.progress)
-    left = f"at most {event.seconds * (1 / event.progress - 1):.1f} s left" if event.progress > 0.02 else "starting"
-    scores = f"{live.scorer} {event.score_before:.2f} → {event.best_score:.2f}"
-    text = f"{first}{left} · {event.evaluations} tried · {scores}"
+def busy(task: Task, first: str = "") -> str:
+    """The line for work that goes on."""
+    if task.stopping:
+        return line(f"{first}stopping…", "busy")
+    if task.state == "queued":
+        return line(f"{first}waiting for another job to end…", "busy")
+    return _told(task.progress, first) if task.progress else line(f"{first}starting…", "busy")
+
+
+def _told(now: Progress, first: str) -> str:
+    done = round(100 * now.progress)
+    left = f"at most {now.seconds * (1 / now.progress - 1):.1f} s left" if now.progress > 0.02 else "starting"
+    scores = f"{now.scorer} {now.score_before:.2f} → {now.best_score:.2f}"
+    text = f"{first}{left} · {now.evaluations} tried · {scores}"
     return (
         f'<div class="nuli-status busy" role="status">{html.escape(text)}'
         f'<progress max="100" value="{done}" aria-label="Time spent">{done} %</progress></div>'

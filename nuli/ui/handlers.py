@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +11,17 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ..errors import ImageError, NuliError, OptionError
+from ..errors import BusyError, ImageError, NuliError, StoppedError
+from ..hosting import Task, Worker, search
+from ..imaging.photo import Photo
 from ..ops.lut import left_out, to_cube
 from ..ops.registry import Param, get_op
 from ..ops.step import Step
+from ..options import Options, options_from
 from ..recipe import Recipe
-from ..result import Result
 from ..ui import drawing
 from .controls import options_of
-from .host import Host
-from .job import Live, watch
+from .files import download
 from .session import (
     Row,
     Session,
@@ -36,6 +36,7 @@ from .session import (
     recipe_in,
     searched,
 )
+from .store import VIEWS
 
 ROWS = 12
 """Steps that can be tuned by hand; a longer recipe's further steps are applied and not shown."""
@@ -65,14 +66,18 @@ def failed(error: Exception) -> Shown:
     return gr.update(), gr.update(), explain(error), gr.update(), gr.update()
 
 
-def opened(session: Session | None, image: Image.Image | None, strength: float = 1.0) -> Shown:
-    """Another picture, or none; what runs for the one before is ended."""
+def opened(session: Session | None, picture: Photo | Image.Image | Exception | None, strength: float = 1.0) -> Shown:
+    """Another picture, or none, or why it can't be read; what runs for the one before is ended."""
     if session is not None:
-        session.job.end(replaced=True)
+        session.slot.close()
+        VIEWS.drop(session.handle)
     try:
-        return shown(None if image is None else replace(open_picture(image), strength=strength))
+        if isinstance(picture, Exception):
+            raise picture
+        return shown(None if picture is None else replace(open_picture(picture), strength=strength))
     except Exception as error:
-        return None, *failed(error)[1:]
+        empty = drawing.compared(None), explain(error), drawing.plot(None), gr.update(visible=False)
+        return None, *empty
 
 
 def acting(change: Callable[..., Session]) -> Callable[..., Shown]:
@@ -94,37 +99,45 @@ def _some(session: Session | None) -> Session:
 
 
 def _idle(session: Session | None) -> Session:
-    if _some(session).job.running:
-        raise OptionError("a search is running: wait for its end, or press Stop")
+    if _some(session).slot.busy:
+        raise BusyError("a search is running: wait for its end, or press Stop")
     return session
 
 
+def search_options(worker: Worker, names: Sequence[str], values: Sequence[Any], **more: Any) -> Options:
+    """The options that these controls hold, on the host's device. Raises OptionError."""
+    return options_from({"device": worker.host.device(), **options_of(names, values), **more})
+
+
 def enhance(
-    host: Host, session: Session | None, strength: float, names: Sequence[str], values: Sequence[Any]
+    worker: Worker, session: Session | None, strength: float, names: Sequence[str], values: Sequence[Any]
 ) -> Iterator[Shown]:
     """Search, showing how it goes. The strength is blended in afterwards, so that it can be moved freely."""
     try:
         session = _idle(session)
-        options = {**options_of(names, values), "strength": 1.0}
-        result: Result | None = None
-        before = preview(session, Recipe())
+        options = search_options(worker, names, values, strength=1.0)
+        photo, before = session.view.photo, preview(session, Recipe())
         before.thumbnail((LIVE_SIDE, LIVE_SIDE))
-        yield gr.update(), gr.update(), drawing.line("starting…", "busy"), gr.update(), gr.update()
-        with session.job.run() as stop:
-            for item in watch(host, session.view.photo, options, stop):
-                if session.job.replaced:
-                    return
-                if isinstance(item, Result):
-                    result = item
-                elif isinstance(item, Live):
-                    picture = drawing.compare(before, item.preview)
-                    yield gr.update(), picture, drawing.told(item), gr.update(), gr.update()
-                else:
-                    yield gr.update(), gr.update(), drawing.line(item.why, "busy"), gr.update(), gr.update()
-        if result is not None:
-            yield shown(judged(searched(replace(session, strength=strength), result, options)))
-        else:
+
+        def work(task: Task) -> Any:
+            with task.turn():
+                return search(task, photo, options)
+
+        task, seen = session.slot.start(worker, work), None
+        for _ in task.watch():
+            picture: Any = gr.update()
+            if task.progress is not seen and not task.stopping:
+                seen = task.progress
+                picture = drawing.compare(before, seen.preview or before)
+            yield gr.update(), picture, drawing.busy(task), gr.update(), gr.update()
+        if session.slot.closed:
+            return
+        try:
+            result = task.outcome.result()
+        except StoppedError:
             yield shown(session)
+        else:
+            yield shown(judged(searched(replace(session, strength=strength), result, options)))
     except Exception as error:
         yield failed(error)
 
@@ -132,7 +145,7 @@ def enhance(
 def stop(session: Session | None) -> None:
     """End the search; its best so far becomes the result, which the search's own handler shows."""
     if session is not None:
-        session.job.end()
+        session.slot.end()
 
 
 def set_strength(session: Session, strength: float) -> Session:
@@ -171,7 +184,7 @@ def row_updates(session: Session | None) -> list[Any]:
     """For each row: whether it is seen, its switch, its two sliders; then the note below, and the strength."""
     rows = session.rows if session else ()
     updates: list[Any] = []
-    mode = session.options.get("mode", "soft") if session else "soft"
+    mode = session.options.mode if session else "soft"
     for i in range(ROWS):
         if i >= len(rows):
             updates += [gr.update(visible=False), *(gr.update() for _ in range(3))]
@@ -220,10 +233,13 @@ def candidates(session: Session | None) -> Any:
     if session is None or len(session.found) < 2:
         return gr.update(value=None, visible=False)
     pictures = []
-    for i, found in enumerate(session.found):
-        picture = preview(session, found.recipe.scaled(session.strength)).convert("RGB")
-        picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
-        pictures.append((picture, f"{i + 1}: {found.after:.2f}"))
+    try:
+        for i, found in enumerate(session.found):
+            picture = preview(session, found.recipe.scaled(session.strength)).convert("RGB")
+            picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
+            pictures.append((picture, f"{i + 1}: {found.after:.2f}"))
+    except ImageError:  # put away: whoever touches it is told
+        return gr.update(value=None, visible=False)
     return gr.update(value=pictures, visible=True)
 
 
@@ -231,37 +247,33 @@ def pick(session: Session, index: int) -> Session:
     return choose(session, index) if 0 <= index < len(session.found) else session
 
 
-def at_full_size(host: Host, session: Session | None) -> tuple[Any, Any, str]:
+def at_full_size(worker: Worker, session: Session | None) -> tuple[Any, Any, str]:
     """The full-size picture, for sending it elsewhere, its place, and the status line."""
     try:
-        return _render(host, _idle(session)), gr.update(visible=True), drawing.summary(session)
+        return _render(worker, _idle(session)), gr.update(visible=True), drawing.summary(session)
     except Exception as error:
         return gr.update(), gr.update(), explain(error)
 
 
-def save(host: Host, session: Session | None) -> str:
+def save(worker: Worker, session: Session | None) -> str:
     """Write the picture at full size, with its recipe; tells where it went."""
     try:
-        image = _render(host, _idle(session))
-        path = host.save(image, session.recipe, infotext(session), session.name)
+        image = _render(worker, _idle(session))
+        path = worker.host.save(image, session.recipe, infotext(session), session.name)
         return drawing.line(f"saved as {path}")
     except Exception as error:
         return explain(error)
 
 
-def _render(host: Host, session: Session) -> Image.Image:
-    with host.lock():
-        try:
-            return full_size(session, host.device())
-        finally:
-            host.unload()
+def _render(worker: Worker, session: Session) -> Image.Image:
+    return worker.run(lambda task: full_size(session, worker.host.device(), task.ended))
 
 
 def save_recipe(session: Session | None) -> tuple[Any, str]:
     """The recipe as a file to download."""
     try:
         recipe = _some(session).recipe
-        return _download("recipe.json", recipe.to_json() + "\n"), drawing.line(f"recipe: {recipe.to_line()}")
+        return _offer(download("recipe.json", recipe.to_json() + "\n")), drawing.line(f"recipe: {recipe.to_line()}")
     except Exception as error:
         return gr.update(), explain(error)
 
@@ -273,12 +285,10 @@ def save_lut(session: Session | None) -> tuple[Any, str]:
         text = to_cube(recipe.steps, session.view.photo, title="NUlIE")
         left = ", ".join(step.words() for step in left_out(recipe.steps))
         said = f"LUT ready; left out, since it can't hold it: {left}" if left else "LUT ready, with all steps"
-        return _download("look.cube", text), drawing.line(said)
+        return _offer(download("look.cube", text)), drawing.line(said)
     except Exception as error:
         return gr.update(), explain(error)
 
 
-def _download(name: str, text: str) -> Any:
-    path = Path(tempfile.mkdtemp(prefix="nuli-"), name)
-    path.write_text(text, "utf-8")
+def _offer(path: Path) -> Any:
     return gr.update(value=str(path), visible=True)

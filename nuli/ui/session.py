@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,19 +14,20 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import RecipeError
+from ..hosting import Slot
 from ..imaging.frames import make_frame, to_pixels, to_tensor
 from ..imaging.photo import Photo, load_photo, to_image
 from ..infotext import RECIPE, entries
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
 from ..ops.registry import get_op
 from ..ops.step import Step
-from ..options import Options, options_from
+from ..options import Options
 from ..recipe import Recipe
 from ..result import Result
 from ..scoring.protocol import Scorer
 from ..scoring.registry import SCORERS
 from ..search.evaluator import Evaluator
-from .job import Job
+from .store import VIEWS
 
 PREVIEW = 1024
 """Long side of the preview, in pixels."""
@@ -55,6 +55,14 @@ class View:
     short: int
     """Of the full-size picture."""
 
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        alpha = [] if self.photo.alpha is None else [self.photo.alpha]
+        meta = self.photo.meta
+        more = len(meta.exif) + len(meta.icc) + len(meta.xmp) + len(meta.segments)
+        return sum(a.nbytes for a in (self.photo.pixels, self.small, *alpha)) + 4 * self.frame.numel() + more
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -72,16 +80,17 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Immutable, so that a handler that fails leaves everything as it was; only the job is shared."""
+    """Immutable, so that a handler that fails leaves everything as it was; only the slot is shared."""
 
-    view: View
+    handle: str
+    """Of its View, in `VIEWS`."""
     name: str = ""
     """Of the source's file, where it is known."""
     rows: tuple[Row, ...] = ()
     strength: float = 1.0
     scorer: str = ""
     """Which one judged; empty before the first search."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
     """Of the search."""
     found: tuple[Found, ...] = ()
     """The results to pick from, the best first; all of one search."""
@@ -90,7 +99,13 @@ class Session:
     """The score of what is shown; None where nobody has judged it."""
     history: tuple[tuple[tuple[Row, ...], float, float | None], ...] = ()
     """Rows, strength and score before each change."""
-    job: Job = field(default_factory=Job)
+    slot: Slot = field(default_factory=Slot)
+    """Where its search runs."""
+
+    @property
+    def view(self) -> View:
+        """Raises ImageError where the picture was put away, to make room for those of others."""
+        return VIEWS.get(self.handle)
 
     @property
     def recipe(self) -> Recipe:
@@ -104,7 +119,7 @@ class Session:
 
 def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
     """A session for a picture. Raises ImageError."""
-    photo = image if isinstance(image, Photo) else load_photo(_without_idle_alpha(image))
+    photo = image if isinstance(image, Photo) else load_photo(image)
     height, width = photo.pixels.shape[:2]
     factor = min(1.0, PREVIEW / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
@@ -116,15 +131,7 @@ def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
         alpha = Image.fromarray((photo.alpha // (top // 255)).astype(np.uint8)).resize(size)
     small = np.array(whole.resize(size, Image.Resampling.LANCZOS))
     view = View(photo, make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
-    return Session(view, name)
-
-
-def _without_idle_alpha(image: Image.Image) -> Image.Image:
-    """Gradio is asked for RGBA, so as to lose nothing; a picture that hides nothing goes back to RGB."""
-    if image.mode == "RGBA" and image.getextrema()[3][0] == 255:
-        info, image = image.info, image.convert("RGB")
-        image.info.update({key: value for key, value in info.items() if key != "transparency"})
-    return image
+    return Session(VIEWS.put(view, view.size), name)
 
 
 @torch.no_grad()
@@ -145,18 +152,18 @@ def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
     return image
 
 
-def full_size(session: Session, device: str) -> Image.Image:
-    """The picture with its steps, at its own size, with all metadata. Raises NuliError."""
+def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: False) -> Image.Image:
+    """The picture with its steps, at its own size, with all metadata. Raises NuliError, once `stop` says True too."""
     photo = session.view.photo
-    return to_image(photo, render(photo, session.recipe.steps, device))
+    return to_image(photo, render(photo, session.recipe.steps, device, stop=stop))
 
 
-def searched(session: Session, result: Result, options: Mapping[str, Any]) -> Session:
+def searched(session: Session, result: Result, options: Options) -> Session:
     """The session with what a search at strength 1 found."""
     r = result
     best = Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
     others = tuple(replace(best, recipe=other.recipe, after=other.score) for other in r.others)
-    return choose(replace(session, scorer=r.scorer, options=dict(options), found=(best, *others)), 0)
+    return choose(replace(session, scorer=r.scorer, options=options, found=(best, *others)), 0)
 
 
 def choose(session: Session, index: int) -> Session:
@@ -213,16 +220,20 @@ def recipe_in(text: str) -> Recipe:
 
 def fields(session: Session) -> dict[str, str]:
     """What a picture's infotext should say: the recipe, who judged, and options that are not the defaults."""
-    settings = options_from(session.options)
     # a batch searches with the strength, the tab blends it in
-    settings = replace(settings, strength=round(settings.strength * session.strength, 4))
+    settings = replace(session.options, strength=round(session.options.strength * session.strength, 4))
     return entries(session.recipe, settings, session.scorer, session.before, session.after)
 
 
 def infotext(session: Session) -> str:
-    """The complete infotext: the source's own, where it has one, and ours."""
-    ours = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields(session).items())
-    theirs = dict(session.view.photo.meta.text).get("parameters", "").rstrip()
+    """The complete infotext: the source's own, where it has one, and ours. Raises ImageError."""
+    return complete_infotext(session.view.photo, fields(session))
+
+
+def complete_infotext(photo: Photo, entries: Mapping[str, str]) -> str:
+    """The photo's own infotext, where it has one, and these entries."""
+    ours = ", ".join(f"{key}: {_quoted(value)}" for key, value in entries.items())
+    theirs = dict(photo.meta.text).get("parameters", "").rstrip()
     # an older recipe of ours stays: what was applied before is part of the picture's history
     return f"{theirs}, {ours}" if theirs else ours
 

@@ -1,87 +1,116 @@
-"""The HTTP API: routes under /nuli/v1/ of a FastAPI application."""
+"""The HTTP API: routes under /nuli/v1/ of a FastAPI application.
+
+Whatever takes time is a Task of the worker, in a thread of its own. What is done on the event loop, and what other
+programs keep the server's pool of threads busy with, leaves the rest of the API answering at once.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import ClientDisconnect
 
-from ..errors import NuliError
-from .apijobs import Jobs
+from ..errors import BusyError
+from ..hosting import Task, Worker
+from ..webui import service
+from .jobs import Jobs, Outcome
 from .pictures import RequestError, most_bytes, too_large
-from .service import Service, body_object
+from .wire import Reader, write
 
 PREFIX = "/nuli/v1"
+RETRY_AFTER = 5
+"""Seconds that a client is asked to wait where there is too much work."""
+READ_SECONDS = 120.0
+"""For a request to arrive in: as long as it does, it takes a place that others wait for."""
+Work = Callable[[dict[str, Any], Task], dict[str, Any]]
 
 
-def add_routes(
-    app: FastAPI, service: Service, report: Callable[[str], None] = print, dependencies: Sequence[Any] = ()
-) -> None:
+def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -> None:
     """Add the routes.
 
     Args:
-        report: is told of failures that nobody expected.
         dependencies: FastAPI's `Depends(...)` that every route has, such as the host's password.
     """
-    jobs = Jobs(report)
+    host, jobs = worker.host, Jobs()
 
-    async def answer(work: Callable[[], dict[str, Any]], status: int = 200) -> JSONResponse:
+    async def begin(request: Request, work: Work) -> Task:
+        """A task that does work(body, task), whose outcome is an Outcome. Raises RequestError and BusyError."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":  # a page of another site may send all other kinds unasked
+            raise RequestError("the request must have the Content-Type application/json", 415)
+        task = worker.admit()
         try:
-            return JSONResponse(await run_in_threadpool(work), status)
-        except RequestError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        except NuliError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            reader = await _read(request, host.limits().megapixels)
+        except BaseException:
+            task.drop()
+            raise
+        task.start(lambda task: _outcome(reader, work, task))
+        return task
+
+    def post(work: Work) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                task = await begin(request, work)
+                outcome: Outcome = await asyncio.shield(asyncio.wrap_future(task.outcome))
+            except Exception as error:
+                return _refused(error)
+            return _respond(outcome.pieces, outcome.status)
+
+        return endpoint
+
+    async def start_job(request: Request) -> Response:
+        try:
+            task = await begin(request, service.enhance)
+            if not await asyncio.shield(asyncio.wrap_future(task.accepted)):
+                outcome = task.outcome.result()
+                return _respond(outcome.pieces, outcome.status)
         except Exception as error:
-            report(f"an API request failed: {type(error).__name__}: {error}")
-            return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)
+            return _refused(error)
+        return _respond(jobs.describe(jobs.add(task)), 202)
 
-    async def answer_body(
-        request: Request, work: Callable[[dict[str, Any]], dict[str, Any]], status: int = 200
-    ) -> JSONResponse:
+    def _refused(error: Exception) -> Response:
+        if isinstance(error, BusyError):
+            return JSONResponse({"error": str(error)}, 429, {"Retry-After": str(RETRY_AFTER)})
+        status, text = service.refusal(error, host.report)
+        return JSONResponse({"error": text}, status)
+
+    def _outcome(reader: Reader, work: Work, task: Task) -> Outcome:
         try:
-            body = await _body(request, service.limits()[0])
+            return Outcome(200, write(work(_object(reader), task)))
+        except Exception as error:
+            status, text = service.refusal(error, host.report)
+            return Outcome(status, write({"error": text}), text)
+
+    async def version() -> Response:
+        return JSONResponse(service.version(host))
+
+    async def options() -> Response:
+        return JSONResponse(service.schema())
+
+    async def get_job(name: str, preview: bool = False) -> Response:
+        try:
+            return _respond(jobs.describe(jobs.get(name, preview)))
         except RequestError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        return await answer(lambda: work(body), status)
+            return _refused(error)
 
-    async def version() -> JSONResponse:
-        return await answer(service.version)
-
-    async def options() -> JSONResponse:
-        return await answer(service.schema)
-
-    async def enhance(request: Request) -> JSONResponse:
-        return await answer_body(request, lambda body: list(service.enhance(body))[-1])
-
-    async def score(request: Request) -> JSONResponse:
-        return await answer_body(request, service.score)
-
-    async def apply(request: Request) -> JSONResponse:
-        return await answer_body(request, service.apply)
-
-    async def start_job(request: Request) -> JSONResponse:
-        def start(body: dict[str, Any]) -> dict[str, Any]:
-            return jobs.start(lambda stop: service.enhance(body, stop)).to_dict()
-
-        return await answer_body(request, start, 202)
-
-    async def get_job(name: str, preview: bool = False) -> JSONResponse:
-        return await answer(lambda: jobs.get(name, preview).to_dict())
-
-    async def stop_job(name: str) -> JSONResponse:
-        return await answer(lambda: jobs.stop(name).to_dict())
+    async def stop_job(name: str) -> Response:
+        try:
+            job = jobs.get(name)
+        except RequestError as error:
+            return _refused(error)
+        job.task.end()
+        return _respond(jobs.describe(job))
 
     for path, endpoint, method in (
         ("/version", version, "GET"),
         ("/options", options, "GET"),
-        ("/enhance", enhance, "POST"),
-        ("/score", score, "POST"),
-        ("/apply", apply, "POST"),
+        ("/enhance", post(service.enhance), "POST"),
+        ("/score", post(service.score), "POST"),
+        ("/apply", post(service.apply), "POST"),
         ("/jobs", start_job, "POST"),
         ("/jobs/{name}", get_job, "GET"),
         ("/jobs/{name}", stop_job, "DELETE"),
@@ -91,16 +120,38 @@ def add_routes(
         )
 
 
-async def _body(request: Request, megapixels: float) -> dict[str, Any]:
-    """The request's JSON object, read no further than a picture of the allowed size can be long."""
-    limit = most_bytes(megapixels)
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise too_large(megapixels)
+async def _read(request: Request, megapixels: float) -> Reader:
+    """The request, no further than a picture of the allowed size can be long. Raises RequestError."""
+    reader = Reader(most_bytes(megapixels))
+
+    async def read() -> None:
+        async for chunk in request.stream():
+            if not reader.feed(chunk):
+                raise too_large(megapixels)
+
     try:
-        body = json.loads(bytes(data))
+        await asyncio.wait_for(read(), READ_SECONDS)
+    except asyncio.TimeoutError:
+        raise RequestError(f"the request took longer than {READ_SECONDS:g} seconds to arrive", 408) from None
+    except ClientDisconnect:
+        raise RequestError("the connection ended before the request did") from None
+    return reader
+
+
+def _object(reader: Reader) -> dict[str, Any]:
+    try:
+        body = reader.body()
     except (ValueError, RecursionError):
         raise RequestError("the request is not JSON") from None
-    return body_object(body)
+    return service.body_object(body)
+
+
+def _respond(pieces: Sequence[bytes], status: int = 200) -> Response:
+    """JSON in pieces, sent one by one: none of them keeps the server busy for long."""
+
+    async def each() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    length = {"Content-Length": str(sum(map(len, pieces)))}
+    return StreamingResponse(each(), status, length, "application/json")

@@ -7,7 +7,7 @@ from typing import Any
 
 from modules import errors, shared
 
-from ..webui import engine, settings
+from .host import worker
 
 
 def add(blocks: Any, app: Any) -> None:
@@ -18,18 +18,10 @@ def add(blocks: Any, app: Any) -> None:
         return
     try:
         from .api import add_routes
-        from .service import Service
 
-        service = Service(
-            engine.job, engine.stopped, engine.device, engine.folders, engine.scorer_for, settings.api_limits
-        )
-        add_routes(app, service, _report, _password(getattr(options, "api_auth", None)))
+        add_routes(app, worker(), _password(getattr(options, "api_auth", None)))
     except Exception:
         errors.report("NUl Enhance could not add its API", exc_info=True)
-
-
-def _report(message: str) -> None:
-    errors.report(f"NUl Enhance: {message}", exc_info=True)
 
 
 def _password(api_auth: str | None) -> list[Any]:
@@ -42,7 +34,7 @@ def _password(api_auth: str | None) -> list[Any]:
     known = dict(pair.split(":", 1) for pair in api_auth.split(","))
     sent = Depends(HTTPBasic())
 
-    def check(credentials: Any = sent) -> bool:
+    async def check(credentials: Any = sent) -> bool:  # not in the pool of threads, which may be full
         given: HTTPBasicCredentials = credentials
         expected = known.get(given.username)
         if expected is not None and compare_digest(given.password.encode(), expected.encode()):

@@ -50,8 +50,13 @@ def folders() -> list[Path]:
 
 def stopped() -> bool:
     """Whether the user pressed Interrupt or Skip."""
+    return bool(shared.state.skipped) or interrupted()
+
+
+def interrupted() -> bool:
+    """Whether the user pressed Interrupt, which ends a whole batch; Skip ends one picture of it."""
     state = shared.state
-    return bool(state.interrupted or state.skipped or getattr(state, "stopping_generation", False))
+    return bool(state.interrupted or getattr(state, "stopping_generation", False))
 
 
 def scorer_for(options: Options) -> Scorer:

@@ -6,6 +6,8 @@ import base64
 import binascii
 import io
 import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, PngImagePlugin
@@ -19,6 +21,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "MPO")
 """What is read; Pillow knows others, some of which run programs."""
 
 
+_SLICE = 3 << 18  # both of base64's numbers, 3 and 4, divide it
+
+
 class RequestError(NuliError):
     """A request that is refused, with the HTTP status that says why."""
 
@@ -27,13 +32,66 @@ class RequestError(NuliError):
         self.status = status
 
 
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as base64 text, in pieces as they came, JSON's escapes included."""
+
+    pieces: Sequence[bytes] = field(repr=False)
+
+    @classmethod
+    def of(cls, data: bytes | memoryview) -> Picture:
+        data = memoryview(data)
+        return cls([base64.b64encode(data[i : i + _SLICE]) for i in range(0, len(data), _SLICE)])
+
+    def bytes(self) -> io.BytesIO:
+        """What the text stands for. Raises RequestError."""
+        out, left = io.BytesIO(), b""
+        try:
+            for text in self._texts():
+                text = left + text
+                whole = len(text) // 4 * 4
+                left = text[whole:]
+                out.write(base64.b64decode(text[:whole]))
+            out.write(base64.b64decode(left))
+        except binascii.Error:
+            raise RequestError("the picture is not base64 text") from None
+        out.seek(0)
+        return out
+
+    def _texts(self) -> Iterator[bytes]:
+        """The text without JSON's escapes, white space and a data URI's head, in parts."""
+        left, first = b"", True
+        for part in self._parts():
+            if first:
+                first = False
+                part = part.partition(b",")[2] if part.startswith(b"data:") else part
+            part = left + part
+            left = part[-1:] if part.endswith(b"\\") else b""
+            part = part[: len(part) - len(left)]
+            for escaped, plain in ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b"")):
+                part = part.replace(escaped, plain)
+            yield part.translate(None, b" \t\r\n")
+        yield left
+
+    def _parts(self) -> Iterator[bytes]:
+        """The pieces in parts of about _SLICE bytes."""
+        part = b""
+        for piece in self.pieces:
+            for i in range(0, len(piece), _SLICE):
+                part += piece[i : i + _SLICE]
+                if len(part) >= _SLICE // 2:
+                    yield part
+                    part = b""
+        yield part
+
+
 def most_bytes(megapixels: float) -> int:
     """The longest request that may hold a picture of that size: 4 channels of 16 bits, in base64, and a little."""
     return int(megapixels * 1e6 * 8 * 4 / 3) + 1_000_000
 
 
 def decode(text: Any, megapixels: float) -> Photo:
-    """The picture in base64 text or a data URI. Its size is known before any of its pixels are unpacked.
+    """The picture in base64 text (or a Picture) or a data URI. Its size is known before any of its pixels are unpacked.
 
     Raises:
         RequestError: no such picture (400), or one over the limit (413).
@@ -41,20 +99,17 @@ def decode(text: Any, megapixels: float) -> Photo:
     """
     from ..imaging.photo import load_photo
 
-    if not isinstance(text, str) or not text:
+    if isinstance(text, str) and text:
+        text = Picture([text.encode()])
+    if not isinstance(text, Picture):
         raise RequestError("the request has no picture: give one as base64 text")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        data = base64.b64decode(text, validate=False)
-    except (binascii.Error, ValueError):
-        raise RequestError("the picture is not base64 text") from None
+    file = text.bytes()
     Image.init()
     kinds = [kind for kind in FORMATS if kind in Image.OPEN]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about large pictures: the limit below is ours
         try:
-            image = Image.open(io.BytesIO(data), formats=kinds)
+            image = Image.open(file, formats=kinds)
         except Image.DecompressionBombError:
             raise too_large(megapixels) from None
         except Exception:
@@ -69,8 +124,8 @@ def too_large(megapixels: float) -> RequestError:
     return RequestError(f"the picture is over this server's limit of {megapixels:g} megapixels: scale it down", 413)
 
 
-def encode(image: Image.Image, entries: dict[str, str] | None = None) -> str:
-    """A PNG in base64, with the picture's own text, profile and EXIF, and our entries as the Extras tab has them."""
+def encode(image: Image.Image, entries: dict[str, str] | None = None) -> Picture:
+    """A PNG, with the picture's own text, profile and EXIF, and our entries as the Extras tab has them."""
     text = PngImagePlugin.PngInfo()
     for key, value in image.info.items():
         if isinstance(key, str) and isinstance(value, str):
@@ -82,7 +137,7 @@ def encode(image: Image.Image, entries: dict[str, str] | None = None) -> str:
     buffer = io.BytesIO()
     more = {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if image.info.get(key)}
     image.save(buffer, "PNG", pnginfo=text, **more)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture.of(buffer.getbuffer())
 
 
 def encode_preview(image: Image.Image) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from pathlib import Path
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .. import __version__, infotext
+from ..errors import NuliError, StoppedError, WeightsError
+from ..hosting import Host, Task, search
 from ..options import Options, options_from, table
-from ..scoring.protocol import Scorer
 from ..scoring.registry import SCORERS, default_seconds, resolve_scorer
 from .pictures import RequestError, decode, encode
 
@@ -19,130 +20,139 @@ OFFERED = tuple(row for row in table() if row.name != "device")
 MOST_PICTURES = 64
 """In one request for scores."""
 _KINDS = {float: "number", int: "integer", str: "string"}
+_PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
+"""The beginning of an absolute path."""
 
 
-@dataclass(frozen=True)
-class Service:
-    """What the API needs from its host."""
+def refusal(error: Exception, report: Callable[[str], None]) -> tuple[int, str]:
+    """The HTTP status for an error, and what a client is told of it: nothing about where things lie on the server.
 
-    job: Callable[[], AbstractContextManager[Any]]
-    """Entered for as long as the device works: the host's queue."""
-    stopped: Callable[[], bool]
-    device: Callable[[], str]
-    folders: Callable[[], Sequence[Path]]
-    scorer: Callable[[Options], Scorer]
-    limits: Callable[[], tuple[float, float]]
-    """Megapixels of a picture and seconds of a search."""
+    Call it while the error is handled; `report` is told of what the client isn't.
+    """
+    status = error.status if isinstance(error, RequestError) else 400
+    if isinstance(error, StoppedError):
+        status = 503
+    if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(str(error)):
+        return status, str(error)
+    report(f"an API request failed: {type(error).__name__}: {error}")
+    if isinstance(error, WeightsError):
+        return 503, "the weights of this scorer can't be used on this server: see its log, or choose another scorer"
+    if isinstance(error, NuliError):
+        return status, f"refused ({type(error).__name__}): the server's log says why"
+    return 500, f"internal error ({type(error).__name__}): the server's log says more"
 
-    def version(self) -> dict[str, Any]:
-        """The program's version, and which scorers can be used."""
-        scorers = [
-            {
-                "name": info.name,
-                "summary": info.summary,
-                "ready": not (absent := [file.name for file in info.missing(self.folders())]),
-                "missing": absent,
-            }
-            for info in SCORERS.values()
-        ]
-        return {"version": __version__, "scorers": scorers}
 
-    def schema(self) -> dict[str, Any]:
-        """A JSON schema of `options`."""
-        return {"type": "object", "properties": {row.name: _property(row) for row in OFFERED}}
-
-    def enhance(self, body: dict[str, Any], stop: Callable[[], bool] = lambda: False) -> Generator[Any, None, None]:
-        """Events, and at the end a dict: the answer. The request is checked before the first event is asked for."""
-        _only(body, "image", "options", "others")
-        pictures = body.get("others", False)
-        if not isinstance(pictures, bool):
-            raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
-        megapixels, _ = self.limits()
-        options = self._options(body.get("options"))
-        photo = decode(body.get("image"), megapixels)
-        return self._enhance(photo, options, (body.get("options") or {}).get("seconds"), pictures, stop)
-
-    def _enhance(
-        self, photo: Any, options: Options, asked: float | None, pictures: bool, stop: Callable[[], bool]
-    ) -> Generator[Any, None, None]:
-        from ..enhancer import enhance_iter
-        from ..result import Result
-
-        with self.job():
-            if stop():
-                raise RequestError("stopped before it began")
-            values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}
-            steps = enhance_iter(photo, scorer=self.scorer(options), stop=lambda: stop() or self.stopped(), **values)
-            for event in steps:
-                if not isinstance(event, Result):
-                    yield event
-            options = replace(options, seconds=asked)  # the server's own limit is none of the client's options
-            answer = event.to_dict()
-            for told, other in zip(answer["others"], event.others if pictures else (), strict=False):
-                said = infotext.entries(other.recipe, options, event.scorer, event.score_before, other.score)
-                told["image"] = encode(other.image, said)
-        yield {"image": encode(event.image, infotext.of_result(event, options)), **answer}
-
-    def score(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Each picture's score."""
-        from ..enhancer import score
-
-        _only(body, "images", "image", "options")
-        texts = body.get("images", [body.get("image")])
-        if not isinstance(texts, list) or not 1 <= len(texts) <= MOST_PICTURES:
-            raise RequestError(f"images must be a list of 1 to {MOST_PICTURES} pictures")
-        options = self._options(body.get("options"))
-        megapixels, _ = self.limits()
-        scores: list[float] = []
-        with self.job():
-            judge = self.scorer(options)
-            for text in texts:  # one unpacked at a time
-                scores += score([decode(text, megapixels)], judge, device=options.device)
-        return {"scores": scores, "scorer": judge.name}
-
-    def apply(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A picture with a recipe applied."""
-        from ..imaging.photo import to_image
-        from ..ops.pipeline import render
-        from ..recipe import Recipe
-
-        _only(body, "image", "recipe", "strength")
-        given = body.get("recipe")
-        if not isinstance(given, (str, dict)):
-            raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
-        recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
-        [row] = [row for row in table() if row.name == "strength"]
-        recipe = recipe.scaled(row.parse(body.get("strength", 1)))
-        photo = decode(body.get("image"), self.limits()[0])
-        with self.job():
-            pixels = render(photo, recipe.steps, self.device())
-        image = to_image(photo, pixels)
-        return {
-            "image": encode(image, infotext.of_recipe(recipe)),
-            "recipe": recipe.to_dict(),
-            "infotext": recipe.to_line(),
-            "steps": recipe.words(),
+def version(host: Host) -> dict[str, Any]:
+    """The program's version, and which scorers can be used."""
+    scorers = [
+        {
+            "name": info.name,
+            "summary": info.summary,
+            "ready": not (absent := [file.name for file in info.missing(host.folders())]),
+            "missing": absent,
         }
+        for info in SCORERS.values()
+    ]
+    return {"version": __version__, "scorers": scorers}
 
-    def _options(self, given: Any) -> Options:
-        """Options within the limits; a search never lasts longer than the server allows."""
-        given = {} if given is None else given
-        if not isinstance(given, dict):
-            raise RequestError("options must be an object of names and values")
-        if "device" in given:
-            raise RequestError("device is not a client's to choose: leave it out")
-        options = options_from({**given, "device": self.device()})
-        longest = self.limits()[1]
-        if options.seconds is not None and options.seconds > longest:
-            raise RequestError(f"seconds is over this server's limit of {longest:g}")
-        if options.seconds is None:
-            seconds = longest
-            if options.evaluations is None:
-                seconds = min(
-                    longest, default_seconds(resolve_scorer(options.scorer, options.mode, self.folders()).name)
-                )
-            options = replace(options, seconds=seconds)
-        return options
+
+def schema() -> dict[str, Any]:
+    """A JSON schema of `options`."""
+    return {"type": "object", "properties": {row.name: _property(row) for row in OFFERED}}
+
+
+def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
+    """The better picture, and how it was found. All of the request is checked before the task queues."""
+    _only(body, "image", "options", "others")
+    pictures = body.get("others", False)
+    if not isinstance(pictures, bool):
+        raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
+    options = _options(body.get("options"), task.host)
+    photo = decode(body.get("image"), task.host.limits().megapixels)
+    with task.turn():
+        result = search(task, photo, options)
+        # the server's own limit is none of the client's options
+        said = replace(options, seconds=(body.get("options") or {}).get("seconds"))
+        answer = result.to_dict()
+        for told, other in zip(answer["others"], result.others if pictures else (), strict=False):
+            entries = infotext.entries(other.recipe, said, result.scorer, result.score_before, other.score)
+            told["image"] = encode(other.image, entries)
+    return {"image": encode(result.image, infotext.of_result(result, said)), **answer}
+
+
+def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Each picture's score."""
+    from ..enhancer import score
+
+    _only(body, "images", "image", "options")
+    texts = body.get("images", [body.get("image")])
+    if not isinstance(texts, list) or not 1 <= len(texts) <= MOST_PICTURES:
+        raise RequestError(f"images must be a list of 1 to {MOST_PICTURES} pictures")
+    host = task.host
+    options = _options(body.get("options"), host)
+    scores: list[float] = []
+    with task.turn():
+        judge = host.load_scorer(options, host.folders())
+        for text in texts:  # one unpacked at a time
+            if task.ended():
+                raise StoppedError("stopped before all pictures were judged: send them again")
+            scores += score([decode(text, host.limits().megapixels)], judge, options=options)
+    return {"scores": scores, "scorer": judge.name}
+
+
+def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
+    """A picture with a recipe applied."""
+    from ..imaging.photo import to_image
+    from ..ops.pipeline import render
+    from ..recipe import Recipe
+
+    _only(body, "image", "recipe", "strength")
+    given = body.get("recipe")
+    if not isinstance(given, (str, dict)):
+        raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
+    recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
+    [row] = [row for row in table() if row.name == "strength"]
+    recipe = recipe.scaled(row.parse(body.get("strength", 1)))
+    megapixels, seconds = task.host.limits()
+    photo = decode(body.get("image"), megapixels)
+    with task.turn():
+        end = time.monotonic() + seconds
+        try:
+            pixels = render(
+                photo, recipe.steps, task.host.device(), stop=lambda: task.ended() or time.monotonic() > end
+            )
+        except StoppedError:
+            if task.ended():
+                raise
+            raise RequestError(
+                f"the recipe took longer than this server's limit of {seconds:g} seconds: scale the picture down", 413
+            ) from None
+    return {
+        "image": encode(to_image(photo, pixels), infotext.of_recipe(recipe)),
+        "recipe": recipe.to_dict(),
+        "infotext": recipe.to_line(),
+        "steps": recipe.words(),
+    }
+
+
+def _options(given: Any, host: Host) -> Options:
+    """Options within the limits; a search never lasts longer than the server allows."""
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        raise RequestError("options must be an object of names and values")
+    if "device" in given:
+        raise RequestError("device is not a client's to choose: leave it out")
+    options = options_from({**given, "device": host.device()})
+    longest = host.limits().seconds
+    if options.seconds is not None and options.seconds > longest:
+        raise RequestError(f"seconds is over this server's limit of {longest:g}")
+    if options.seconds is None:
+        seconds = longest
+        if options.evaluations is None:
+            scorer = resolve_scorer(options.scorer, options.mode, host.folders()).name
+            seconds = min(longest, default_seconds(scorer))
+        options = replace(options, seconds=seconds)
+    return options
 
 
 def body_object(body: Any) -> dict[str, Any]:

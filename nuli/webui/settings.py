@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 from modules import shared
 
+from ..hosting import Limits
 from ..options import table
 
 SECTION = ("nuli", "NUl Enhance")
-MEGAPIXELS, API_SECONDS = 64.0, 120.0
 
 
 def add() -> None:
@@ -28,10 +28,13 @@ def add() -> None:
             "faster next time; takes up to 0.6 GB with laion"
         ),
         "nuli_api_megapixels": shared.OptionInfo(
-            MEGAPIXELS, "API: largest picture, in megapixels", slider, {"minimum": 1, "maximum": 178, "step": 1}
+            Limits().megapixels,
+            "API: largest picture, in megapixels",
+            slider,
+            {"minimum": 1, "maximum": 178, "step": 1},
         ),
         "nuli_api_seconds": shared.OptionInfo(
-            API_SECONDS, "API: longest search, in seconds", slider, {"minimum": 1, "maximum": 3600, "step": 1}
+            Limits().seconds, "API: longest search, in seconds", slider, {"minimum": 1, "maximum": 3600, "step": 1}
         ),
     }.items():
         info.section = SECTION
@@ -56,6 +59,9 @@ def keep_model() -> bool:
     return bool(_read("nuli_keep_model", False))
 
 
-def api_limits() -> tuple[float, float]:
-    """Megapixels and seconds that a request may ask for."""
-    return float(_read("nuli_api_megapixels", MEGAPIXELS)), float(_read("nuli_api_seconds", API_SECONDS))
+def api_limits() -> Limits:
+    """What a request may ask for."""
+    usual = Limits()
+    return Limits(
+        float(_read("nuli_api_megapixels", usual.megapixels)), float(_read("nuli_api_seconds", usual.seconds))
+    )

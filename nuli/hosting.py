@@ -1,0 +1,300 @@
+"""The program that nuli works in, and the work done there: one queue for the tab, its batch and the HTTP API.
+
+Nothing here imports gradio, a WebUI's `modules`, or, before there is work, torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import BusyError, ImageError, StoppedError
+from .scoring.registry import cached_scorer
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from .imaging.photo import Photo
+    from .options import Options
+    from .recipe import Recipe
+    from .result import Event, Result
+    from .scoring.protocol import Scorer
+
+MOST_TASKS = 8
+"""Taken on at once: each holds its picture, unpacked."""
+TOLD = 0.25
+"""Seconds between two messages: more would only keep a browser busy."""
+WATCHED = 5.0
+"""Seconds after somebody looked for which previews are still made."""
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def _no_place(*_: object) -> Path:
+    raise ImageError("pictures can't be saved here: this program names no place for them")
+
+
+class Limits(NamedTuple):
+    """What one request of the API may ask for."""
+
+    megapixels: float = 64.0
+    seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """The hooks of a WebUI; the defaults are those of the stand-alone interface."""
+
+    lock: Callable[[], AbstractContextManager[Any]] = lambda: _ONE_AT_A_TIME
+    """Held while the device works: one job at a time. Entered and left by the same thread."""
+    stopped: Callable[[], bool] = lambda: False
+    """Whether the host's user wants the running search to end (Interrupt, Skip); asked with the lock held."""
+    interrupted: Callable[[], bool] = lambda: False
+    """Whether they want all that was asked for to end (Interrupt alone); asked with the lock held."""
+    device: Callable[[], str] = lambda: "auto"
+    """The torch device to work on."""
+    folders: Callable[[], Sequence[Path]] = lambda: ()
+    """Where weights may lie, besides the usual caches."""
+    load_scorer: Callable[[Options, Sequence[Path]], Scorer] = cached_scorer
+    """load_scorer(options, folders): called with the lock held. Raises NuliError."""
+    unload: Callable[[], None] = lambda: None
+    """Called after every job, with the lock held: time to give the device's memory back."""
+    save: Callable[[Image.Image, Recipe, str, str], Path] = _no_place
+    """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext
+    is complete: the source's own and ours; the name is that of the source's file, or "". Raises NuliError."""
+    defaults: Callable[[], Mapping[str, Any]] = dict
+    """Values of options that differ from the table's, by name: the user's settings."""
+    server_folders: bool = True
+    """Whether a user may name a folder of this machine for a batch; False where strangers can reach it."""
+    limits: Callable[[], Limits] = Limits
+    """Of the API's requests."""
+    report: Callable[[str], None] = lambda message: logging.getLogger("nuli").error(message, exc_info=True)
+    """Tell the server's log of an error, while it is being handled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far a search has come: the figures of its last Event, which itself would keep all that it holds."""
+
+    progress: float
+    evaluations: int
+    seconds: float
+    score_before: float
+    best_score: float
+    recipe: Recipe
+    scorer: str
+    preview: Image.Image | None
+    """None where nobody is watching."""
+
+
+class Task:
+    """One piece of work, in a thread of its own, that somebody watches and may end.
+
+    Its state is new, queued (it waits for the host's lock), running, then done, failed or stopped.
+    """
+
+    def __init__(self, host: Host, release: Callable[[], None]) -> None:
+        self.host, self.state = host, "new"
+        self.progress: Progress | None = None
+        self.note: Any = None
+        """What the work itself wants to show: `say`."""
+        self.watched = float("-inf")
+        """When somebody last looked at the preview, by time.monotonic()."""
+        self.accepted: Future[bool] = Future()
+        """True once the work waits for the lock: what it was given is in order. False where it was over before."""
+        self.outcome: Future[Any] = Future()
+        """What the work returned or raised."""
+        self._release, self._stop, self._told = release, threading.Event(), float("-inf")
+        self._lock, self._news = threading.RLock(), threading.Event()
+
+    @property
+    def over(self) -> bool:
+        return self.outcome.done()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def ended(self) -> bool:
+        """Whether somebody wants the search to end; its best so far is the result. Asked on a `turn`."""
+        return self.stopping or self.host.stopped()
+
+    def end(self) -> None:
+        """End the work; where it waits for the lock, at once."""
+        with self._lock:
+            self._stop.set()
+            if self.state == "queued":
+                self._finish(StoppedError("stopped before it began"))
+        self._news.set()
+
+    def start(self, work: Callable[[Task], Any]) -> None:
+        """Run work(task); once, in place of `drop`."""
+        threading.Thread(target=self._run, args=(work,), name="nuli", daemon=True).start()
+
+    def drop(self) -> None:
+        """Give the place up: there is nothing to do after all."""
+        self._release()
+
+    def say(self, note: Any) -> None:
+        """Show something to whoever watches."""
+        self.note = note
+        self._news.set()
+
+    def tell(self, event: Event, scorer: str) -> None:
+        """Show how far the search is. A preview is made here: the device belongs to this thread."""
+        now = time.monotonic()
+        if now - self._told < TOLD:
+            return
+        self._told = now
+        preview = event.preview if now - self.watched < WATCHED else None
+        figures = event.progress, event.evaluations, event.seconds, event.score_before, event.best_score, event.recipe
+        self.progress = Progress(*figures, scorer, preview)
+        self._news.set()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The device, once the host's queue gives it. Raises StoppedError where the task was ended before."""
+        self._go_on("queued")
+        with self.host.lock():
+            self._go_on("running")
+            try:
+                yield
+            finally:
+                self.host.unload()
+
+    def watch(self) -> Iterator[None]:
+        """Yields whenever there is news, until the task is over. It ends with whoever watches."""
+        seen: Any = None
+        try:
+            while not self.over:
+                self.watched = time.monotonic()
+                news = (self.state, self.stopping, self.progress, self.note)
+                if news != seen:
+                    seen = news
+                    yield
+                self._news.wait(TOLD)
+                self._news.clear()
+        finally:
+            self.end()  # a browser that has gone closes the generator
+
+    def _go_on(self, state: str) -> None:
+        with self._lock:
+            if self.stopping or self.over:
+                raise StoppedError("stopped before it began")
+            self.state = state
+            if not self.accepted.done():
+                self.accepted.set_result(True)
+        self._news.set()
+
+    def _finish(self, error: BaseException | None = None, result: Any = None) -> None:
+        with self._lock:
+            if self.over:
+                return
+            failed = error is not None and not isinstance(error, StoppedError)
+            self.state = "failed" if failed else "stopped" if self.stopping or error else "done"
+            if error is None:
+                self.outcome.set_result(result)
+            else:
+                self.outcome.set_exception(error)
+            if not self.accepted.done():
+                self.accepted.set_result(False)
+        self._news.set()
+
+    def _run(self, work: Callable[[Task], Any]) -> None:
+        try:
+            self._finish(result=work(self))
+        except BaseException as error:
+            self._finish(error)
+        finally:
+            self._release()
+
+
+class Worker:
+    """All the work of one host: so much is taken on at once, and the host's lock lets one at a time at the device."""
+
+    def __init__(self, host: Host | None = None, most: int = MOST_TASKS) -> None:
+        self.host = host or Host()
+        self._places = threading.BoundedSemaphore(most)
+
+    def admit(self) -> Task:
+        """A task that has a place and no work yet: `start` it, or `drop` it. Raises BusyError."""
+        if not self._places.acquire(blocking=False):
+            raise BusyError("too much work is waiting already: try again in a few seconds")
+        return Task(self.host, self._places.release)
+
+    def start(self, work: Callable[[Task], Any]) -> Task:
+        """Run work(task) in a thread of its own. Raises BusyError."""
+        task = self.admit()
+        task.start(work)
+        return task
+
+    def run(self, work: Callable[[Task], Any]) -> Any:
+        """Run work(task) on its turn, and wait for what it returns. Raises what it raises, and BusyError."""
+
+        def on_turn(task: Task) -> Any:
+            with task.turn():
+                return work(task)
+
+        return self.start(on_turn).outcome.result()
+
+
+class Slot:
+    """A place for one task at a time, such as one user's search: of two clicks, the second one is refused."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.task: Task | None = None
+        self.closed = False
+        """Nobody wants a result any more."""
+
+    def __deepcopy__(self, memo: Any) -> Slot:
+        return Slot()  # gradio copies a state's first value for every visitor
+
+    @property
+    def busy(self) -> bool:
+        return self.task is not None and not self.task.over
+
+    def start(self, worker: Worker, work: Callable[[Task], Any], what: str = "a search") -> Task:
+        """Run work(task). Raises BusyError where one is running here, or the worker has no place."""
+        with self._lock:
+            if self.busy:
+                raise BusyError(f"{what} is running: wait for its end, or press Stop")
+            self.task = worker.start(work)
+            return self.task
+
+    def end(self) -> None:
+        """End what runs here."""
+        with self._lock:
+            if self.task is not None:
+                self.task.end()
+
+    def close(self) -> None:
+        """End what runs here; its result is not to be shown."""
+        self.closed = True
+        self.end()
+
+
+def search(task: Task, photo: Photo, options: Options, **more: Any) -> Result:
+    """Search for a better picture, on the task's turn, telling how it goes.
+
+    Args:
+        more: further arguments of `nuli.enhance_iter`.
+    Raises:
+        NuliError: for an option, a scorer or a device that can't be used.
+    """
+    from .enhancer import enhance_iter
+    from .result import Result
+
+    folders = list(task.host.folders())
+    scorer = task.host.load_scorer(options, folders)
+    for item in enhance_iter(photo, options, scorer=scorer, folders=folders, stop=task.ended, **more):
+        if isinstance(item, Result):
+            return item
+        task.tell(item, scorer.name)
+    raise AssertionError("a search ends with its result")
