@@ -282,6 +282,33 @@ def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):
         hooks.load_scorer(options_from({"scorer": "laion", "device": "cpu"}), hooks.folders())
 
 
+def test_the_settings_page_has_the_button(host, monkeypatch):
+    gr = pytest.importorskip("gradio")
+    added: dict[str, Any] = {}
+
+    def option_info(default: Any, label: str, component: Any = None, *args: Any) -> Any:
+        found = MagicMock(default=default, component=component)
+        found.info.return_value = found.needs_reload_ui.return_value = found
+        return found
+
+    host.shared.OptionInfo = option_info
+    host.shared.opts.add_option = added.__setitem__
+    host.our_settings.add()
+    option = added["nuli_weights"]
+    assert option.do_not_save is True and added["nuli_seconds"].do_not_save is not True
+
+    def drawn() -> list[Any]:
+        with gr.Blocks() as page:
+            text = option.component(label="", value=option.default, elem_id="setting_nuli_weights")
+        assert type(text) is gr.HTML  # what the host sets and reads
+        return [part.value for part in page.blocks.values() if isinstance(part, gr.Button)]
+
+    assert drawn() == ["Download laion (937 MB; MIT and Apache-2.0)"]
+    monkeypatch.setattr("nuli.ui.weights.draw", lambda *args: 1 / 0)
+    assert drawn() == [] and host.errors.report.call_count == 1
+    assert "tab NUl Enhance" in option.default
+
+
 def test_running_jobs_end_when_the_pages_are_built_anew(host, monkeypatch):
     engine, lock = host.our_engine, threading.Lock()
     monkeypatch.setitem(sys.modules, "modules.call_queue", SimpleNamespace(queue_lock=lock))
