@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,17 @@ def entries(
         if score is not None:
             said[key] = f"{score:.3f}"
     return {**said, **of_recipe(recipe)}
+
+
+def to_text(entries: Mapping[str, str]) -> str:
+    """Entries as one line of infotext. Hosts do so themselves with what they are given: hand them the plain entries."""
+    return ", ".join(f"{key}: {quoted(value)}" for key, value in entries.items())
+
+
+def quoted(value: str) -> str:
+    """A value as infotext holds it: in JSON's quotes where a host would not read it back as it is."""
+    plain = value and value == value.strip() and not re.search(r'[,:\n"]', value)
+    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def was_enhanced(params: Mapping[str, Any]) -> bool:

@@ -6,6 +6,8 @@ import ast
 import importlib
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nuli.errors import StoppedError, WeightsError
+from nuli.options import options_from
 from nuli.scoring.registry import release_cached
 
 RECIPE = "nuli1 contrast=1.2"
@@ -53,7 +57,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         setattr(package, name, fake)
         monkeypatch.setitem(sys.modules, f"modules.{name}", fake)
     monkeypatch.setitem(sys.modules, "modules", package)
-    ours = ("auto", "controls", "engine", "extras", "filenames", "settings")
+    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "settings")
     if importlib.util.find_spec("gradio") is None:
         monkeypatch.setitem(sys.modules, "gradio", MagicMock(__version__="3.41.2"))
         monkeypatch.delitem(sys.modules, "nuli.ui.controls", raising=False)
@@ -124,8 +128,16 @@ def test_off_is_off(host, picture, args):
 
 
 def test_adetailers_inner_passes_are_left_alone(host, picture):
-    for mark in ("_ad_inner", "_ad_disabled"):
-        assert after(host, Processing(**{mark: True}), picture, {"recipe": RECIPE}) is picture
+    # as adetailer marks the passes over the parts that it found
+    p = Processing(_ad_inner=True, _ad_disabled=True)
+    assert after(host, p, picture, {"recipe": RECIPE}) is picture and p.extra_generation_params == {"Kept": "yes"}
+
+
+def test_adetailer_switched_off_does_not_switch_us_off(host, picture):
+    # as adetailer marks the whole picture's own p wherever it has nothing to do, which is its default
+    p = Processing(_ad_disabled=True)
+    assert after(host, p, picture, {"recipe": RECIPE}) is not picture
+    assert p.extra_generation_params["NUl recipe"] == RECIPE
 
 
 @pytest.mark.parametrize("flag", ["interrupted", "skipped", "stopping_generation"])
@@ -157,7 +169,7 @@ def test_a_failure_leaves_the_picture_and_is_told_once(host, picture, monkeypatc
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr("nuli.enhancer.load_scorer", broken)
+    monkeypatch.setattr("nuli.scoring.registry.load_scorer", broken)
     p = Processing()
     for _ in range(3):
         assert after(host, p, picture, {"evaluations": 40}) is picture
@@ -165,6 +177,167 @@ def test_a_failure_leaves_the_picture_and_is_told_once(host, picture, monkeypatc
     host.state.time_start = 2.0  # another job
     after(host, p, picture, {"evaluations": 40})
     assert host.errors.report.call_count == 2
+
+
+class Commented(Processing):
+    """With the lines that the host shows under its pictures."""
+
+    def comment(self, text: str) -> None:
+        self.comments.append(text)
+
+
+def test_a_failure_is_told_under_the_picture(host, picture):
+    p = Commented(comments=[])
+    for _ in range(3):  # once a job
+        assert after(host, p, picture, {"recipe": "rubbish"}) is picture
+    [told] = p.comments
+    assert "NUl Enhance left the picture as it is" in told and "rubbish" in told
+    assert p.extra_generation_params == {"Kept": "yes"}  # what is written into the file
+
+
+@pytest.fixture
+def toasts(host, monkeypatch) -> list[str]:
+    """What gr.Warning is given."""
+    found: list[str] = []
+    monkeypatch.setattr(host.our_extras.gr, "Warning", found.append)
+    return found
+
+
+def test_a_host_without_comments_shows_a_toast(host, picture, toasts):
+    for _ in range(3):
+        after(host, Processing(), picture, {"recipe": "rubbish"})
+    assert len(toasts) == 1 and "rubbish" in toasts[0]
+
+
+def test_a_pasted_recipe_is_no_markup_in_a_toast(host, picture, toasts):
+    extras(host, picture, enable=True, recipe="<img src=x onerror=alert(1)>")  # some gradios show HTML there
+    assert len(toasts) == 1 and "<" not in toasts[0] and "img" in toasts[0]
+
+
+def test_extras_show_a_toast_once_a_job(host, picture, toasts):
+    for _ in range(2):
+        pp = extras(host, picture, enable=True, scorer="none such")
+    assert len(toasts) == 1 and "none such" in toasts[0] and pp.info == {"Upscale": "2"}
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_extras_leave_what_the_host_made_white(host, toasts, mode):
+    white = Image.new(mode, (32, 32), "white")
+    for args in ({"evaluations": 30}, {"recipe": "nuli1 exposure=-0.5"}):
+        host.state.time_start += 1
+        pp = extras(host, white, enable=True, **args)
+        assert pp.image is white and pp.info == {"Upscale": "2"}
+    assert len(toasts) == 2 and "white all over" in toasts[0] and "16-bit" in toasts[0]
+
+
+def test_extras_enhance_what_is_nearly_white(host, toasts):
+    nearly = Image.new("RGB", (32, 32), "white")
+    nearly.putpixel((3, 3), (255, 255, 254))
+    pp = extras(host, nearly, enable=True, recipe=RECIPE)
+    assert pp.info["NUl recipe"] == RECIPE and not toasts
+
+
+@pytest.mark.parametrize("flag", ["interrupted", "skipped"])
+def test_a_recipe_is_given_up_when_the_user_says_so(host, picture, toasts, monkeypatch, flag):
+    from nuli.ops import pipeline
+
+    begun = pipeline.chain_statistics
+
+    def press(*args: Any) -> Any:
+        setattr(host.state, flag, True)  # while the picture is being rendered
+        return begun(*args)
+
+    monkeypatch.setattr(pipeline, "chain_statistics", press)
+    p = Commented(comments=[])
+    assert after(host, p, picture, {"recipe": RECIPE}) is picture
+    assert host.state.interrupted or host.state.skipped
+    assert p.extra_generation_params == {"Kept": "yes"} and not p.comments and not toasts
+
+
+def test_the_search_gets_the_very_options(host, picture, monkeypatch):
+    seen = []
+    search = importlib.import_module("nuli.enhancer").enhance_iter
+
+    def watched(source: Any, options: Any = None, **more: Any) -> Any:
+        seen.append((options, sorted(more)))
+        return search(source, options, **more)
+
+    monkeypatch.setattr("nuli.enhancer.enhance_iter", watched)
+    options = host.our_engine.options_for({"evaluations": 30, "scorer": "vivid", "seed": 3})
+    host.our_engine.enhance(picture, options)
+    assert seen == [(options, ["others", "scorer", "stop"])]
+
+
+def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):
+    for name in ("NULI_CACHE", "HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    p = Commented(comments=[])
+    assert after(host, p, picture, {"scorer": "laion"}) is picture
+    [told] = p.comments
+    assert "Download laion" in told and "Scorers" in told and "Settings" in told
+    assert "nuli scorers" not in told  # there is no command line in a WebUI
+    host.shared.cmd_opts.hide_ui_dir_config = False
+    hooks = host.our_host.worker().host  # of the tab and the API
+    with pytest.raises(WeightsError, match="press Download laion"):
+        hooks.load_scorer(options_from({"scorer": "laion", "device": "cpu"}), hooks.folders())
+
+
+def test_the_settings_page_has_the_button(host, monkeypatch):
+    gr = pytest.importorskip("gradio")
+    added: dict[str, Any] = {}
+
+    def option_info(default: Any, label: str, component: Any = None, *args: Any) -> Any:
+        found = MagicMock(default=default, component=component)
+        found.info.return_value = found.needs_reload_ui.return_value = found
+        return found
+
+    host.shared.OptionInfo = option_info
+    host.shared.opts.add_option = added.__setitem__
+    host.our_settings.add()
+    option = added["nuli_weights"]
+    assert option.do_not_save is True and added["nuli_seconds"].do_not_save is not True
+
+    def drawn() -> list[Any]:
+        with gr.Blocks() as page:
+            text = option.component(label="", value=option.default, elem_id="setting_nuli_weights")
+        assert type(text) is gr.HTML  # what the host sets and reads
+        return [part.value for part in page.blocks.values() if isinstance(part, gr.Button)]
+
+    assert drawn() == ["Download laion (937 MB; MIT and Apache-2.0)"]
+    monkeypatch.setattr("nuli.ui.weights.draw", lambda *args: 1 / 0)
+    assert drawn() == [] and host.errors.report.call_count == 1
+    assert "tab NUl Enhance" in option.default
+
+
+def test_running_jobs_end_when_the_pages_are_built_anew(host, monkeypatch):
+    engine, lock = host.our_engine, threading.Lock()
+    monkeypatch.setitem(sys.modules, "modules.call_queue", SimpleNamespace(queue_lock=lock))
+    host.state.begin, host.state.end = lambda job: None, lambda: None
+    began, ended = threading.Event(), []
+
+    def work(number: int) -> None:
+        try:
+            with engine.job():
+                began.set()
+                end = time.monotonic() + 10
+                while not engine.stopped() and time.monotonic() < end:
+                    time.sleep(0.01)
+                ended.append(engine.stopped())
+        except StoppedError:
+            ended.append("before it began")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    assert began.wait(5)
+    time.sleep(0.1)  # the other one waits for the lock
+    host.our_app.add(None, None)
+    for thread in threads:
+        thread.join(5)
+    assert ended == [True, "before it began"] and not lock.locked()
+    assert not engine.stopped()  # whatever is done later, and in other threads
+    with engine.job():
+        assert not engine.stopped()
 
 
 def test_axes_of_a_plot_switch_it_on(host, picture):

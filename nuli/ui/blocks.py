@@ -11,7 +11,7 @@ import gradio as gr
 from ..hosting import Slot, Worker
 from ..ops.registry import OPS
 from ..options import GROUPS
-from ..ui import batch, handlers
+from ..ui import batch, handlers, weights
 from .controls import option_controls
 from .handlers import ROWS
 from .session import Session, undone
@@ -74,6 +74,8 @@ def build(worker: Worker, add_send_buttons: Callable[[gr.Image], None] = lambda 
             parts, controls = _one(worker, add_send_buttons)
         with gr.Tab("Batch"):
             _batch(worker, controls)
+    with gr.Accordion("Scorers", open=False, elem_id="nuli_scorers"):
+        weights.draw(worker.host.folders)
     return parts
 
 

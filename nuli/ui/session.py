@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from ..errors import RecipeError
 from ..hosting import Slot
 from ..imaging.frames import make_frame, to_pixels, to_tensor
 from ..imaging.photo import Photo, load_photo, to_image
-from ..infotext import RECIPE, entries
+from ..infotext import RECIPE, entries, to_text
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
 from ..ops.registry import get_op
 from ..ops.step import Step
@@ -232,14 +231,10 @@ def infotext(session: Session) -> str:
 
 def complete_infotext(photo: Photo, entries: Mapping[str, str]) -> str:
     """The photo's own infotext, where it has one, and these entries."""
-    ours = ", ".join(f"{key}: {_quoted(value)}" for key, value in entries.items())
+    ours = to_text(entries)
     theirs = dict(photo.meta.text).get("parameters", "").rstrip()
     # an older recipe of ours stays: what was applied before is part of the picture's history
     return f"{theirs}, {ours}" if theirs else ours
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if re.search(r'[,:\n"]', value) else value
 
 
 def new_row(name: str) -> Row:

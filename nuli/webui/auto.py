@@ -76,7 +76,9 @@ class AutoEnhance(scripts.Script):
         if not chosen["enabled"] or engine.stopped():
             return
         before = pp.image
-        enhanced = engine.enhance_safely(before, lambda: option_values(chosen), chosen["recipe"])
+        # Under the picture rather than over the page, where the host can: that stays until it is read.
+        tell = getattr(p, "comment", None)
+        enhanced = engine.enhance_safely(before, lambda: option_values(chosen), chosen["recipe"], tell)
         if enhanced is None:
             return
         if chosen["save_before"] and enhanced.image is not before:
@@ -124,7 +126,8 @@ def _pasted(name: str) -> Any:
 
 def _inner(p: Any) -> bool:
     """Whether adetailer is at work on a part of a picture; the whole comes to us later."""
-    return bool(getattr(p, "_ad_inner", False) or getattr(p, "_ad_disabled", False))
+    # not its _ad_disabled, which the whole picture's p bears too wherever adetailer has nothing to do
+    return bool(getattr(p, "_ad_inner", False))
 
 
 def _forget(p: Any) -> None:

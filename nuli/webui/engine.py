@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gradio as gr
 from modules import devices, errors, shared
 
 from .. import infotext
-from ..errors import NuliError
+from ..errors import NuliError, StoppedError, WeightsError
 from ..options import Options, options_from
-from ..scoring.registry import cached_scorer, release_cached
+from ..scoring.registry import cached_scorer, release_cached, resolve_scorer
 from ..webui import settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Enhanced:
 
 _said: tuple[object, str] | None = None
 """The last complaint, and the job that it was about."""
+_ends: dict[int, threading.Event] = {}
+"""What ends each of our own jobs, by the thread that it waits or works in."""
 
 
 def device() -> str:
@@ -49,18 +53,25 @@ def folders() -> list[Path]:
 
 
 def stopped() -> bool:
-    """Whether the user pressed Interrupt or Skip."""
+    """Whether the user pressed Interrupt or Skip, or the job of this thread is to end."""
     return bool(shared.state.skipped) or interrupted()
 
 
 def interrupted() -> bool:
     """Whether the user pressed Interrupt, which ends a whole batch; Skip ends one picture of it."""
-    state = shared.state
-    return bool(state.interrupted or getattr(state, "stopping_generation", False))
+    state, end = shared.state, _ends.get(threading.get_ident())
+    ended = end is not None and end.is_set()
+    return bool(state.interrupted or getattr(state, "stopping_generation", False) or ended)
 
 
 def scorer_for(options: Options) -> Scorer:
-    """The scorer that the options name, loaded at most once between two calls of `release`."""
+    """The scorer that the options name, loaded at most once between two calls of `release`. Raises NuliError."""
+    info = resolve_scorer(options.scorer, options.mode, folders())
+    if info.missing(folders()):  # told here, since whoever uses a WebUI may have no command line to type advice into
+        raise WeightsError(
+            f"the weights of {info.name} are not here: press Download {info.name} in the tab NUl Enhance, under "
+            "Scorers, or in Settings, under NUl Enhance; or choose another scorer, such as vivid"
+        )
     return cached_scorer(options, folders())
 
 
@@ -72,16 +83,33 @@ def release() -> None:
 
 @contextmanager
 def job(name: str = "nuli") -> Iterator[None]:
-    """A job of our own on the host's queue: nothing else works on the device until it ends."""
+    """A job of our own on the host's queue: nothing else works on the device until it ends.
+
+    Raises:
+        StoppedError: `end_jobs` was called while it waited.
+    """
     from modules.call_queue import queue_lock
 
-    with queue_lock:
-        shared.state.begin(job=name)
-        try:
-            yield
-        finally:
-            release()
-            shared.state.end()
+    thread = threading.get_ident()
+    _ends[thread] = end = threading.Event()
+    try:
+        with queue_lock:
+            if end.is_set():
+                raise StoppedError("stopped before it began: the WebUI built its pages anew")
+            shared.state.begin(job=name)
+            try:
+                yield
+            finally:
+                release()
+                shared.state.end()
+    finally:
+        del _ends[thread]
+
+
+def end_jobs() -> None:
+    """End our own jobs, those that wait included. What the host itself does goes on, and so does auto-enhance in it."""
+    for end in list(_ends.values()):
+        end.set()
 
 
 def options_for(values: dict[str, Any]) -> Options:
@@ -97,22 +125,22 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
 
     Raises:
         NuliError: for a recipe, picture or scorer that can't be used.
+        StoppedError: the user wants no result.
     """
     from ..recipe import Recipe
 
     if recipe.strip():
         steps = Recipe.parse(recipe)
-        done = steps.apply(image, options.device) if len(steps.without_noops()) else image
+        done = steps.apply(image, options.device, stopped) if len(steps.without_noops()) else image
         return Enhanced(done, infotext.of_recipe(steps))
     from ..enhancer import enhance_iter
     from ..imaging.photo import load_photo
     from ..result import Result
 
     photo = load_photo(image)  # before the scorer, which may take long to load
-    values = {name: getattr(options, name) for name in Options.__dataclass_fields__ if name != "scorer"}
     text, shown = shared.state.textinfo, 0.0
     try:
-        for event in enhance_iter(photo, scorer=scorer_for(options), stop=stopped, others=0, **values):
+        for event in enhance_iter(photo, options, scorer=scorer_for(options), stop=stopped, others=0):
             if isinstance(event, Result):
                 return Enhanced(event.image if event.changed else image, infotext.of_result(event, options))
             if time.monotonic() - shown >= PREVIEW_EVERY:
@@ -124,25 +152,31 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
 
 
 def enhance_safely(
-    image: Image.Image, options: Callable[[], dict[str, Any]], recipe: str | None = ""
+    image: Image.Image,
+    options: Callable[[], dict[str, Any]],
+    recipe: str | None = "",
+    tell: Callable[[str], None] | None = None,
 ) -> Enhanced | None:
-    """As `enhance`; None, and a line in the log, where that failed: the host goes on with what it has.
+    """As `enhance`; None where that failed, which the log and the user are told: the host goes on with what it has.
 
     Args:
         options: gives the option values, by name; called here, so that a wrong one is told in the same way.
+        tell: shows a line to the user; `toast` by default.
     """
     try:
         return enhance(image, options_for(options()), recipe or "")
+    except StoppedError as error:
+        print(f"NUl Enhance: {error}")  # the user pressed the button, and knows
     except NuliError as error:
-        say(str(error))
+        say(str(error), tell)
     except Exception as error:  # the host's picture must survive whatever happens here, out of memory included
         release()
-        say(f"{type(error).__name__} {error}".strip(), trace=True)
+        say(f"{type(error).__name__} {error}".strip(), tell, trace=True)
     return None
 
 
-def say(message: str, trace: bool = False) -> None:
-    """Tell the log why a picture was left as it is; the same reason once a job."""
+def say(message: str, tell: Callable[[str], None] | None = None, trace: bool = False) -> None:
+    """Tell the log and the user why a picture was left as it is; the same reason once a job."""
     global _said
     what = (shared.state.time_start, message)
     if what == _said:
@@ -151,8 +185,18 @@ def say(message: str, trace: bool = False) -> None:
     text = f"NUl Enhance left the picture as it is: {message}"
     if trace:
         errors.report(text, exc_info=True)
+        text += " (more in the log)"
     else:
         print(f"*** {text}")
+    (tell or toast)(text)
+
+
+def toast(text: str) -> None:
+    """Show a line in the corner of the page that asked; whoever asked by the API has none, and the log has the line."""
+    # Some gradios take it for HTML, and a recipe that was pasted may hold anything.
+    text = text.replace("<", "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}")
+    with suppress(UserWarning):  # what gradio gives where there is no page: under python -W error it would be raised
+        gr.Warning(text)
 
 
 def _show(event: Any) -> None:

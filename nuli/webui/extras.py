@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from modules import scripts_postprocessing, shared, ui_components
@@ -10,6 +10,14 @@ from modules import scripts_postprocessing, shared, ui_components
 from ..ui.controls import options_of
 from ..webui import engine
 from .controls import NAMES, draw, draw_recipe
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+WHITE = (
+    "it is white all over. If it was a 16-bit picture, the WebUI could not read it: convert it to 8 bits, "
+    "or use the tab NUl Enhance or the command line"
+)
 
 
 class Extras(scripts_postprocessing.ScriptPostprocessing):
@@ -33,12 +41,17 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
         **values: Any,
     ) -> None:
         """Enhance one picture; the Extras API fills `enable`, as everything else, with None."""
-        if not enable or engine.stopped():
+        if not enable:
             return
         given = {name: value for name, value in values.items() if name in NAMES and value is not None}
-        before = pp.image
+        before, enhanced = pp.image, None
         try:
-            enhanced = engine.enhance_safely(before, lambda: options_of(tuple(given), tuple(given.values())), recipe)
+            if _is_white(before):  # nothing makes that better, and whoever saved it would lose the picture
+                engine.say(WHITE)
+            elif not engine.stopped():
+                enhanced = engine.enhance_safely(
+                    before, lambda: options_of(tuple(given), tuple(given.values())), recipe
+                )
         finally:
             if shared.state.job_no >= shared.state.job_count:  # the last one of a batch
                 engine.release()
@@ -48,3 +61,10 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
             pp.extra_images.append(pp.create_copy(before, nametags=["before"], disable_processing=True))
         pp.image = enhanced.image
         pp.info.update(enhanced.infotext)
+
+
+def _is_white(image: Image.Image) -> bool:
+    """Whether there is nothing but white, which the host makes of a 16-bit grey picture."""
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(darkest == 255 for darkest, _ in bands)

@@ -10,7 +10,6 @@ from modules import errors, images, shared
 
 from ..errors import ImageError
 from ..hosting import Host, Worker
-from ..scoring.registry import cached_scorer
 from ..webui import engine, settings
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def worker() -> Worker:
             interrupted=engine.interrupted,
             device=engine.device,
             folders=engine.folders,
-            load_scorer=cached_scorer,
+            load_scorer=lambda options, folders: engine.scorer_for(options),
             save=save,
             defaults=lambda: {"mode": settings.mode()},
             server_folders=not shared.cmd_opts.hide_ui_dir_config,

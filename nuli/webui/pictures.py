@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, PngImagePlugin
 
 from ..errors import NuliError
+from ..infotext import to_text
 
 if TYPE_CHECKING:
     from ..imaging.photo import Photo
@@ -128,7 +129,7 @@ def encode(image: Image.Image, entries: dict[str, str] | None = None) -> Picture
         if isinstance(key, str) and isinstance(value, str):
             text.add_text(key, value)
     if entries:
-        text.add_text("postprocessing", ", ".join(f"{key}: {value}" for key, value in entries.items()))
+        text.add_text("postprocessing", to_text(entries))
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
         image = image.convert("RGB")
     buffer = io.BytesIO()

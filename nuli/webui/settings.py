@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from modules import shared
+from modules import errors, shared
 
 from ..hosting import Limits
 from ..options import table
 
 SECTION = ("nuli", "NUl Enhance")
+WEIGHTS = "The weights of the scorer laion can also be fetched in the tab NUl Enhance, under Scorers."
 
 
 def add() -> None:
@@ -36,9 +37,24 @@ def add() -> None:
         "nuli_api_seconds": shared.OptionInfo(
             Limits().seconds, "API: longest search, in seconds", slider, {"minimum": 1, "maximum": 3600, "step": 1}
         ),
+        "nuli_weights": shared.OptionInfo(WEIGHTS, "", _weights),
     }.items():
         info.section = SECTION
+        info.do_not_save = key == "nuli_weights"  # it is no value, only a place on the page
         shared.opts.add_option(key, info)
+
+
+def _weights(**arguments: Any) -> Any:
+    """Draw the button, and return the text before it, which the host takes for the setting."""
+    text = gr.HTML(**arguments)
+    try:
+        from ..ui import weights
+        from ..webui import engine
+
+        weights.draw(engine.folders, "nuli_settings")
+    except Exception:  # the page with all settings must not break; the text says where else to look
+        errors.report("NUl Enhance could not draw its button for weights", exc_info=True)
+    return text
 
 
 def _read(key: str, default: Any) -> Any:
