@@ -7,6 +7,7 @@ programs keep the server's pool of threads busy with, leaves the rest of the API
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -18,8 +19,7 @@ from ..errors import BusyError
 from ..hosting import Task, Worker
 from ..webui import service
 from .jobs import Jobs, Outcome
-from .pictures import RequestError, most_bytes, too_large
-from .wire import Reader, write
+from .pictures import RequestError, most_bytes, to_json, too_large
 
 PREFIX = "/nuli/v1"
 RETRY_AFTER = 5
@@ -44,11 +44,11 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
             raise RequestError("the request must have the Content-Type application/json", 415)
         task = worker.admit()
         try:
-            reader = await _read(request, host.limits().megapixels)
+            data = await _read(request, host.limits().megapixels)
         except BaseException:
             task.drop()
             raise
-        task.start(lambda task: _outcome(reader, work, task))
+        task.start(lambda task: _outcome(data, work, task))
         return task
 
     def post(work: Work) -> Callable[[Request], Any]:
@@ -78,12 +78,12 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         status, text = service.refusal(error, host.report)
         return JSONResponse({"error": text}, status)
 
-    def _outcome(reader: Reader, work: Work, task: Task) -> Outcome:
+    def _outcome(data: bytearray, work: Work, task: Task) -> Outcome:
         try:
-            return Outcome(200, write(work(_object(reader), task)))
+            return Outcome(200, to_json(work(_object(data), task)))
         except Exception as error:
             status, text = service.refusal(error, host.report)
-            return Outcome(status, write({"error": text}), text)
+            return Outcome(status, to_json({"error": text}), text)
 
     async def version() -> Response:
         return JSONResponse(service.version(host))
@@ -120,13 +120,14 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         )
 
 
-async def _read(request: Request, megapixels: float) -> Reader:
+async def _read(request: Request, megapixels: float) -> bytearray:
     """The request, no further than a picture of the allowed size can be long. Raises RequestError."""
-    reader = Reader(most_bytes(megapixels))
+    data, limit = bytearray(), most_bytes(megapixels)
 
     async def read() -> None:
         async for chunk in request.stream():
-            if not reader.feed(chunk):
+            data.extend(chunk)
+            if len(data) > limit:
                 raise too_large(megapixels)
 
     try:
@@ -135,14 +136,16 @@ async def _read(request: Request, megapixels: float) -> Reader:
         raise RequestError(f"the request took longer than {READ_SECONDS:g} seconds to arrive", 408) from None
     except ClientDisconnect:
         raise RequestError("the connection ended before the request did") from None
-    return reader
+    return data
 
 
-def _object(reader: Reader) -> dict[str, Any]:
+def _object(data: bytearray) -> dict[str, Any]:
+    """The request's JSON object; what it was read from is let go. Raises RequestError."""
     try:
-        body = reader.body()
+        body = json.loads(data)
     except (ValueError, RecursionError):
         raise RequestError("the request is not JSON") from None
+    data.clear()
     return service.body_object(body)
 
 

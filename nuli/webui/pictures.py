@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
-from collections.abc import Iterator, Sequence
+import json
+import re
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "MPO")
 """What is read; Pillow knows others, some of which run programs."""
-
-
-_SLICE = 3 << 18  # both of base64's numbers, 3 and 4, divide it
+_SLICE = 3 << 18
+"""Bytes, or characters, converted at a time, a multiple of both of base64's 3 and 4: one call for 200 MB would let no
+other thread go on for a second, the server's own among them."""
 
 
 class RequestError(NuliError):
@@ -34,55 +36,9 @@ class RequestError(NuliError):
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture as base64 text, in pieces as they came, JSON's escapes included."""
+    """A picture in an answer: base64 text, in pieces."""
 
     pieces: Sequence[bytes] = field(repr=False)
-
-    @classmethod
-    def of(cls, data: bytes | memoryview) -> Picture:
-        data = memoryview(data)
-        return cls([base64.b64encode(data[i : i + _SLICE]) for i in range(0, len(data), _SLICE)])
-
-    def bytes(self) -> io.BytesIO:
-        """What the text stands for. Raises RequestError."""
-        out, left = io.BytesIO(), b""
-        try:
-            for text in self._texts():
-                text = left + text
-                whole = len(text) // 4 * 4
-                left = text[whole:]
-                out.write(base64.b64decode(text[:whole]))
-            out.write(base64.b64decode(left))
-        except binascii.Error:
-            raise RequestError("the picture is not base64 text") from None
-        out.seek(0)
-        return out
-
-    def _texts(self) -> Iterator[bytes]:
-        """The text without JSON's escapes, white space and a data URI's head, in parts."""
-        left, first = b"", True
-        for part in self._parts():
-            if first:
-                first = False
-                part = part.partition(b",")[2] if part.startswith(b"data:") else part
-            part = left + part
-            left = part[-1:] if part.endswith(b"\\") else b""
-            part = part[: len(part) - len(left)]
-            for escaped, plain in ((b"\\/", b"/"), (b"\\n", b""), (b"\\r", b"")):
-                part = part.replace(escaped, plain)
-            yield part.translate(None, b" \t\r\n")
-        yield left
-
-    def _parts(self) -> Iterator[bytes]:
-        """The pieces in parts of about _SLICE bytes."""
-        part = b""
-        for piece in self.pieces:
-            for i in range(0, len(piece), _SLICE):
-                part += piece[i : i + _SLICE]
-                if len(part) >= _SLICE // 2:
-                    yield part
-                    part = b""
-        yield part
 
 
 def most_bytes(megapixels: float) -> int:
@@ -91,7 +47,7 @@ def most_bytes(megapixels: float) -> int:
 
 
 def decode(text: Any, megapixels: float) -> Photo:
-    """The picture in base64 text (or a Picture) or a data URI. Its size is known before any of its pixels are unpacked.
+    """The picture in base64 text or a data URI. Its size is known before any of its pixels are unpacked.
 
     Raises:
         RequestError: no such picture (400), or one over the limit (413).
@@ -99,11 +55,9 @@ def decode(text: Any, megapixels: float) -> Photo:
     """
     from ..imaging.photo import load_photo
 
-    if isinstance(text, str) and text:
-        text = Picture([text.encode()])
-    if not isinstance(text, Picture):
+    if not isinstance(text, str) or not text:
         raise RequestError("the request has no picture: give one as base64 text")
-    file = text.bytes()
+    file = _from_base64(text.partition(",")[2] if text.startswith("data:") else text)
     Image.init()
     kinds = [kind for kind in FORMATS if kind in Image.OPEN]
     try:
@@ -116,6 +70,19 @@ def decode(text: Any, megapixels: float) -> Photo:
         if image.width * image.height > megapixels * 1e6:
             raise too_large(megapixels)
         return load_photo(image)
+
+
+def _from_base64(text: str) -> io.BytesIO:
+    """The bytes of base64 text that may be broken into lines. Raises RequestError."""
+    text = "".join(text.split())
+    file = io.BytesIO()
+    try:
+        for i in range(0, len(text), _SLICE):
+            file.write(base64.b64decode(text[i : i + _SLICE], validate=True))
+    except ValueError:  # binascii's own error, and what is not ASCII
+        raise RequestError("the picture is not base64 text") from None
+    file.seek(0)
+    return file
 
 
 def too_large(megapixels: float) -> RequestError:
@@ -135,7 +102,25 @@ def encode(image: Image.Image, entries: dict[str, str] | None = None) -> Picture
     buffer = io.BytesIO()
     more = {key: image.info[key] for key in ("icc_profile", "exif", "dpi") if image.info.get(key)}
     image.save(buffer, "PNG", pnginfo=text, **more)
-    return Picture.of(buffer.getbuffer())
+    data = buffer.getbuffer()
+    return Picture([base64.b64encode(data[i : i + _SLICE]) for i in range(0, len(data), _SLICE)])
+
+
+def to_json(answer: dict[str, Any]) -> list[bytes]:
+    """An answer that may hold Pictures, as the pieces of its JSON: their text is put in after the rest is written."""
+    pictures, mark = list[Picture](), secrets.token_hex(16)  # nobody can guess it, so no other text has it
+
+    def place(value: Any) -> str:
+        if not isinstance(value, Picture):
+            raise TypeError(f"{type(value).__name__} has no place in JSON")
+        pictures.append(value)
+        return f"{mark}{len(pictures) - 1}"
+
+    parts = re.split(rf'"{mark}(\d+)"', json.dumps(answer, default=place))
+    pieces: list[bytes] = []
+    for i, part in enumerate(parts):
+        pieces += [b'"', *pictures[int(part)].pieces, b'"'] if i % 2 else [part.encode()]
+    return pieces
 
 
 def encode_preview(image: Image.Image) -> str:
