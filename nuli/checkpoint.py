@@ -26,10 +26,10 @@ from .recipe import Recipe
 VERSION = 1
 """Of the written form. A newer one is refused, not guessed at."""
 MAX_NODES = 512
-MOST_BYTES = 4 << 20
-"""Of a file; MOST_NODES recipes of the greatest length take a half."""
-_MOST_EVALUATIONS = 10**12
-_LARGEST = 1e6
+MAX_BYTES = 4 << 20
+"""Of a file; MAX_NODES recipes of the greatest length take a half."""
+_MAX_EVALUATIONS = 10**12
+_MAX_OBJECTIVE = 1e6
 """Objectives beyond are nobody's."""
 Source = str | os.PathLike[str]
 
@@ -91,7 +91,7 @@ class SavedSearch:
             raise _damaged("picture")
         if isinstance(evaluations, bool) or not isinstance(evaluations, int):
             raise _damaged("evaluations")
-        if not 1 <= evaluations <= _MOST_EVALUATIONS:
+        if not 1 <= evaluations <= _MAX_EVALUATIONS:
             raise _damaged("evaluations")
         if not isinstance(nodes, list) or len(nodes) > MAX_NODES:
             raise _damaged("nodes")
@@ -110,8 +110,8 @@ class SavedSearch:
         """Raises SearchError."""
         try:
             with open(path, "rb") as file:
-                data = file.read(MOST_BYTES + 1)
-            if len(data) > MOST_BYTES:
+                data = file.read(MAX_BYTES + 1)
+            if len(data) > MAX_BYTES:
                 raise SearchError("this is no saved search: it is too large")
             return SavedSearch.from_json(data.decode("utf-8-sig"))
         except OSError as error:
@@ -190,7 +190,7 @@ def _node(data: Any) -> tuple[Recipe, float]:
     line, objective = data
     if isinstance(objective, bool) or not isinstance(objective, (int, float)):
         raise _damaged("nodes")
-    if not abs(objective) <= _LARGEST or not math.isfinite(objective):
+    if not abs(objective) <= _MAX_OBJECTIVE or not math.isfinite(objective):
         raise _damaged("nodes")
     return _recipe(line), float(objective)
 

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from .result import Event, Result
     from .scoring.protocol import Scorer
 
-MOST_TASKS = 8
-"""Taken on at once: each holds its picture, unpacked."""
-TOLD = 0.25
-"""Seconds between two messages: more would only keep a browser busy."""
-WATCHED = 5.0
-"""Seconds after somebody looked for which previews are still made."""
-_ONE_AT_A_TIME = threading.Lock()
+MAX_TASKS = 8
+"""Tasks admitted at once: each holds its picture, unpacked."""
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two reports of progress: more would only keep a browser busy."""
+PREVIEW_WINDOW = 5.0
+"""Seconds after somebody looked in which previews are still made."""
+_DEVICE_LOCK = threading.Lock()
 
 
 def _no_place(*_: object) -> Path:
@@ -51,7 +51,7 @@ class Limits(NamedTuple):
 class Host:
     """The hooks of a WebUI; the defaults are those of the stand-alone interface."""
 
-    lock: Callable[[], AbstractContextManager[Any]] = lambda: _ONE_AT_A_TIME
+    lock: Callable[[], AbstractContextManager[Any]] = lambda: _DEVICE_LOCK
     """Held while the device works: one job at a time. Entered and left by the same thread."""
     stopped: Callable[[], bool] = lambda: False
     """Whether the host's user wants the running search to end (Interrupt, Skip); asked with the lock held."""
@@ -103,14 +103,14 @@ class Task:
         self.host, self.state = host, "new"
         self.progress: Progress | None = None
         self.note: Any = None
-        """What the work itself wants to show: `say`."""
-        self.watched = float("-inf")
+        """What the work itself wants to show, by `show`."""
+        self.watched_at = float("-inf")
         """When somebody last looked at the preview, by time.monotonic()."""
         self.accepted: Future[bool] = Future()
         """True once the work waits for the lock: what it was given is in order. False where it was over before."""
         self.outcome: Future[Any] = Future()
         """What the work returned or raised."""
-        self._release, self._stop, self._told = release, threading.Event(), float("-inf")
+        self._release, self._stop, self._reported_at = release, threading.Event(), float("-inf")
         self._lock, self._news = threading.RLock(), threading.Event()
 
     @property
@@ -134,25 +134,25 @@ class Task:
         self._news.set()
 
     def start(self, work: Callable[[Task], Any]) -> None:
-        """Run work(task); once, in place of `drop`."""
+        """Run work(task); once, in place of `abandon`."""
         threading.Thread(target=self._run, args=(work,), name="nuli", daemon=True).start()
 
-    def drop(self) -> None:
+    def abandon(self) -> None:
         """Give the place up: there is nothing to do after all."""
         self._release()
 
-    def say(self, note: Any) -> None:
+    def show(self, note: Any) -> None:
         """Show something to whoever watches."""
         self.note = note
         self._news.set()
 
-    def tell(self, event: Event, scorer: str) -> None:
+    def report(self, event: Event, scorer: str) -> None:
         """Show how far the search is. A preview is made here: the device belongs to this thread."""
         now = time.monotonic()
-        if now - self._told < TOLD:
+        if now - self._reported_at < PROGRESS_INTERVAL:
             return
-        self._told = now
-        preview = event.preview if now - self.watched < WATCHED else None
+        self._reported_at = now
+        preview = event.preview if now - self.watched_at < PREVIEW_WINDOW else None
         figures = event.progress, event.evaluations, event.seconds, event.score_before, event.best_score, event.recipe
         self.progress = Progress(*figures, scorer, preview)
         self._news.set()
@@ -160,9 +160,9 @@ class Task:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """The device, once the host's queue gives it. Raises StoppedError where the task was ended before."""
-        self._go_on("queued")
+        self._enter("queued")
         with self.host.lock():
-            self._go_on("running")
+            self._enter("running")
             try:
                 yield
             finally:
@@ -173,17 +173,17 @@ class Task:
         seen: Any = None
         try:
             while not self.over:
-                self.watched = time.monotonic()
+                self.watched_at = time.monotonic()
                 news = (self.state, self.stopping, self.progress, self.note)
                 if news != seen:
                     seen = news
                     yield
-                self._news.wait(TOLD)
+                self._news.wait(PROGRESS_INTERVAL)
                 self._news.clear()
         finally:
             self.end()  # a browser that has gone closes the generator
 
-    def _go_on(self, state: str) -> None:
+    def _enter(self, state: str) -> None:
         with self._lock:
             if self.stopping or self.over:
                 raise StoppedError("stopped before it began")
@@ -218,12 +218,12 @@ class Task:
 class Worker:
     """All the work of one host: so much is taken on at once, and the host's lock lets one at a time at the device."""
 
-    def __init__(self, host: Host | None = None, most: int = MOST_TASKS) -> None:
+    def __init__(self, host: Host | None = None, max_tasks: int = MAX_TASKS) -> None:
         self.host = host or Host()
-        self._places = threading.BoundedSemaphore(most)
+        self._places = threading.BoundedSemaphore(max_tasks)
 
     def admit(self) -> Task:
-        """A task that has a place and no work yet: `start` it, or `drop` it. Raises BusyError."""
+        """A task that has a place and no work yet: `start` it, or `abandon` it. Raises BusyError."""
         if not self._places.acquire(blocking=False):
             raise BusyError("too much work is waiting already: try again in a few seconds")
         return Task(self.host, self._places.release)
@@ -296,5 +296,5 @@ def search(task: Task, photo: Photo, options: Options, **more: Any) -> Result:
     for item in enhance_iter(photo, options, scorer=scorer, folders=folders, stop=task.ended, **more):
         if isinstance(item, Result):
             return item
-        task.tell(item, scorer.name)
+        task.report(item, scorer.name)
     raise AssertionError("a search ends with its result")

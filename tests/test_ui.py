@@ -116,7 +116,7 @@ def test_strength_and_steps_by_hand_need_no_search(enhanced: session.Session) ->
     assert handlers.tune(enhanced, *values) is enhanced  # nothing was moved
     off = handlers.acting(handlers.tune)(enhanced, False, *values[1:])[0]
     assert len(off.recipe) == len(enhanced.rows) - 1 and len(off.rows) == len(enhanced.rows)
-    assert session.undone(off).rows == enhanced.rows
+    assert session.revert(off).rows == enhanced.rows
 
     nothing = handlers.acting(handlers.set_strength)(enhanced, 0)
     assert nothing[0].recipe == Recipe() and "stays as it is" in nothing[2]
@@ -127,7 +127,7 @@ def test_a_step_can_be_added_tuned_and_undone_without_a_search(opened: session.S
     assert added.rows[0].step.op == "auto_level" and added.recipe == Recipe()
     tuned = handlers.acting(handlers.tune)(added, True, 0.5, 7)[0]
     assert tuned.rows[0].step == Step("auto_level", (0.5, 1.0))  # held to the range
-    assert session.undone(session.undone(tuned)).rows == ()
+    assert session.revert(session.revert(tuned)).rows == ()
     updates = handlers.row_updates(tuned)
     assert len(updates) == 4 * handlers.ROWS + 2
     assert updates[0]["visible"] and updates[2]["value"] == 0.5 and not updates[4]["visible"]
@@ -162,7 +162,7 @@ def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: 
     assert "running" in handlers.acting(handlers.clear)(opened)[2]
     handlers.stop(opened)
     *_, last = shows
-    assert last[0].found
+    assert last[0].candidates
 
     shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
     assert any("tried" in shown[2] for shown in shows)
@@ -180,7 +180,7 @@ def test_one_job_at_a_time_and_a_waiting_one_can_be_stopped(opened: session.Sess
         *_, last = shows
         assert last[0] is opened
     *_, last = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
-    assert last[0].found and unloaded == [1]
+    assert last[0].candidates and unloaded == [1]
 
 
 def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
@@ -192,13 +192,15 @@ def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
 def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
     *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (150, "hard"))
     done = last[0]
-    count = len(done.found)
-    assert count > 2 and len({found.recipe for found in done.found}) == count
-    assert {found.evaluations for found in done.found} == {done.found[0].evaluations}  # one search found them all
-    assert f"{done.found[0].evaluations} tried" in last[2] and done.found[0].evaluations <= 150
+    count = len(done.candidates)
+    assert count > 2 and len({one.recipe for one in done.candidates}) == count
+    assert {found.evaluations for found in done.candidates} == {
+        done.candidates[0].evaluations
+    }  # one search found them all
+    assert f"{done.candidates[0].evaluations} tried" in last[2] and done.candidates[0].evaluations <= 150
     assert len(handlers.candidates(done)["value"]) == count
     picked = handlers.acting(handlers.pick)(done, 2)[0]
-    assert picked.recipe == done.found[2].recipe and picked.after == done.found[2].after
+    assert picked.recipe == done.candidates[2].recipe and picked.after == done.candidates[2].after
     assert "<svg" in handlers.acting(handlers.pick)(done, 2)[3]
 
 
@@ -217,7 +219,9 @@ def test_what_the_source_says_of_itself_is_kept(dark: Image.Image, tmp_path: Pat
     dark = dark.convert("RGBA")
     dark.putpixel((0, 0), (1, 2, 3, 0))
     dark.info["parameters"] = "a cat\nSteps: 20, Size: 8x8"
-    given = session.changed(session.open_picture(dark), rows=(session.Row(Step("contrast", (1.1,))),), strength=0.5)
+    given = session.with_changes(
+        session.open_picture(dark), rows=(session.Row(Step("contrast", (1.1,))),), strength=0.5
+    )
     text = session.infotext(given)
     assert text == "a cat\nSteps: 20, Size: 8x8, NUl strength: 0.5, NUl recipe: nuli1 contrast=1.05"
     path = save_to_folder(tmp_path, session.full_size(given, "cpu"), text, "cat.webp")
@@ -318,7 +322,7 @@ def test_a_second_click_starts_no_second_search(opened: session.Session) -> None
     assert any("tried" in shown[2] for shown in long)
     handlers.stop(opened)
     *_, last = long
-    assert last[0].found
+    assert last[0].candidates
 
 
 def test_of_many_clicks_at_once_one_starts(opened: session.Session) -> None:
@@ -384,11 +388,11 @@ def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: 
 
 
 def test_no_more_work_is_taken_on_than_there_is_room_for(opened: session.Session) -> None:
-    worker = Worker(most=1)
+    worker = Worker(max_tasks=1)
     task = worker.admit()
     [refused] = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
     assert "try again" in refused[2] and "try again" in handlers.save(worker, opened)
-    task.drop()
+    task.abandon()
     assert any("tried" in shown[2] or "starting" in shown[2] for shown in handlers.enhance(worker, opened, 1.0, (), ()))
 
 
@@ -409,8 +413,8 @@ def test_pictures_beyond_the_room_for_them_are_put_away(dark: Image.Image, monke
     assert "put the picture in again" in handlers.save(saving_to(Path("never")), second)
     assert "put the picture in again" in handlers.save_lut(second)[1]
     assert "put the picture in again" in handlers.at_full_size(Worker(), second)[2]
-    found = session.Found(Recipe(), 1, 2, (), 1, 1, (), ())
-    assert handlers.candidates(replace(second, found=(found, found)))["visible"] is False
+    found = session.Candidate(Recipe(), 1, 2, (), 1, 1, (), ())
+    assert handlers.candidates(replace(second, candidates=(found, found)))["visible"] is False
     assert len(handlers.row_updates(second)) == 4 * handlers.ROWS + 2
     monkeypatch.setattr(store.VIEWS, "most", 1)
     assert session.open_picture(dark).view  # the newest always stays

@@ -26,7 +26,7 @@ def files(server, monkeypatch, tmp_path):  # noqa: F811
     same = {"url": url, "sha256": hashlib.sha256(BODY).hexdigest(), "size": len(BODY)}
     found = (replace(CLIP_VIT_L14, **same), replace(LAION_HEAD, **same))
     monkeypatch.setitem(SCORERS, "laion", replace(SCORERS["laion"], files=found))
-    monkeypatch.setattr(weights, "TOLD", 0.02)
+    monkeypatch.setattr(weights, "PROGRESS_INTERVAL", 0.02)
     return found
 
 

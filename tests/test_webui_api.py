@@ -20,7 +20,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from nuli.errors import NuliError, OptionError, RecipeError
-from nuli.hosting import MOST_TASKS, Host, Limits, Task, Worker
+from nuli.hosting import MAX_TASKS, Host, Limits, Task, Worker
 from nuli.options import table
 from nuli.scoring.registry import load_scorer
 from nuli.webui import jobs, pictures, service
@@ -208,13 +208,13 @@ def _head(length: int) -> bytes:
 class Client:
     """A server of its own, and requests to it."""
 
-    def __init__(self, host: Host, most: int = MOST_TASKS) -> None:
+    def __init__(self, host: Host, max_tasks: int = MAX_TASKS) -> None:
         from fastapi import FastAPI
 
         from nuli.webui.api import add_routes
 
         app = FastAPI()
-        self.worker = Worker(host, most)
+        self.worker = Worker(host, max_tasks)
         add_routes(app, self.worker)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -262,7 +262,7 @@ def serve() -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(**more: Any) -> Client:
-        most = more.pop("most", MOST_TASKS)
+        most = more.pop("most", MAX_TASKS)
         clients.append(Client(host(**more), most))
         return clients[-1]
 
@@ -373,7 +373,7 @@ def test_work_beyond_the_limit_is_refused_while_the_rest_answers_at_once(serve, 
         with lock:
             waiting = [pool.submit(client.ask, "POST", "/apply", {"image": picture, **APPLY}) for _ in range(45)]
             end = time.monotonic() + 20
-            while sum(answer.done() for answer in waiting) < 45 - MOST_TASKS and time.monotonic() < end:
+            while sum(answer.done() for answer in waiting) < 45 - MAX_TASKS and time.monotonic() < end:
                 time.sleep(0.05)
             quick = [pool.submit(client.ask, "GET", path) for path in ("/version", "/options", "/jobs/none")]
             assert [answer.result(5)[0] for answer in quick] == [200, 200, 404]
@@ -381,18 +381,18 @@ def test_work_beyond_the_limit_is_refused_while_the_rest_answers_at_once(serve, 
                 status, _, headers = client.ask("POST", path, {"image": picture})
                 assert status == 429 and int(headers["Retry-After"]) > 0
         statuses = [answer.result(30)[0] for answer in waiting]
-    assert statuses.count(200) == MOST_TASKS and statuses.count(429) == 45 - MOST_TASKS
+    assert statuses.count(200) == MAX_TASKS and statuses.count(429) == 45 - MAX_TASKS
     assert client.ask("POST", "/apply", {"image": picture, **APPLY})[0] == 200  # and the places are free again
 
 
 def test_a_place_is_given_before_the_request_is_read(serve):
-    client = serve(most=1)
+    client = serve(max_tasks=1)
     client.worker.admit()
     assert b" 429 " in client.send(100_000_000)
 
 
 def test_a_client_that_goes_while_it_sends_gives_its_place_back(serve, picture):
-    client = serve(most=1)
+    client = serve(max_tasks=1)
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as line:
         line.sendall(_head(100_000_000) + b"{")
         time.sleep(0.3)
@@ -437,7 +437,7 @@ def test_polls_do_not_wait_for_a_picture_that_is_looked_at(serve, picture):
 
 
 def test_answers_are_kept_for_a_while(serve, picture, monkeypatch):
-    monkeypatch.setattr(jobs, "KEPT", 0.5)
+    monkeypatch.setattr(jobs, "EXPIRY_SECONDS", 0.5)
     client = serve()
     body = {"image": picture, "options": {"evaluations": 20, "scorer": "vivid"}}
     name = client.start(body)
@@ -447,7 +447,7 @@ def test_answers_are_kept_for_a_while(serve, picture, monkeypatch):
 
 
 def test_answers_go_by_themselves_and_the_newest_stays(picture, monkeypatch):
-    monkeypatch.setattr(jobs, "MOST_BYTES", 1500)
+    monkeypatch.setattr(jobs, "MAX_BYTES", 1500)
     kept, worker = jobs.Jobs(), Worker(host())
 
     def finished(size: int) -> jobs.Job:
@@ -462,7 +462,7 @@ def test_answers_go_by_themselves_and_the_newest_stays(picture, monkeypatch):
             kept.get(old.id)
     huge = finished(10_000)
     assert kept.get(huge.id) is huge
-    monkeypatch.setattr(jobs, "KEPT", 0.2)
+    monkeypatch.setattr(jobs, "EXPIRY_SECONDS", 0.2)
     kept = jobs.Jobs()
     for _ in range(2):
         job = kept.add(worker.start(lambda task: jobs.Outcome(200, [b"0"])))

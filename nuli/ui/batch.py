@@ -73,7 +73,7 @@ def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
     done = _Done(len(sources))
     for number, path in enumerate(sources, 1):
         done = replace(done, at=f"{number} of {len(sources)}: {path.name}")
-        task.say(done)
+        task.show(done)
         task.progress = None  # the last picture's
         try:
             # all on one turn: an Interrupt is forgotten by the host when the next turn begins
@@ -91,7 +91,7 @@ def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
         except Exception as error:
             explain(error)
             done = replace(done, troubles=(*done.troubles, f"{path.name}: internal error: {error} (more in the log)"))
-        task.say(done)
+        task.show(done)
         if task.stopping:
             return
 

@@ -14,7 +14,7 @@ from ..options import GROUPS
 from ..ui import batch, handlers, weights
 from .controls import option_controls
 from .handlers import ROWS
-from .session import Session, undone
+from .session import Session, revert
 from .upload import read_upload
 
 FIRST = ("mode", "seconds", "scorer", "ops", "seed")
@@ -160,7 +160,7 @@ def _one(worker: Worker, add_send_buttons: Callable[[gr.Image], None]) -> tuple[
     for listen in [s.input for s in rows.switches] + [s.release for pair in rows.sliders for s in pair]:
         event = listen(**act(handlers.tune, *rows.values))
         event.then(handlers.label_updates, [state], rows.switches, **_EVENT)
-    show_rows(undo.click(**act(undone)))
+    show_rows(undo.click(**act(revert)))
     show_rows(clear.click(**act(handlers.clear)))
     show_rows(add.click(**act(handlers.add_step, name)))
     show_rows(use.click(**act(handlers.apply_recipe, text)))

@@ -63,10 +63,10 @@ def busy(task: Task, first: str = "") -> str:
         return line(f"{first}stopping…", "busy")
     if task.state == "queued":
         return line(f"{first}waiting for another job to end…", "busy")
-    return _told(task.progress, first) if task.progress else line(f"{first}starting…", "busy")
+    return _reported_at(task.progress, first) if task.progress else line(f"{first}starting…", "busy")
 
 
-def _told(now: Progress, first: str) -> str:
+def _reported_at(now: Progress, first: str) -> str:
     done = round(100 * now.progress)
     left = f"at most {now.seconds * (1 / now.progress - 1):.1f} s left" if now.progress > 0.02 else "starting"
     scores = f"{now.scorer} {now.score_before:.2f} → {now.best_score:.2f}"
@@ -84,16 +84,16 @@ def summary(session: Session | None) -> str:
     if session.before is None:
         count = len(session.recipe)
         return line(f"{count} {'step' if count == 1 else 'steps'} by hand, not judged." if count else "Ready.")
-    found = session.found[session.chosen]
-    spent = f"{found.evaluations} tried, {found.seconds:.1f} s"
+    candidate = session.candidates[session.chosen]
+    spent = f"{candidate.evaluations} tried, {candidate.seconds:.1f} s"
     if not session.recipe.steps:
         said = "nothing makes it clearly better" if not session.rows else "no step is on"
-        scores = f"<b>{found.before:.2f}</b>: {said}; the picture stays as it is"
+        scores = f"<b>{candidate.before:.2f}</b>: {said}; the picture stays as it is"
     elif session.after is None:
-        scores = f"<b>{found.before:.2f}</b> → not judged since the change"
+        scores = f"<b>{candidate.before:.2f}</b> → not judged since the change"
     else:
-        scores = f"<b>{found.before:.2f} → {session.after:.2f}</b> ({session.after - found.before:+.2f})"
-    notes = "".join(f"<br>Note: {html.escape(note)}" for note in found.notes)
+        scores = f"<b>{candidate.before:.2f} → {session.after:.2f}</b> ({session.after - candidate.before:+.2f})"
+    notes = "".join(f"<br>Note: {html.escape(note)}" for note in candidate.notes)
     who = html.escape(session.scorer)
     return (
         f'<div class="nuli-status" role="status" aria-live="polite">'
@@ -103,12 +103,12 @@ def summary(session: Session | None) -> str:
 
 def plot(session: Session | None) -> str:
     """The best score over time, and the search's tree with the result that was chosen."""
-    if session is None or not session.found:
+    if session is None or not session.candidates:
         return ""
-    found = session.found[session.chosen]
-    points = [(seconds, score) for _, seconds, score in found.trace]
-    chosen = tuple(step.op for step in found.recipe.steps)
-    return score_plot(points, found.seconds) + tree_plot(found.chains, chosen)
+    candidate = session.candidates[session.chosen]
+    points = [(seconds, score) for _, seconds, score in candidate.trace]
+    chosen = tuple(step.op for step in candidate.recipe.steps)
+    return score_plot(points, candidate.seconds) + tree_plot(candidate.chains, chosen)
 
 
 def score_plot(points: list[tuple[float, float]], end: float) -> str:

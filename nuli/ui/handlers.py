@@ -25,16 +25,16 @@ from .files import download
 from .session import (
     Row,
     Session,
-    changed,
     choose,
     full_size,
     infotext,
-    judged,
     new_row,
     open_picture,
     preview,
     recipe_in,
-    searched,
+    rescored,
+    with_changes,
+    with_result,
 )
 from .store import VIEWS
 
@@ -85,7 +85,7 @@ def acting(change: Callable[..., Session]) -> Callable[..., Shown]:
 
     def handler(session: Session | None, *values: Any) -> Shown:
         try:
-            return shown(judged(change(_idle(session), *values)))
+            return shown(rescored(change(_idle(session), *values)))
         except Exception as error:
             return failed(error)
 
@@ -137,7 +137,7 @@ def enhance(
         except StoppedError:
             yield shown(session)
         else:
-            yield shown(judged(searched(replace(session, strength=strength), result, options)))
+            yield shown(rescored(with_result(replace(session, strength=strength), result, options)))
     except Exception as error:
         yield failed(error)
 
@@ -149,7 +149,7 @@ def stop(session: Session | None) -> None:
 
 
 def set_strength(session: Session, strength: float) -> Session:
-    return changed(session, strength=float(strength))
+    return with_changes(session, strength=float(strength))
 
 
 def tune(session: Session, *values: Any) -> Session:
@@ -165,19 +165,19 @@ def tune(session: Session, *values: Any) -> Session:
             low, high = min(param.hard[0], param.identity), max(param.hard[1], param.identity)
             taken.append(min(max(float(new), low), high) if moved else old)
         rows[i] = Row(Step(row.step.op, tuple(taken)), bool(on))
-    return changed(session, rows=tuple(rows))
+    return with_changes(session, rows=tuple(rows))
 
 
 def add_step(session: Session, name: str | None) -> Session:
-    return changed(session, rows=(*session.rows, new_row((name or "").replace(" ", "_"))))
+    return with_changes(session, rows=(*session.rows, new_row((name or "").replace(" ", "_"))))
 
 
 def apply_recipe(session: Session, text: str) -> Session:
-    return changed(session, rows=tuple(Row(step) for step in recipe_in(text or "").steps))
+    return with_changes(session, rows=tuple(Row(step) for step in recipe_in(text or "").steps))
 
 
 def clear(session: Session) -> Session:
-    return changed(session, rows=())
+    return with_changes(session, rows=())
 
 
 def row_updates(session: Session | None) -> list[Any]:
@@ -230,21 +230,21 @@ def _step_of(param: Param) -> float:
 
 def candidates(session: Session | None) -> Any:
     """The gallery to pick from; hidden where there is nothing to choose."""
-    if session is None or len(session.found) < 2:
+    if session is None or len(session.candidates) < 2:
         return gr.update(value=None, visible=False)
     pictures = []
     try:
-        for i, found in enumerate(session.found):
-            picture = preview(session, found.recipe.scaled(session.strength)).convert("RGB")
+        for i, candidate in enumerate(session.candidates):
+            picture = preview(session, candidate.recipe.scaled(session.strength)).convert("RGB")
             picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
-            pictures.append((picture, f"{i + 1}: {found.after:.2f}"))
+            pictures.append((picture, f"{i + 1}: {candidate.after:.2f}"))
     except ImageError:  # put away: whoever touches it is told
         return gr.update(value=None, visible=False)
     return gr.update(value=pictures, visible=True)
 
 
 def pick(session: Session, index: int) -> Session:
-    return choose(session, index) if 0 <= index < len(session.found) else session
+    return choose(session, index) if 0 <= index < len(session.candidates) else session
 
 
 def at_full_size(worker: Worker, session: Session | None) -> tuple[Any, Any, str]:

@@ -64,7 +64,7 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class Candidate:
     """One result of a search, and what that search said."""
 
     recipe: Recipe
@@ -91,7 +91,7 @@ class Session:
     """Which one judged; empty before the first search."""
     options: Options = field(default_factory=Options)
     """Of the search."""
-    found: tuple[Found, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     """The results to pick from, the best first; all of one search."""
     chosen: int = 0
     after: float | None = None
@@ -113,7 +113,7 @@ class Session:
 
     @property
     def before(self) -> float | None:
-        return self.found[self.chosen].before if self.found else None
+        return self.candidates[self.chosen].before if self.candidates else None
 
 
 def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
@@ -157,21 +157,21 @@ def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: 
     return to_image(photo, render(photo, session.recipe.steps, device, stop=stop))
 
 
-def searched(session: Session, result: Result, options: Options) -> Session:
-    """The session with what a search at strength 1 found."""
+def with_result(session: Session, result: Result, options: Options) -> Session:
+    """The session with the result of a search at strength 1."""
     r = result
-    best = Found(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
+    best = Candidate(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
     others = tuple(replace(best, recipe=other.recipe, after=other.score) for other in r.others)
-    return choose(replace(session, scorer=r.scorer, options=options, found=(best, *others)), 0)
+    return choose(replace(session, scorer=r.scorer, options=options, candidates=(best, *others)), 0)
 
 
 def choose(session: Session, index: int) -> Session:
     """Take one of the results."""
-    rows = tuple(Row(step) for step in session.found[index].recipe.steps)
-    return judged(changed(replace(session, chosen=index), rows=rows))
+    rows = tuple(Row(step) for step in session.candidates[index].recipe.steps)
+    return rescored(with_changes(replace(session, chosen=index), rows=rows))
 
 
-def changed(session: Session, rows: tuple[Row, ...] | None = None, strength: float | None = None) -> Session:
+def with_changes(session: Session, rows: tuple[Row, ...] | None = None, strength: float | None = None) -> Session:
     """The session with other steps or another strength, and a way back."""
     rows = session.rows if rows is None else rows
     strength = session.strength if strength is None else strength
@@ -182,27 +182,27 @@ def changed(session: Session, rows: tuple[Row, ...] | None = None, strength: flo
     return replace(session, rows=rows, strength=strength, after=None, history=history)
 
 
-def undone(session: Session) -> Session:
+def revert(session: Session) -> Session:
     if not session.history:
         return session
     *history, (rows, strength, after) = session.history
     return replace(session, rows=rows, strength=strength, after=after, history=tuple(history))
 
 
-def judged(session: Session) -> Session:
-    """With the score of what is shown: known from the search, or judged anew where the scorer is built in."""
-    if not session.found:
+def rescored(session: Session) -> Session:
+    """The session with the score of what it shows: the search's own, or a new one where the scorer is built in."""
+    if not session.candidates:
         return session
-    found = session.found[session.chosen]
-    if session.recipe == found.recipe:
-        return replace(session, after=found.after)
+    candidate = session.candidates[session.chosen]
+    if session.recipe == candidate.recipe:
+        return replace(session, after=candidate.after)
     info = SCORERS.get(session.scorer)
     if info is None or info.files:
         return session  # a large network is not loaded for a moved slider
     view, scorer = session.view, _built_in(session.scorer)
     evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)
     [before], [after] = evaluator.score_frames(view.frame), evaluator.score_frames(evaluator.frames([session.recipe]))
-    return replace(session, after=found.before + after.score - before.score)
+    return replace(session, after=candidate.before + after.score - before.score)
 
 
 @lru_cache(maxsize=4)

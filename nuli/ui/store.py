@@ -8,14 +8,14 @@ from typing import Any
 
 from ..errors import ImageError
 
-MOST_BYTES = 1 << 29
+MAX_BYTES = 1 << 29
 """Of all pictures together, unpacked."""
 
 
 class Store:
     """Values by handle, up to so many bytes. The least recently used goes first; the newest always stays."""
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = MAX_BYTES) -> None:
         self.most, self._lock = most, threading.Lock()
         self._values: dict[str, tuple[Any, int]] = {}
 
@@ -36,8 +36,8 @@ class Store:
         with self._lock:
             if handle not in self._values:
                 raise ImageError("this picture was put away, to make room for others: put the picture in again")
-            self._values[handle] = found = self._values.pop(handle)  # to the end: used just now
-            return found[0]
+            self._values[handle] = value = self._values.pop(handle)  # to the end: used just now
+            return value[0]
 
     def drop(self, handle: str) -> None:
         """Forget a value; one that is not there is no error."""

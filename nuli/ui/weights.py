@@ -17,7 +17,7 @@ from . import drawing
 from .handlers import explain
 
 NAME = "laion"
-TOLD = 0.5
+PROGRESS_INTERVAL = 0.5
 """Seconds between two lines about progress."""
 _MAJOR = int(gr.__version__.split(".")[0])
 _EVENT: dict[str, Any] = {"show_progress": "hidden"}
@@ -42,15 +42,17 @@ class _Download:
                 if path := locate(file, self.folders):
                     verify(file, path)
                 else:
-                    download(file, _folder(file, self.folders), lambda got, _, before=before: self._told(before + got))
+                    download(
+                        file, _folder(file, self.folders), lambda got, _, before=before: self._set(before + got)
+                    )
                 before += file.size or 0
-                self._told(before)
+                self._set(before)
         except Exception as error:
             self.error = error
         finally:
             self.ended.set()
 
-    def _told(self, done: int) -> None:
+    def _set(self, done: int) -> None:
         self.done = done
 
     def line(self) -> str:
@@ -106,7 +108,7 @@ def fetch(folders: Sequence[Path]) -> Iterator[str]:
         yield drawing.line(f"{NAME} is being downloaded already, for this page or another: wait for its end", "error")
         return
     yield drawing.line(f"looking for {NAME}…", "busy")
-    while not task.ended.wait(TOLD):
+    while not task.ended.wait(PROGRESS_INTERVAL):
         yield task.line()
     yield explain(task.error) if task.error else state(folders)
 

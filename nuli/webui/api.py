@@ -19,7 +19,7 @@ from ..errors import BusyError
 from ..hosting import Task, Worker
 from ..webui import service
 from .jobs import Jobs, Outcome
-from .pictures import RequestError, most_bytes, to_json, too_large
+from .pictures import RequestError, max_request_bytes, to_json, too_large
 
 PREFIX = "/nuli/v1"
 RETRY_AFTER = 5
@@ -46,7 +46,7 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         try:
             data = await _read(request, host.limits().megapixels)
         except BaseException:
-            task.drop()
+            task.abandon()
             raise
         task.start(lambda task: _outcome(data, work, task))
         return task
@@ -122,7 +122,7 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
 
 async def _read(request: Request, megapixels: float) -> bytearray:
     """The request, no further than a picture of the allowed size can be long. Raises RequestError."""
-    data, limit = bytearray(), most_bytes(megapixels)
+    data, limit = bytearray(), max_request_bytes(megapixels)
 
     async def read() -> None:
         async for chunk in request.stream():

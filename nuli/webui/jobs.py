@@ -12,9 +12,9 @@ from typing import Any
 from ..hosting import Task
 from .pictures import RequestError, encode_preview
 
-KEPT = 600.0
+EXPIRY_SECONDS = 600.0
 """Seconds for which an answer waits for its client."""
-MOST_BYTES = 1 << 28
+MAX_BYTES = 1 << 28
 """Of all the answers that wait; the newest is kept whatever its size."""
 
 
@@ -71,7 +71,7 @@ class Jobs:
         if job is None:
             raise RequestError("there is no such job, or it ended long ago", 404)
         if preview:
-            job.task.watched = time.monotonic()
+            job.task.watched_at = time.monotonic()
         return job
 
     def describe(self, job: Job) -> list[bytes]:
@@ -106,11 +106,11 @@ class Jobs:
             now = time.monotonic()
             waiting = sorted((j for j in self._jobs.values() if j.finished is not None), key=lambda j: j.finished)
             used = sum(job.size for job in waiting)
-            while waiting and (now - waiting[0].finished >= KEPT or (used > MOST_BYTES and len(waiting) > 1)):
+            while waiting and (now - waiting[0].finished >= EXPIRY_SECONDS or (used > MAX_BYTES and len(waiting) > 1)):
                 used -= waiting[0].size
                 del self._jobs[waiting.pop(0).id]
             idle = self._timer in (None, threading.current_thread()) or not self._timer.is_alive()
             if waiting and idle:
-                self._timer = threading.Timer(waiting[0].finished + KEPT - now, self._tidy)
+                self._timer = threading.Timer(waiting[0].finished + EXPIRY_SECONDS - now, self._tidy)
                 self._timer.daemon = True
                 self._timer.start()

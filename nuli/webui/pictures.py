@@ -41,7 +41,7 @@ class Picture:
     pieces: Sequence[bytes] = field(repr=False)
 
 
-def most_bytes(megapixels: float) -> int:
+def max_request_bytes(megapixels: float) -> int:
     """The longest request that may hold a picture of that size: 4 channels of 16 bits, in base64, and a little."""
     return int(megapixels * 1e6 * 8 * 4 / 3) + 1_000_000
 

@@ -17,7 +17,7 @@ from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")
 """The device is the host's to choose."""
-MOST_PICTURES = 64
+MAX_PICTURES = 64
 """In one request for scores."""
 _KINDS = {float: "number", int: "integer", str: "string"}
 _PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
@@ -86,8 +86,8 @@ def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
 
     _only(body, "images", "image", "options")
     texts = body.get("images", [body.get("image")])
-    if not isinstance(texts, list) or not 1 <= len(texts) <= MOST_PICTURES:
-        raise RequestError(f"images must be a list of 1 to {MOST_PICTURES} pictures")
+    if not isinstance(texts, list) or not 1 <= len(texts) <= MAX_PICTURES:
+        raise RequestError(f"images must be a list of 1 to {MAX_PICTURES} pictures")
     host = task.host
     options = _options(body.get("options"), host)
     scores: list[float] = []
