@@ -263,7 +263,7 @@ def serve() -> Iterator[Callable[..., Client]]:
 
     def make(**more: Any) -> Client:
         most = more.pop("most", MAX_TASKS)
-        clients.append(Client(host(**more), most))
+        clients.append(Client(host(**more), max_tasks))
         return clients[-1]
 
     yield make

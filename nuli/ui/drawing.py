@@ -63,10 +63,10 @@ def busy(task: Task, first: str = "") -> str:
         return line(f"{first}stopping…", "busy")
     if task.state == "queued":
         return line(f"{first}waiting for another job to end…", "busy")
-    return _reported_at(task.progress, first) if task.progress else line(f"{first}starting…", "busy")
+    return _progress_line(task.progress, first) if task.progress else line(f"{first}starting…", "busy")
 
 
-def _reported_at(now: Progress, first: str) -> str:
+def _progress_line(now: Progress, first: str) -> str:
     done = round(100 * now.progress)
     left = f"at most {now.seconds * (1 / now.progress - 1):.1f} s left" if now.progress > 0.02 else "starting"
     scores = f"{now.scorer} {now.score_before:.2f} → {now.best_score:.2f}"
