@@ -262,7 +262,7 @@ def serve() -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(**more: Any) -> Client:
-        most = more.pop("most", MAX_TASKS)
+        max_tasks = more.pop("max_tasks", MAX_TASKS)
         clients.append(Client(host(**more), max_tasks))
         return clients[-1]
 
