@@ -59,17 +59,17 @@ def train_one(number: int, file: Path, seed: int) -> list[Tensor]:
 
 
 def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
-    """A table of harm against gain on photos that the networks left out, for several amounts of trust."""
+    """A table of harm against gain on photos that the networks left out, for several amounts of shrinkage."""
     values = torch.cat([_alone(weights, k).predict(pool.features[pool.photo % NETWORKS == k]) for k in range(NETWORKS)])
     pool = join([pool.take((pool.photo % NETWORKS == k).nonzero().flatten()) for k in range(NETWORKS)])
     good = to_lab(pool.good)
     before = distances(pool, torch.zeros_like(values), good)
     touched = ~pool.untouched
-    lines = [f"{'trust':>8} {'harm':>8} {'gain':>8}   of {before[touched].mean():.2f}; {len(pool)} samples"]
-    for trust in (0.4, 0.55, 0.7, 0.85, 1.0):
-        after = distances(pool, trust * values, good)
+    lines = [f"{'shrink':>8} {'harm':>8} {'gain':>8}   of {before[touched].mean():.2f}; {len(pool)} samples"]
+    for shrinkage in (0.4, 0.55, 0.7, 0.85, 1.0):
+        after = distances(pool, shrinkage * values, good)
         gain = (before - after)[touched].mean()
-        lines.append(f"{trust:8} {after[pool.untouched].mean():8.2f} {gain:8.2f}")
+        lines.append(f"{shrinkage:8} {after[pool.untouched].mean():8.2f} {gain:8.2f}")
     return "\n".join(lines)
 
 
