@@ -20,8 +20,8 @@ import numpy as np
 from recover import read
 from search import OBJECTIVES, compare, names
 
-from nuli.imaging.photo import list_images
 from nuli.search.config import EXPENSIVE, GPU, SearchConfig
+from nuli.sources import list_images
 
 MUTATION = EXPENSIVE.mutation
 VARIANTS: dict[str, tuple[str, SearchConfig]] = {

@@ -16,7 +16,7 @@ from PIL import Image
 
 import nuli
 from nuli.imaging.frames import make_frame
-from nuli.imaging.photo import list_images, load_photo, save_photo
+from nuli.imaging.photo import load_photo, save_photo
 from nuli.ops.pipeline import render
 from nuli.ops.registry import get_op
 from nuli.ops.step import Step
@@ -24,6 +24,7 @@ from nuli.recipe import Recipe
 from nuli.scoring.vivid import Vivid
 from nuli.search.evaluator import Evaluator
 from nuli.search.finish import FinePredictor
+from nuli.sources import list_images
 
 OPS = ("contrast", "auto_level", "equalize", "sharpness", "blur")
 

@@ -21,7 +21,6 @@ from degrade import TRACKS, degrade
 from recover import read, say
 
 from nuli.imaging.frames import make_frame
-from nuli.imaging.photo import list_images
 from nuli.ops.registry import Op, select_ops
 from nuli.ops.step import Step
 from nuli.options import Options
@@ -29,6 +28,7 @@ from nuli.recipe import Recipe
 from nuli.scoring.protocol import Scorer
 from nuli.scoring.registry import load_scorer
 from nuli.search.evaluator import Evaluator
+from nuli.sources import list_images
 
 
 def draw(allowed: tuple[Op, ...], rng: random.Random) -> Recipe:

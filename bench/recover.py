@@ -34,7 +34,8 @@ from degrade import TRACKS, degrade
 from PIL import Image, ImageDraw
 
 from nuli.errors import NuliError
-from nuli.imaging.photo import list_images, load_photo
+from nuli.imaging.photo import load_photo
+from nuli.sources import list_images
 
 BETTER = 0.01
 """CIEDE2000; less is rounding."""

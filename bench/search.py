@@ -39,13 +39,13 @@ from searchers import SEARCHERS, Task
 
 from nuli.errors import NuliError
 from nuli.imaging.frames import FRAME
-from nuli.imaging.photo import list_images
 from nuli.ops.registry import select_ops
 from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
 from nuli.search.config import EXPENSIVE, GRADIENT_COST, SearchConfig
 from nuli.search.evaluator import Evaluator
 from nuli.search.plan import GradientResponse, Plan, Response, ScoreRequest, ScoreResponse
+from nuli.sources import list_images
 
 POINTS = (30, 100, 300, 600)
 DIRECTIONS = 4

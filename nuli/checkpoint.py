@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from .errors import NuliError, SearchError
-from .imaging.photo import Photo, atomic_write
+from .imaging.atomic import atomic_write
+from .imaging.photo import Photo
 from .options import table
 from .recipe import Recipe
 

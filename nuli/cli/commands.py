@@ -22,8 +22,8 @@ def score(parsed: argparse.Namespace) -> int:
     """Print the score of every picture named; returns the exit code."""
     options = parse_options(parsed)
     from ..enhancer import score
-    from ..paths import find_sources
     from ..scoring.registry import load_scorer
+    from ..sources import find_sources
 
     scorer = load_scorer(options)
     sources, errors = find_sources(parsed.pictures, parsed.recursive, None)

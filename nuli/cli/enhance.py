@@ -66,7 +66,7 @@ def _check_tree(parsed: argparse.Namespace) -> None:
         raise OptionError("--tree is for one picture: name a single file, or leave --tree out")
     if not tree.parent.is_dir():
         raise OptionError(f"{tree.parent}: there is no such folder for --tree; make it first")
-    from ..imaging.files import check_place
+    from ..imaging.atomic import check_place
 
     check_place(tree)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..options import Options, options_from, table
-from ..paths import FileTask, plan_files
+from ..sources import FileTask, plan_files
 from .console import attempt, complain, say, tell
 
 
@@ -51,7 +51,7 @@ def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file that appears complete or not at all. Raises ImageError."""
-    from ..imaging.files import atomic_write
+    from ..imaging.atomic import atomic_write
 
     with atomic_write(path) as file:
         file.write(text.encode())

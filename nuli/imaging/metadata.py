@@ -1,22 +1,20 @@
-"""What a picture file carries beside its pixels: read from Pillow's images, and written again by format."""
+"""What a picture file carries beside its pixels, as read from Pillow's images; `formats` writes it again."""
 
 import re
-import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin, features
+from PIL import Image, JpegImagePlugin
 
-from .exif import ORIENTATION, XMP_TAG, drop_thumbnail, pack_block, pack_fields, read_fields, upright_exif
+from .exif import XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
 
-_EXIF_PREFIX = b"Exif\0\0"
-_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
-_XMP_KEYWORD = "XML:com.adobe.xmp"
+EXIF_PREFIX = b"Exif\0\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG before PNG had a place for it
-_SEGMENT_ROOM = 65_533
-_LOSSLESS_TIFF = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "lzma", "zstd"}
+SEGMENT_ROOM = 65_533
 
 
 @dataclass(frozen=True)
@@ -79,52 +77,9 @@ def icc_for(meta: Meta, mode: str) -> bytes:
 
 def image_info(meta: Meta, mode: str) -> dict[str, Any]:
     """The metadata for an image of a mode, as Pillow keeps it in `info`."""
-    exif, icc = _EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
+    exif, icc = EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
     fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": meta.xmp, "dpi": meta.dpi}
     return {name: value for name, value in fields.items() if value}
-
-
-def save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
-    """What Pillow's save wants to hear, to write an image of a mode in a format with this metadata."""
-    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode)}
-    if meta.dpi:
-        options["dpi"] = meta.dpi
-    if kind == "JPEG":
-        options |= _jpeg_options(meta, mode)
-    elif kind == "PNG":
-        options |= {"pnginfo": _png_chunks(meta), "exif": meta.exif}
-    elif kind == "WEBP":
-        options |= {"lossless": True, "exact": True} if meta.lossless else {"quality": 95}
-        options |= {"exif": meta.exif, "xmp": meta.xmp}
-    elif kind == "AVIF":
-        # an orientation, Pillow would take out itself, and on the way spoil text that is not ASCII
-        exif = [field for field in read_fields(BytesIO(meta.exif)) if field[0] != ORIENTATION]
-        options |= {"quality": 90, "exif": pack_block(exif), "xmp": meta.xmp}
-    elif kind == "TIFF":
-        options |= _tiff_options(meta)
-    return options
-
-
-def add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
-    """Put EXIF and XMP into a TIFF that Pillow has just written, by a new directory at its end.
-
-    Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
-    """
-    fields = {field[0]: field for field in read_fields(BytesIO(meta.exif))}
-    if meta.xmp:
-        fields[XMP_TAG] = (XMP_TAG, 1, len(meta.xmp), meta.xmp)
-    if not fields:
-        return
-    file.seek(4)
-    file.seek(*struct.unpack("<I", file.read(4)))
-    (count,) = struct.unpack("<H", file.read(2))
-    # four bytes each, value or offset alike: the data that they point at stays where it is
-    own_fields = {field[0]: field for field in struct.iter_unpack("<HHI4s", file.read(12 * count))}
-    end = file.seek(0, 2)
-    end += file.write(bytes(end % 2))  # directories lie at even places
-    file.write(pack_fields(sorted((fields | own_fields).values()), end))
-    file.seek(4)
-    file.write(struct.pack("<I", end))
 
 
 def _bytes(value: Any) -> bytes:
@@ -146,19 +101,19 @@ def _exif(image: Image.Image, stream: BinaryIO | None) -> bytes:
 
 def _bare(exif: bytes) -> bytes:
     """An EXIF block without its name before it, which some programs write twice."""
-    while exif.startswith(_EXIF_PREFIX):
-        exif = exif[len(_EXIF_PREFIX) :]
+    while exif.startswith(EXIF_PREFIX):
+        exif = exif[len(EXIF_PREFIX) :]
     return exif
 
 
 def _xmp(image: Image.Image) -> bytes:
     """The XMP packet of an image; empty where there is none."""
     in_tiff = getattr(image, "tag_v2", {}).get(XMP_TAG)
-    for xmp in (image.info.get("xmp"), image.info.get(_XMP_KEYWORD), in_tiff):
+    for xmp in (image.info.get("xmp"), image.info.get(XMP_KEYWORD), in_tiff):
         if xmp and isinstance(xmp, (str, bytes)):
             return xmp.encode() if isinstance(xmp, str) else xmp
-    packets = (data for _, data in getattr(image, "applist", ()) if data.startswith(_XMP_PREFIX))
-    return next(packets, b"")[len(_XMP_PREFIX) :]
+    packets = (data for _, data in getattr(image, "applist", ()) if data.startswith(XMP_PREFIX))
+    return next(packets, b"")[len(XMP_PREFIX) :]
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -176,23 +131,13 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 
 def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]:
     """Keywords and values of text in an image\'s `info`, in order; EXIF and XMP that look like text left out."""
-    elsewhere = {_XMP_KEYWORD, _RAW_EXIF_KEYWORD} | ({"compression"} if kind == "TIFF" else set())
+    elsewhere = {XMP_KEYWORD, _RAW_EXIF_KEYWORD} | ({"compression"} if kind == "TIFF" else set())
     return tuple(
         (key, value)
         for key, value in info.items()
         if isinstance(key, str) and isinstance(value, str) and re.fullmatch("[ -~\xa1-\xff]{1,79}", key)
         if key not in elsewhere
     )
-
-
-def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
-    """XMP and text as the chunks of a PNG."""
-    chunks = PngImagePlugin.PngInfo()
-    if meta.xmp:
-        chunks.add_itxt(_XMP_KEYWORD, meta.xmp)
-    for key, value in meta.text:
-        chunks.add_text(key, value)
-    return chunks
 
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
@@ -213,7 +158,7 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
     return {
         "segments": b"".join(
-            _segment(0xE0 + int(name[3:]), data)
+            jpeg_segment(0xE0 + int(name[3:]), data)
             for name, data in image.applist
             if name in ("APP1", "APP13") and data.startswith(prefixes)
         ),
@@ -224,32 +169,6 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
     }
 
 
-def _segment(marker: int, data: bytes) -> bytes:
-    """A segment of a JPEG: its marker, its length, its data of at most _SEGMENT_ROOM bytes."""
+def jpeg_segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG: its marker, its length, its data of at most SEGMENT_ROOM bytes."""
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
-
-
-def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
-    """Options of Pillow\'s save for a JPEG; without quantization tables that fit the mode, those of quality 95."""
-    room = _SEGMENT_ROOM - len(_EXIF_PREFIX)
-    parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
-    extra = b"".join(_segment(0xE1, _EXIF_PREFIX + part) for part in parts)
-    if meta.xmp and len(_XMP_PREFIX + meta.xmp) <= _SEGMENT_ROOM:
-        extra += _segment(0xE1, _XMP_PREFIX + meta.xmp)
-    options: dict[str, Any] = {"extra": extra + meta.segments, "comment": meta.comment[:_SEGMENT_ROOM]}
-    if len(meta.qtables) != len(mode):  # "L" or "RGB"
-        return options | {"quality": 95, "subsampling": 0}
-    tables = [list(table) for table in meta.qtables]
-    while tables[-1:] == tables[-2:-1]:  # Pillow gives the last table to all components that follow
-        tables.pop()
-    return options | {"qtables": tables, "subsampling": meta.subsampling, "progressive": meta.progressive}
-
-
-def _tiff_options(meta: Meta) -> dict[str, Any]:
-    """Options of Pillow\'s save for a TIFF: the compression that it had where that is lossless, else Deflate."""
-    if meta.compression in _LOSSLESS_TIFF:
-        compression = meta.compression
-    else:
-        compression = "tiff_adobe_deflate" if features.check("libtiff") else "raw"
-    # the predictor, difference to the pixel before, makes far smaller photos
-    return {"compression": compression, "tiffinfo": {} if compression in ("raw", "packbits") else {317: 2}}

@@ -8,25 +8,16 @@ import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .files import MAX_PIXELS, as_image_error, atomic_write, check_place
-from .metadata import Meta, add_tiff_fields, image_info, read_meta, save_options
+from .atomic import MAX_PIXELS, as_image_error, atomic_write, check_place
+from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
+from .metadata import Meta, image_info, read_meta
 from .pixels import compose, conversion, from_array, to_arrays
-
-_EXTENSIONS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    **{".png": "PNG", ".webp": "WEBP", ".avif": "AVIF", ".bmp": "BMP", ".gif": "GIF"},
-}
-_READ_ONLY = {".gif", ".mpo"}
-_NO_ALPHA = {"JPEG", "BMP"}
-_DEEP = {"PNG", "TIFF"}  # hold 16 bits of grey
-_LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +75,17 @@ def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, ove
     """
     path = Path(path)
     with as_image_error(path, "written"):
-        kind = _format_to_write(path)
+        kind = format_to_write(path)
         if _is_source(photo, path):
             if not overwrite_input:
                 raise ImageError("this is the source picture: choose another name, or allow overwriting it")
             if not photo.complete:
                 raise ImageError("holds more than was read, which would be lost: choose another name")
-        if max(photo.pixels.shape[:2]) > _LONGEST_SIDE.get(kind, MAX_PIXELS):
-            raise ImageError(f"{kind} ends at {_LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
-        image = compose(pixels, photo.pixels, photo.alpha, deep=kind in _DEEP, keep_alpha=kind not in _NO_ALPHA)
+        if max(photo.pixels.shape[:2]) > LONGEST_SIDE.get(kind, MAX_PIXELS):
+            raise ImageError(f"{kind} ends at {LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
+        image = compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
     with atomic_write(path) as file:
-        _write(image, file, kind, save_options(photo.meta, kind, image.mode))
-        if kind == "TIFF":
-            add_tiff_fields(file, photo.meta)
+        write_image(image, file, kind, photo.meta)
     return path
 
 
@@ -108,7 +97,7 @@ def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool =
     path = Path(path)
     if _is_source(photo, path):
         return path
-    if photo.path is None or _EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
+    if photo.path is None or EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
         return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input)
     with as_image_error(photo.path, "copied"), open(photo.path, "rb") as original, atomic_write(path) as file:
         shutil.copyfileobj(original, file)
@@ -118,62 +107,8 @@ def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool =
 def check_target(path: str | os.PathLike) -> None:
     """Raise the ImageError that `save_photo` would, as far as it can be known before there are pixels to write."""
     with as_image_error(path, "written"):
-        _format_to_write(Path(path))
+        format_to_write(Path(path))
     check_place(path)
-
-
-def can_write(path: str | os.PathLike) -> bool:
-    """Whether `save_photo` knows the extension, with this Pillow."""
-    return Path(path).suffix.lower() in _writable()
-
-
-def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder that can be read here, by extension, sorted; hidden ones are left out.
-
-    Raises ImageError for a folder that cannot be read.
-    """
-    Image.init()
-    kinds = {extension for extension, kind in _EXTENSIONS.items() if kind in Image.OPEN}
-    paths: list[Path] = []
-
-    def refuse(error: OSError) -> None:
-        """Raise the error of the folder itself; folders further down that cannot be read are left out."""
-        if error.filename == os.fspath(folder):
-            raise error
-
-    with as_image_error(folder, "read"):
-        for parent, folders, files in os.walk(folder, onerror=refuse):
-            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-            paths += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in paths if path.suffix.lower() in kinds and path.is_file())
-
-
-def _write(image: Image.Image, file: BinaryIO, kind: str, options: dict[str, Any]) -> None:
-    """Write an image in one of Pillow's formats; a JPEG that can't be progressive becomes a baseline one."""
-    try:
-        image.save(file, kind, **options)
-    except OSError as error:
-        if error.errno or not options.pop("progressive", False):
-            raise
-        # Pillow gives progressive JPEG two bytes a pixel, and fails where noise needs more
-        file.seek(0)
-        file.truncate()
-        image.save(file, kind, **options)
-
-
-def _writable() -> dict[str, str]:
-    """The extensions that can be written with this Pillow, and the format of each."""
-    Image.init()
-    return {e: kind for e, kind in _EXTENSIONS.items() if kind in Image.SAVE and e not in _READ_ONLY}
-
-
-def _format_to_write(path: Path) -> str:
-    """Pillow's name of the format that an extension asks for. Raises ImageError."""
-    extension, possible = path.suffix.lower(), _writable()
-    if extension not in possible:
-        hint = "256 colours spoil a photo, use .png" if extension == ".gif" else "choose another extension"
-        raise ImageError(f"cannot write {extension or 'without extension'}: {hint} (of {' '.join(possible)})")
-    return possible[extension]
 
 
 def _is_source(photo: Photo, path: Path) -> bool:
@@ -197,11 +132,9 @@ def _from_file(path: Path) -> Photo:
 
 
 def _from_stream(file: BinaryIO) -> Photo:
-    Image.init()
-    # only these formats: others that Pillow knows run programs (EPS) or hold no photos
-    kinds = [kind for kind in dict.fromkeys(_EXTENSIONS.values()) if kind in Image.OPEN]
+    """The photo in an open file; raises ImageError, or whatever Pillow does."""
     # closing frees Pillow's pixels at once: tracebacks and cycles would keep them
-    with closing(Image.open(file, formats=kinds)) as image:
+    with closing(Image.open(file, formats=readable_formats())) as image:
         return _from_image(image, file)
 
 

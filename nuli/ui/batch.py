@@ -16,7 +16,7 @@ from ..hosting import Slot, Task, Worker, search
 from ..imaging.photo import load_photo
 from ..infotext import of_result
 from ..options import Options
-from ..paths import find_sources
+from ..sources import find_sources
 from ..ui import drawing
 from .handlers import explain, search_options
 from .session import complete_infotext

@@ -14,8 +14,9 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import ImageError
-from ..imaging.photo import atomic_write, load_photo, save_photo
-from ..paths import SUFFIX
+from ..imaging.atomic import atomic_write
+from ..imaging.photo import load_photo, save_photo
+from ..sources import SUFFIX
 
 
 def save_to_folder(folder: Path, image: Image.Image, infotext: str, name: str = "") -> Path:

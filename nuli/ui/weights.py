@@ -42,9 +42,7 @@ class _Download:
                 if path := locate(file, self.folders):
                     verify(file, path)
                 else:
-                    download(
-                        file, _folder(file, self.folders), lambda got, _, before=before: self._set(before + got)
-                    )
+                    download(file, _folder(file, self.folders), lambda got, _, before=before: self._set(before + got))
                 before += file.size or 0
                 self._set(before)
         except Exception as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ImageError, NuliError, OptionError
-from .imaging.photo import can_write, check_target, list_images
+from .imaging.atomic import as_image_error
+from .imaging.formats import EXTENSIONS, can_write, readable_formats
+from .imaging.photo import check_target
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""
@@ -22,6 +25,27 @@ class FileTask:
     target: Path
     others: tuple[Path, ...] = ()
     """Where other results go, in order of their score."""
+
+
+def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
+    """The pictures in a folder that can be read here, by extension, sorted; hidden ones are left out.
+
+    Raises ImageError for a folder that cannot be read.
+    """
+    readable = readable_formats()
+    extensions = {extension for extension, kind in EXTENSIONS.items() if kind in readable}
+    paths: list[Path] = []
+
+    def refuse(error: OSError) -> None:
+        """Raise the error of the folder itself; folders further down that cannot be read are left out."""
+        if error.filename == os.fspath(folder):
+            raise error
+
+    with as_image_error(folder, "read"):
+        for parent, folders, files in os.walk(folder, onerror=refuse):
+            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+            paths += [Path(parent, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in extensions and path.is_file())
 
 
 def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> tuple[list[Path], list[NuliError]]:

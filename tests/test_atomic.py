@@ -16,7 +16,8 @@ from PIL import Image
 
 from nuli.errors import ImageError
 from nuli.imaging import photo as photo_code
-from nuli.imaging.photo import atomic_write, check_target, copy_photo, load_photo, save_photo
+from nuli.imaging.atomic import atomic_write
+from nuli.imaging.photo import check_target, copy_photo, load_photo, save_photo
 
 DAY = 24 * 3600
 PIXELS = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
@@ -70,7 +71,7 @@ def test_what_killed_runs_left_is_removed_once_a_folder(tmp_path: Path, monkeypa
 
 HOLD = """
 import sys, time
-from nuli.imaging.photo import atomic_write
+from nuli.imaging.atomic import atomic_write
 with atomic_write(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
