@@ -20,19 +20,19 @@ from PIL import Image, ImageCms, ImageOps, ImageSequence, PngImagePlugin
 
 from nuli.errors import ImageError
 from nuli.imaging import pixels as pixel_arrays
+from nuli.imaging.atomic import atomic_write
 from nuli.imaging.exif import upright_exif
+from nuli.imaging.formats import can_write
 from nuli.imaging.metadata import Meta, upright_xmp
 from nuli.imaging.photo import (
     Photo,
-    atomic_write,
-    can_write,
     check_target,
     copy_photo,
-    list_images,
     load_photo,
     save_photo,
     to_image,
 )
+from nuli.sources import list_images
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 HAS_AVIF = ".avif" in Image.registered_extensions()

@@ -1,6 +1,7 @@
 """What a picture file carries beside its pixels, as read from Pillow's images; `formats` writes it again."""
 
 import re
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
