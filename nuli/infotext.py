@@ -18,6 +18,7 @@ RECIPE = "NUl recipe"
 BEFORE, AFTER = "NUl score before", "NUl score"
 STAGE = "NUl stage"
 _ROWS = {row.name: row for row in table()}
+SCORER = _ROWS["scorer"].infotext
 WRITTEN = tuple(row for row in table() if row.name not in ("device", "precision"))
 """The options that are written; those left out are a matter of the machine."""
 KEYS = (RECIPE, BEFORE, AFTER, STAGE, *(row.infotext for row in WRITTEN))
@@ -37,19 +38,19 @@ def of_result(result: Result, options: Options) -> dict[str, str]:
 def entries(
     recipe: Recipe, options: Options, scorer: str = "", before: float | None = None, after: float | None = None
 ) -> dict[str, str]:
-    """The same out of its parts; no scorer, and no scores, where nobody has judged."""
-    said = {}
+    """Entries for a picture, out of their parts; scorer and scores are left out where there are none."""
+    texts = {}
     for row in WRITTEN:
         value = getattr(options, row.name)
         if value != row.default and row.name != "scorer":
-            said[row.infotext] = f"{value:g}" if isinstance(value, float) else str(value)
+            texts[row.infotext] = f"{value:g}" if isinstance(value, float) else str(value)
     if scorer:
         # who judged, rather than "auto": the figures mean nothing without it
-        said[_ROWS["scorer"].infotext] = scorer
+        texts[SCORER] = scorer
     for key, score in ((BEFORE, before), (AFTER, after)):
         if score is not None:
-            said[key] = f"{score:.3f}"
-    return {**said, **of_recipe(recipe)}
+            texts[key] = f"{score:.3f}"
+    return {**texts, **of_recipe(recipe)}
 
 
 def to_text(entries: Mapping[str, str]) -> str:

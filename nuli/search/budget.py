@@ -1,4 +1,4 @@
-"""What a search may take: time, evaluations, and the user's patience."""
+"""What a search may take: seconds, evaluations, and no more after the user's stop."""
 
 from __future__ import annotations
 

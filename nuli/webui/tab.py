@@ -64,7 +64,7 @@ def note_component(component: Any, **arguments: Any) -> None:
 def add_score(params: Any) -> None:
     """Callback on_before_image_saved: the key that picture browsers sort by, where laion judged."""
     entries = getattr(params.p, "extra_generation_params", None) or {}
-    if entries.get("NUl scorer") == "laion" and infotext.AFTER in entries:
+    if entries.get(infotext.SCORER) == "laion" and infotext.AFTER in entries:
         params.pnginfo["aesthetic_score"] = entries[infotext.AFTER]
 
 
