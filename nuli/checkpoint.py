@@ -25,10 +25,10 @@ from .options import table
 from .recipe import Recipe
 
 VERSION = 1
-"""Of the written form. A newer one is refused, not guessed at."""
+"""The version of the written form. A newer one is refused, not guessed at."""
 MAX_NODES = 512
 MAX_BYTES = 4 << 20
-"""Of a file; MAX_NODES recipes of the greatest length take a half."""
+"""The size of the largest file that is read; MAX_NODES recipes of the greatest length take a half."""
 _MAX_EVALUATIONS = 10**12
 _MAX_OBJECTIVE = 1e6
 """Objectives beyond are nobody's."""
@@ -45,7 +45,7 @@ class SavedSearch:
     picture: str
     """See `fingerprint`."""
     evaluations: int
-    """Of this search and those that it went on from."""
+    """Evaluations of this search and of those that it went on from."""
     recipe: Recipe
     """What it ended with, before strength."""
     nodes: tuple[tuple[Recipe, float], ...]
@@ -154,7 +154,7 @@ def fingerprint(photo: Photo) -> str:
 def best_of(
     nodes: Iterable[tuple[Recipe, float]], looks: Iterable[tuple[Recipe, float]] = ()
 ) -> tuple[tuple[Recipe, float], ...]:
-    """As many as are saved, best first, none twice; without that which does nothing.
+    """As many nodes as are saved, best first, none twice, none that does nothing.
 
     Args:
         looks: those to keep even where there are many better ones.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 VERSION = 1
-"""Of the written form. A recipe of a newer version is refused, not guessed at."""
+"""The version of the written form. A recipe of a newer version is refused, not guessed at."""
 MAX_STEPS = 64
 """Longer recipes are refused: nuli never makes them, and each step of one costs a pass over the picture."""
 

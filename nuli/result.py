@@ -49,7 +49,7 @@ class Other:
     photo: Photo = field(repr=False)
     """The untouched picture."""
     recipe: Recipe
-    """As applied: strength included, superfluous steps dropped."""
+    """The recipe as applied: strength included, superfluous steps dropped."""
     score: float
     """What the full-size picture will get."""
     device: str | torch.device = field(default="auto", repr=False)
@@ -60,7 +60,7 @@ class Other:
 
     @property
     def image(self) -> Image.Image:
-        """As a PIL image, with the metadata of the source; made anew each time."""
+        """The picture as a PIL image, with the metadata of the source; made anew each time."""
         return to_image(self.photo, self.render())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -86,10 +86,10 @@ class Result:
     pixels: np.ndarray = field(repr=False)
     """[H,W,3], the enhanced picture; the photo's own where nothing was changed."""
     recipe: Recipe
-    """As applied: strength included, superfluous steps dropped. Empty where nothing was changed."""
+    """The recipe as applied: strength included, superfluous steps dropped; empty where nothing was changed."""
     score_before: float
     score_after: float
-    """Of the full-size result."""
+    """The score of the full-size result."""
     score_predicted: float
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..imaging.color import luma
 
 WEIGHTS = {"off": 0.0, "normal": 1.0, "strict": 3.0}
-"""Of the `guards` option."""
+"""The weight of all penalties, by the value of the `guards` option."""
 HARD = 0.25
 """Weight in hard mode, which may change the light more, and move away from the picture at no cost."""
 

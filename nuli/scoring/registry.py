@@ -103,7 +103,7 @@ _cache: dict[tuple[object, ...], Scorer] = {}
 
 
 def cached_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
-    """As `load_scorer`, the last one kept for the next job: loading a large network takes seconds."""
+    """Load a scorer as `load_scorer` does, and keep the last one for the next job: a large network takes seconds."""
     # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
     name = resolve_scorer(options.scorer, options.mode, folders).name
     key = (name, options.device, options.precision, options.mirror)

@@ -27,7 +27,7 @@ FULL_DISTANCE = 25.0
 MAX_ARCHIVED = 256
 """Recipes kept."""
 NEAR = MIN_DISTANCE / 2
-"""Of recipes that are no further apart the best one is kept."""
+"""Distance within which the archive keeps only the best of several recipes."""
 SAME = 2.0
 """How far simplifying may move a result."""
 OTHER_COST = 4

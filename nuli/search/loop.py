@@ -85,7 +85,7 @@ class Search:
         )
         self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
         self.resumed: tuple[Evaluation, Evaluation] | None = None
-        """Of the saved search, scored again: its best node, and the recipe that it ended with."""
+        """The saved search's best node, and the recipe that it ended with, scored again."""
         self.budget.begin(lambda: self.evaluator.evaluations)
 
     def events(self) -> Iterator[Event]:

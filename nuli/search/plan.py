@@ -21,7 +21,7 @@ class ScoreRequest:
 @dataclass(frozen=True)
 class ScoreResponse:
     objectives: tuple[float, ...]
-    """Of the recipes asked for, in order; fewer where the budget ended."""
+    """The objectives of the recipes asked for, in order; fewer where the budget ended."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class View:
     """[h,w,3], 8 bits."""
     alpha: Image.Image | None
     short: int
-    """Of the full-size picture."""
+    """The short side of the full-size picture, in pixels."""
 
     @property
     def size(self) -> int:
@@ -82,15 +82,15 @@ class Session:
     """Immutable, so that a handler that fails leaves everything as it was; only the slot is shared."""
 
     handle: str
-    """Of its View, in `VIEWS`."""
+    """The key of its View in `VIEWS`."""
     name: str = ""
-    """Of the source's file, where it is known."""
+    """The name of the source's file, where it is known."""
     rows: tuple[Row, ...] = ()
     strength: float = 1.0
     scorer: str = ""
     """Which one judged; empty before the first search."""
     options: Options = field(default_factory=Options)
-    """Of the search."""
+    """The options of the search."""
     candidates: tuple[Candidate, ...] = ()
     """The results to pick from, the best first; all of one search."""
     chosen: int = 0

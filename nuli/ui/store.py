@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ImageError
 
 MAX_BYTES = 1 << 29
-"""Of all pictures together, unpacked."""
+"""The bytes of all pictures together, unpacked."""
 
 
 class Store:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..recipe import Recipe
 
 NAME = "nuli"
-"""Of our tab, for the host."""
+"""The name of our tab, for the host."""
 
 
 @cache

@@ -15,7 +15,7 @@ from .pictures import RequestError, encode_preview
 EXPIRY_SECONDS = 600.0
 """Seconds for which an answer waits for its client."""
 MAX_BYTES = 1 << 28
-"""Of all the answers that wait; the newest is kept whatever its size."""
+"""The bytes of all the answers that wait; the newest is kept whatever its size."""
 
 
 @dataclass(frozen=True, eq=False)
