@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,37 +151,18 @@ def fingerprint(photo: Photo) -> str:
 
 
 def best_of(
-    nodes: Iterable[tuple[Recipe, float]], looks: Iterable[tuple[Recipe, float]] = ()
+    nodes: Iterable[tuple[Recipe, float]], protected: Iterable[tuple[Recipe, float]] = ()
 ) -> tuple[tuple[Recipe, float], ...]:
     """As many nodes as are saved, best first, none twice, none that does nothing.
 
     Args:
-        looks: those to keep even where there are many better ones.
+        protected: those to keep even where there are many better ones.
     """
-    sure = dict(looks)
-    unique = dict(nodes) | sure
+    safe = dict(protected)
+    unique = dict(nodes) | safe
     unique.pop(Recipe(), None)
-    kept = sorted(unique.items(), key=lambda node: (node[0] not in sure, -node[1]))[:MAX_NODES]
+    kept = sorted(unique.items(), key=lambda node: (node[0] not in safe, -node[1]))[:MAX_NODES]
     return tuple(sorted(kept, key=lambda node: -node[1]))
-
-
-def record(
-    photo: Photo,
-    scorer: str,
-    mode: str,
-    guards: str,
-    evaluations: int,
-    recipe: Recipe,
-    nodes: Iterable[tuple[Recipe, float]],
-    looks: Iterable[tuple[Recipe, float]],
-) -> SavedSearch:
-    """What a search leaves behind; see `best_of` for the looks."""
-    return SavedSearch(scorer, mode, guards, fingerprint(photo), evaluations, recipe, best_of(nodes, looks))
-
-
-def open_checkpoint(known: SavedSearch | Source) -> SavedSearch:
-    """A saved search, or the file that holds it. Raises SearchError."""
-    return known if isinstance(known, SavedSearch) else SavedSearch.load(Path(known))
 
 
 def _node(data: Any) -> tuple[Recipe, float]:

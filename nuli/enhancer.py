@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .checkpoint import SavedSearch, open_checkpoint
+from .checkpoint import SavedSearch
 from .devices import pick_device
 from .imaging.frames import make_frame
 from .imaging.photo import Photo, load_photo
@@ -18,7 +18,7 @@ from .options import Options, options_from
 from .result import Event, Result
 from .scoring.protocol import Scorer
 from .scoring.registry import load_scorer, resolve_scorer
-from .search.diversity import MAX_OTHERS
+from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
 from .search.finish import finish
 from .search.loop import Search
@@ -66,11 +66,11 @@ def enhance_iter(
     options = _options(options, scorer, values)
     select_ops(options.mode, options.ops)  # complain before the picture and the weights are loaded
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
-    saved = None if known is None else open_checkpoint(known)
+    saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
         name = (scorer or resolve_scorer(options.scorer, options.mode, folders)).name
         saved.check_options(name, options.mode, options.guards)
-    photo = _photo(source)
+    photo = load_photo(source)
     if saved:
         saved.check_picture(photo)
     search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved)
@@ -97,7 +97,7 @@ def score(
     loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
     scores = []
     for source in [sources] if isinstance(sources, _ONE) else sources:
-        photo = _photo(source)
+        photo = load_photo(source)
         frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         scores.append(evaluator.score_frames(frame)[0].score)
@@ -110,7 +110,3 @@ def _options(options: Options | None, scorer: str | Scorer | None, values: dict[
             raise TypeError("give either options or their values by name")
         return options
     return options_from({**values, "scorer": scorer} if isinstance(scorer, str) else values)
-
-
-def _photo(source: Source) -> Photo:
-    return source if isinstance(source, Photo) else load_photo(source)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from .scoring.protocol import Scorer
 
 MAX_TASKS = 8
-"""Tasks admitted at once: each holds its picture, unpacked."""
+"""Tasks admitted at once: each holds its picture, unpacked; one that was ended while it waits for the host's lock too,
+until it gets it."""
 PROGRESS_INTERVAL = 0.25
 """Seconds between two reports of progress: more would only keep a browser busy."""
 PREVIEW_WINDOW = 5.0
@@ -63,10 +64,8 @@ class Host:
     """Where weights may lie, besides the usual caches."""
     load_scorer: Callable[[Options, Sequence[Path]], Scorer] = cached_scorer
     """load_scorer(options, folders): called with the lock held. Raises NuliError."""
-    unload: Callable[[], None] = lambda: None
-    """Called after every job, with the lock held: time to give the device's memory back."""
-    save: Callable[[Image.Image, Recipe, str, str], Path] = _no_place
-    """save(image, recipe, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext
+    save: Callable[[Image.Image, str, str], Path] = _no_place
+    """save(image, infotext, name) -> where it went. `image.info` holds the source's metadata; the infotext
     is complete: the source's own and ours; the name is that of the source's file, or "". Raises NuliError."""
     defaults: Callable[[], Mapping[str, Any]] = dict
     """Values of options that differ from the table's, by name: the user's settings."""
@@ -135,7 +134,11 @@ class Task:
 
     def start(self, work: Callable[[Task], Any]) -> None:
         """Run work(task); once, in place of `abandon`."""
-        threading.Thread(target=self._run, args=(work,), name="nuli", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(work,), name="nuli", daemon=True).start()
+        except RuntimeError:  # the system has no more threads
+            self._release()
+            raise
 
     def abandon(self) -> None:
         """Give the place up: there is nothing to do after all."""
@@ -163,10 +166,7 @@ class Task:
         self._enter("queued")
         with self.host.lock():
             self._enter("running")
-            try:
-                yield
-            finally:
-                self.host.unload()
+            yield
 
     def watch(self) -> Iterator[None]:
         """Yields whenever there is news, until the task is over. It ends with whoever watches."""
@@ -197,22 +197,24 @@ class Task:
             if self.over:
                 return
             failed = error is not None and not isinstance(error, StoppedError)
-            self.state = "failed" if failed else "stopped" if self.stopping or error else "done"
+            # the outcome first: whoever reads that it is done finds it
             if error is None:
                 self.outcome.set_result(result)
             else:
                 self.outcome.set_exception(error)
+            self.state = "failed" if failed else "stopped" if self.stopping or error else "done"
             if not self.accepted.done():
                 self.accepted.set_result(False)
         self._news.set()
 
     def _run(self, work: Callable[[Task], Any]) -> None:
+        result, error = None, None
         try:
-            self._finish(result=work(self))
-        except BaseException as error:
-            self._finish(error)
-        finally:
-            self._release()
+            result = work(self)
+        except BaseException as caught:
+            error = caught
+        self._release()  # before anybody hears of the end: who does may ask for the place
+        self._finish(error, result)
 
 
 class Worker:
@@ -256,23 +258,30 @@ class Slot:
     def __deepcopy__(self, memo: Any) -> Slot:
         return Slot()  # gradio copies a state's first value for every visitor
 
-    @property
-    def busy(self) -> bool:
-        return self.task is not None and not self.task.over
+    def check(self, what: str = "a search") -> None:
+        """Raise BusyError where a task is running here."""
+        if self.task is not None and not self.task.over:
+            raise BusyError(f"{what} is running: wait for its end, or press Stop")
 
     def start(self, worker: Worker, work: Callable[[Task], Any], what: str = "a search") -> Task:
         """Run work(task). Raises BusyError where one is running here, or the worker has no place."""
         with self._lock:
-            if self.busy:
-                raise BusyError(f"{what} is running: wait for its end, or press Stop")
-            self.task = worker.start(work)
-            return self.task
+            self.check(what)
+            self.task = task = worker.start(work)
+        # a task that is over holds its result, and gradio holds this slot for as long as it runs
+        task.outcome.add_done_callback(lambda _: self._forget(task))
+        return task
+
+    def _forget(self, task: Task) -> None:
+        with self._lock:
+            if self.task is task:
+                self.task = None
 
     def end(self) -> None:
         """End what runs here."""
-        with self._lock:
-            if self.task is not None:
-                self.task.end()
+        task = self.task
+        if task is not None:
+            task.end()
 
     def close(self) -> None:
         """End what runs here; its result is not to be shown."""
@@ -291,9 +300,8 @@ def search(task: Task, photo: Photo, options: Options, **more: Any) -> Result:
     from .enhancer import enhance_iter
     from .result import Result
 
-    folders = list(task.host.folders())
-    scorer = task.host.load_scorer(options, folders)
-    for item in enhance_iter(photo, options, scorer=scorer, folders=folders, stop=task.ended, **more):
+    scorer = task.host.load_scorer(options, task.host.folders())
+    for item in enhance_iter(photo, options, scorer=scorer, stop=task.ended, **more):
         if isinstance(item, Result):
             return item
         task.report(item, scorer.name)

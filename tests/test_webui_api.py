@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -478,6 +479,31 @@ def test_apply_obeys_the_hosts_stop_and_the_servers_limit(serve, picture):
     client = serve(limits=lambda: Limits(1.0, 0.0))
     status, answer, _ = client.ask("POST", "/apply", {"image": picture, **APPLY})
     assert status == 413 and "limit of 0 seconds" in answer["error"]
+
+
+def test_a_client_that_has_its_answer_finds_a_free_place(serve, picture):
+    client = serve(max_tasks=1)
+    for _ in range(20):
+        assert client.ask("POST", "/apply", {"image": picture, **APPLY})[0] == 200
+
+
+def test_scores_obey_the_servers_limit(serve, picture):
+    client = serve(limits=lambda: Limits(1.0, 0.0))
+    status, answer, _ = client.ask("POST", "/score", {"images": [picture] * 3, "options": {"scorer": "vivid"}})
+    assert status == 413 and "limit of 0 seconds" in answer["error"]
+
+
+def test_what_is_done_has_its_result():
+    """Whoever reads a task's state finds the outcome that goes with it, at any moment."""
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(300):
+            task = Worker(Host()).start(lambda task, number=number: number)
+            while (state := task.state) not in ("done", "failed"):
+                pass
+            assert state == "done" and task.outcome.done() and task.outcome.result() == number
+    finally:
+        sys.setswitchinterval(0.005)
 
 
 def test_the_api_imports_nothing_of_a_webui():

@@ -393,7 +393,7 @@ def test_the_tab_saves_under_a_numbered_name(host, picture, by_name, stem):
             outdir_samples="", outdir_extras_samples="out", samples_format="png", use_original_name_batch=by_name
         )
         host.images.save_image.return_value = ("out/x.png", None)
-        assert ours.save(picture, None, "text", "photo.jpg") == Path("out/x.png")
+        assert ours.save(picture, "text", "photo.jpg") == Path("out/x.png")
         asked = host.images.save_image.call_args.kwargs
         assert (asked["path"], asked["basename"], asked["info"]) == ("out", stem, "text")
         # the host leaves the number out where a suffix makes a name without it: each would replace the last

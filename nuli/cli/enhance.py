@@ -73,7 +73,7 @@ def _check_tree(parsed: argparse.Namespace) -> None:
 
 def _number_of_others(text: str, mode: str) -> int:
     """How many other results to save, of the text of --others. Raises OptionError."""
-    from ..search.diversity import MAX_OTHERS
+    from ..search.config import MAX_OTHERS
 
     try:
         count = int(text)

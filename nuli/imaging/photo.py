@@ -32,8 +32,8 @@ class Photo:
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
 
 
-def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -> Photo:
-    """The picture in a file, in a file's bytes, a PIL image (left as it is), or an array.
+def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray | Photo) -> Photo:
+    """The picture in a file, in a file's bytes, a PIL image (left as it is), or an array; a Photo is one already.
 
     Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1. Warnings that
     Pillow gives, on large pictures and on damage that does not matter, are for the program's own filters.
@@ -41,6 +41,8 @@ def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray) -> 
     Raises:
         ImageError: there is no picture, or it cannot be read.
     """
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, np.ndarray):
         return Photo(*from_array(source))
     if not isinstance(source, (str, os.PathLike, bytes, Image.Image)):

@@ -10,6 +10,10 @@ from dataclasses import dataclass, replace
 
 GRADIENT_COST = 3
 """Evaluations that a gradient counts as: the forward pass, and twice as much for the backward pass."""
+MAX_OTHERS = 5
+"""Results of hard mode besides the best, at most."""
+OTHER_COST = 4
+"""Evaluations that each of them takes, more or less: to drop steps, and to predict its score."""
 
 
 @dataclass(frozen=True)

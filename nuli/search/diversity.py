@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from ..recipe import Recipe
+from .config import MAX_OTHERS
 from .evaluator import Evaluation, Evaluator
 from .features import color_distances, color_grid
 from .simplify import simplify
 
-MAX_OTHERS = 5
-"""Results besides the best, at most."""
 MIN_GAIN = 0.5
 """Part of the best one's gain that every other must reach."""
 MIN_DISTANCE = 8.0
@@ -30,8 +29,6 @@ NEAR = MIN_DISTANCE / 2
 """Distance within which the archive keeps only the best of several recipes."""
 SAME = 2.0
 """How far simplifying may move a result."""
-OTHER_COST = 4
-"""Evaluations that each other result takes, more or less: to drop steps, and to predict its score."""
 
 
 class Archive:

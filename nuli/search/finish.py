@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 
-from ..checkpoint import record
+from ..checkpoint import SavedSearch, best_of, fingerprint
 from ..imaging.frames import FINE_FRAME, make_frame, resize_like
 from ..imaging.photo import Photo
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
@@ -171,7 +171,7 @@ def _others(
     return tuple(Other(search.photo, recipe, evaluation.score, search.device) for recipe, evaluation in others)
 
 
-def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe, float]]) -> partial:
+def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe, float]]) -> Callable[[], SavedSearch]:
     """What there is to save, made when asked for: the picture's fingerprint takes a moment."""
     options, saved = search.options, search.saved
     evaluations = search.evaluator.evaluations
@@ -181,4 +181,4 @@ def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe,
         nodes = [*saved.nodes, *nodes]
         recipe = recipe if len(recipe) else saved.recipe
     kind = search.scorer.name, options.mode, options.guards
-    return partial(record, search.photo, *kind, evaluations, recipe, nodes, archived)
+    return lambda: SavedSearch(*kind, fingerprint(search.photo), evaluations, recipe, best_of(nodes, archived))

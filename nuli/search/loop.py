@@ -21,8 +21,8 @@ from ..scoring.protocol import Scorer
 from ..scoring.registry import default_seconds
 from ..scoring.tone import Tone
 from .budget import Budget
-from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, SearchConfig
-from .diversity import MAX_OTHERS, OTHER_COST, Archive
+from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
+from .diversity import Archive
 from .evaluator import Evaluation, Evaluator, release_free_memory
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
 from .tree import Tree

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] 
         OSError: the port is not free.
     """
     host = Host(
-        save=lambda image, recipe, infotext, name: save_to_folder(output, image, infotext, name),
+        save=partial(save_to_folder, output),
         server_folders=not listen,
     )
     page, options = make(Worker(host))

@@ -89,7 +89,7 @@ def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
         except NuliError as error:
             done = replace(done, troubles=(*done.troubles, str(error)))
         except Exception as error:
-            explain(error)
+            task.host.report(f"{path.name}: {type(error).__name__}: {error}")
             done = replace(done, troubles=(*done.troubles, f"{path.name}: internal error: {error} (more in the log)"))
         task.show(done)
         if task.stopping:
@@ -115,7 +115,7 @@ def _enhance(task: Task, path: Path, options: Options) -> tuple[Image.Image, str
     """Enhance and save one picture; returns what the gallery shows of it."""
     result = search(task, load_photo(path), options, others=0)
     text = complete_infotext(result.photo, of_result(result, options))
-    saved = task.host.save(result.image, result.recipe, text, path.name)
+    saved = task.host.save(result.image, text, path.name)
     picture = result.image.convert("RGB")
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     said = f"{result.score_before:.2f} → {result.score_after:.2f}" if result.changed else "left as it is"

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ..errors import BusyError, ImageError, NuliError, StoppedError
+from ..errors import ImageError, NuliError, StoppedError
 from ..hosting import Task, Worker, search
 from ..imaging.photo import Photo
 from ..ops.lut import left_out, to_cube
@@ -99,8 +99,7 @@ def _some(session: Session | None) -> Session:
 
 
 def _idle(session: Session | None) -> Session:
-    if _some(session).slot.busy:
-        raise BusyError("a search is running: wait for its end, or press Stop")
+    _some(session).slot.check()
     return session
 
 
@@ -126,9 +125,9 @@ def enhance(
         task, seen = session.slot.start(worker, work), None
         for _ in task.watch():
             picture: Any = gr.update()
-            if task.progress is not seen and not task.stopping:
-                seen = task.progress
-                picture = drawing.compare(before, seen.preview or before)
+            progress = task.progress
+            if progress is not seen and progress.preview and not task.stopping:
+                seen, picture = progress, drawing.compare(before, progress.preview)
             yield gr.update(), picture, drawing.busy(task), gr.update(), gr.update()
         if session.slot.closed:
             return
@@ -259,7 +258,7 @@ def save(worker: Worker, session: Session | None) -> str:
     """Write the picture at full size, with its recipe; tells where it went."""
     try:
         image = _render(worker, _idle(session))
-        path = worker.host.save(image, session.recipe, infotext(session), session.name)
+        path = worker.host.save(image, infotext(session), "")
         return drawing.line(f"saved as {path}")
     except Exception as error:
         return explain(error)

@@ -83,8 +83,6 @@ class Session:
 
     handle: str
     """The key of its View in `VIEWS`."""
-    name: str = ""
-    """The name of the source's file, where it is known."""
     rows: tuple[Row, ...] = ()
     strength: float = 1.0
     scorer: str = ""
@@ -116,9 +114,9 @@ class Session:
         return self.candidates[self.chosen].before if self.candidates else None
 
 
-def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
+def open_picture(image: Image.Image | Photo) -> Session:
     """A session for a picture. Raises ImageError."""
-    photo = image if isinstance(image, Photo) else load_photo(image)
+    photo = load_photo(image)
     height, width = photo.pixels.shape[:2]
     factor = min(1.0, PREVIEW / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
@@ -130,7 +128,7 @@ def open_picture(image: Image.Image | Photo, name: str = "") -> Session:
         alpha = Image.fromarray((photo.alpha // (top // 255)).astype(np.uint8)).resize(size)
     small = np.array(whole.resize(size, Image.Resampling.LANCZOS))
     view = View(photo, make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
-    return Session(VIEWS.put(view, view.size), name)
+    return Session(VIEWS.put(view, view.size))
 
 
 @torch.no_grad()
@@ -168,7 +166,7 @@ def with_result(session: Session, result: Result, options: Options) -> Session:
 def choose(session: Session, index: int) -> Session:
     """Take one of the results."""
     rows = tuple(Row(step) for step in session.candidates[index].recipe.steps)
-    return rescored(with_changes(replace(session, chosen=index), rows=rows))
+    return with_changes(replace(session, chosen=index), rows=rows)
 
 
 def with_changes(session: Session, rows: tuple[Row, ...] | None = None, strength: float | None = None) -> Session:
@@ -217,16 +215,11 @@ def recipe_in(text: str) -> Recipe:
     return Recipe.parse(text)
 
 
-def fields(session: Session) -> dict[str, str]:
-    """What a picture's infotext should say: the recipe, who judged, and options that are not the defaults."""
-    # a batch searches with the strength, the tab blends it in
-    settings = replace(session.options, strength=round(session.options.strength * session.strength, 4))
-    return entries(session.recipe, settings, session.scorer, session.before, session.after)
-
-
 def infotext(session: Session) -> str:
     """The complete infotext: the source's own, where it has one, and ours. Raises ImageError."""
-    return complete_infotext(session.view.photo, fields(session))
+    options = replace(session.options, strength=round(session.strength, 4))  # blended in after the search
+    ours = entries(session.recipe, options, session.scorer, session.before, session.after)
+    return complete_infotext(session.view.photo, ours)
 
 
 def complete_infotext(photo: Photo, entries: Mapping[str, str]) -> str:

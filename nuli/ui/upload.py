@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..errors import ImageError
 from ..imaging.photo import Photo, load_photo
 
 
@@ -28,9 +29,12 @@ def read_upload(payload: Any) -> Photo | Exception | None:
     try:
         if isinstance(payload, Image.Image):
             return load_photo(payload)
-        address = payload if isinstance(payload, str) else payload.path or payload.url
-        if address.startswith("data:"):
-            return load_photo(base64.b64decode(address.partition(",")[2]))
-        return load_photo(Path(address).read_bytes())  # not the path: nobody knows the upload's place
+        uri = payload if isinstance(payload, str) else payload.url or ""
+        if uri.startswith("data:"):
+            return load_photo(base64.b64decode(uri.partition(",")[2]))
+        if isinstance(payload, str):  # whoever sends one could name any file of this machine
+            raise ImageError("this is no upload: put the picture in again")
+        # gradio has checked that it lies among the uploads; not by its path, which says nothing to the user
+        return load_photo(Path(payload.path).read_bytes())
     except Exception as error:
         return error

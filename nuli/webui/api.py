@@ -24,7 +24,7 @@ from .pictures import RequestError, max_request_bytes, to_json, too_large
 PREFIX = "/nuli/v1"
 RETRY_AFTER = 5
 """Seconds that a client is asked to wait where there is too much work."""
-READ_SECONDS = 120.0
+READ_SECONDS = 60.0
 """For a request to arrive in: as long as it does, it takes a place that others wait for."""
 Work = Callable[[dict[str, Any], Task], dict[str, Any]]
 

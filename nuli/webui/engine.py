@@ -157,7 +157,7 @@ def enhance_safely(
     recipe: str | None = "",
     tell: Callable[[str], None] | None = None,
 ) -> Enhanced | None:
-    """Enhance as `enhance` does; None where that failed, which the log and the user are told: the host goes on with what it has.
+    """Enhance as `enhance` does; None where that failed: the log and the user are told, and the host goes on.
 
     Args:
         options: gives the option values, by name; called here, so that a wrong one is told in the same way.

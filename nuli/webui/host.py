@@ -15,7 +15,6 @@ from ..webui import engine, settings
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..recipe import Recipe
 
 NAME = "nuli"
 """The name of our tab, for the host."""
@@ -41,7 +40,7 @@ def worker() -> Worker:
     )
 
 
-def save(image: Image.Image, recipe: Recipe, text: str, name: str) -> Path:
+def save(image: Image.Image, text: str, name: str) -> Path:
     """Write a result where the host writes those of the Extras tab, in its format and under its kind of name."""
     options = shared.opts
     folder = options.outdir_samples or options.outdir_extras_samples

@@ -76,13 +76,14 @@ class Jobs:
 
     def describe(self, job: Job) -> list[bytes]:
         """What a client is told of a job: pieces of JSON."""
-        task, outcome, now = job.task, job.outcome, job.task.progress
+        task, state = job.task, job.task.state  # the state first: a task that is done has its outcome
+        outcome, now = job.outcome, task.progress
         error = outcome.error if outcome else "stopped before it began" if task.over else None
-        told: dict[str, Any] = {"id": job.id, "state": task.state}
+        fields: dict[str, Any] = {"id": job.id, "state": state}
         if error:
-            told["state"] = "stopped" if task.stopping else "failed"
+            fields["state"] = "stopped" if task.stopping or not outcome else "failed"
         if now:
-            told |= {
+            fields |= {
                 "progress": round(now.progress, 3),
                 "evaluations": now.evaluations,
                 "seconds": round(now.seconds, 3),
@@ -90,9 +91,9 @@ class Jobs:
                 "best_score": now.best_score,
                 "recipe": now.recipe.to_line(),
             }
-        told |= {"preview": encode_preview(now.preview) if now and now.preview else None, "error": error}
+        fields |= {"preview": encode_preview(now.preview) if now and now.preview else None, "error": error}
         result = outcome.pieces if outcome and not error else [b"null"]
-        return [json.dumps(told)[:-1].encode(), b', "result": ', *result, b"}"]
+        return [json.dumps(fields)[:-1].encode(), b', "result": ', *result, b"}"]
 
     def _finish(self, job: Job) -> None:
         job.finished = time.monotonic()

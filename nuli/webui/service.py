@@ -18,7 +18,7 @@ from .pictures import RequestError, decode, encode
 OFFERED = tuple(row for row in table() if row.name != "device")
 """The device is the host's to choose."""
 MAX_PICTURES = 64
-"""In one request for scores."""
+"""The pictures in one request for scores, at most."""
 _KINDS = {float: "number", int: "integer", str: "string"}
 _PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
 """The beginning of an absolute path."""
@@ -72,12 +72,12 @@ def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
     with task.turn():
         result = search(task, photo, options)
         # the server's own limit is none of the client's options
-        said = replace(options, seconds=(body.get("options") or {}).get("seconds"))
+        options = replace(options, seconds=(body.get("options") or {}).get("seconds"))
         answer = result.to_dict()
-        for told, other in zip(answer["others"], result.others if pictures else (), strict=False):
-            entries = infotext.entries(other.recipe, said, result.scorer, result.score_before, other.score)
-            told["image"] = encode(other.image, entries)
-    return {"image": encode(result.image, infotext.of_result(result, said)), **answer}
+        for fields, other in zip(answer["others"], result.others if pictures else (), strict=False):
+            entries = infotext.entries(other.recipe, options, result.scorer, result.score_before, other.score)
+            fields["image"] = encode(other.image, entries)
+    return {"image": encode(result.image, infotext.of_result(result, options)), **answer}
 
 
 def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
@@ -91,13 +91,19 @@ def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
     host = task.host
     options = _options(body.get("options"), host)
     scores: list[float] = []
+    megapixels, seconds = host.limits()
     with task.turn():
-        judge = host.load_scorer(options, host.folders())
+        end = time.monotonic() + seconds
+        scorer = host.load_scorer(options, host.folders())
         for text in texts:  # one unpacked at a time
             if task.ended():
-                raise StoppedError("stopped before all pictures were judged: send them again")
-            scores += score([decode(text, host.limits().megapixels)], judge, options=options)
-    return {"scores": scores, "scorer": judge.name}
+                raise StoppedError("stopped before all pictures were scored: send them again")
+            if time.monotonic() > end:
+                raise RequestError(
+                    f"scoring took longer than this server's limit of {seconds:g} seconds: send fewer pictures", 413
+                )
+            scores += score(decode(text, megapixels), scorer, options=options)
+    return {"scores": scores, "scorer": scorer.name}
 
 
 def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
