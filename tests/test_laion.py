@@ -212,14 +212,14 @@ def test_half_precision(real):
     native = laion._has_bfloat16()
     if not native:  # the processor emulates bfloat16: half a minute a picture, so only one real picture and black
         views, truth = views[2:4].clone(), truth[2:]
-    views.requires_grad_()
     with torch.no_grad():
         scores = score(views)
     torch.testing.assert_close(scores[: len(truth)], truth, rtol=0, atol=0.05)
     assert scores.isfinite().all()  # of black and of grey, too
-    if not native:
-        del scorer.tower.blocks[4:]
-    score(views).sum().backward()
+    if not native:  # and the way back is ten times as slow: black and one layer must do
+        del scorer.tower.blocks[1:]
+        views = views[-1:].clone()
+    score(views.requires_grad_()).sum().backward()
     assert views.grad.isfinite().all()
     assert (views.grad.flatten(1).norm(dim=1) > 0).all()
 
