@@ -17,7 +17,7 @@ from ..imaging.photo import load_photo
 from ..infotext import of_result
 from ..options import Options
 from ..sources import find_sources
-from ..ui import drawing
+from . import drawing
 from .handlers import explain, search_options
 from .session import complete_infotext
 

@@ -11,7 +11,7 @@ import gradio as gr
 from ..hosting import Slot, Worker
 from ..ops.registry import OPS
 from ..options import GROUPS
-from ..ui import batch, handlers, weights
+from . import batch, handlers, weights
 from .controls import option_controls
 from .handlers import ROWS
 from .session import Session, revert

@@ -19,7 +19,7 @@ from ..ops.registry import Param, get_op
 from ..ops.step import Step
 from ..options import Options, options_from
 from ..recipe import Recipe
-from ..ui import drawing
+from . import drawing
 from .controls import options_of
 from .files import download
 from .session import (

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from ..errors import BusyError
 from ..hosting import Task, Worker
-from ..webui import service
+from . import service
 from .jobs import Jobs, Outcome
 from .pictures import RequestError, max_request_bytes, to_json, too_large
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import errors, shared
 
-from ..webui import engine
+from . import engine
 from .host import worker
 
 

@@ -12,7 +12,7 @@ from .. import infotext
 from ..errors import OptionError
 from ..options import table
 from ..ui.controls import control_value, options_of
-from ..webui import engine
+from . import engine
 from .controls import NAMES, draw, draw_recipe
 
 STAGES = ("after compositing", "before compositing")

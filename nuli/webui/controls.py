@@ -9,7 +9,7 @@ import gradio as gr
 
 from ..options import table
 from ..ui.controls import option_controls
-from ..webui import settings
+from . import settings
 
 NAMES = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
 """In the order in which the host passes them on."""

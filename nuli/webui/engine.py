@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -17,7 +16,7 @@ from .. import infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..options import Options, options_from
 from ..scoring.registry import cached_scorer, release_cached, resolve_scorer
-from ..webui import settings
+from . import settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,12 +45,6 @@ def device() -> str:
     return str(devices.get_device_for("nuli"))
 
 
-def folders() -> list[Path]:
-    """Where the host keeps CLIP's weights; its interrogator uses the same file."""
-    path = getattr(shared.cmd_opts, "clip_models_path", None)
-    return [Path(path)] if path else []
-
-
 def stopped() -> bool:
     """Whether the user pressed Interrupt or Skip, or the job of this thread is to end."""
     return bool(shared.state.skipped) or interrupted()
@@ -66,13 +59,15 @@ def interrupted() -> bool:
 
 def scorer_for(options: Options) -> Scorer:
     """The scorer that the options name, loaded at most once between two calls of `release`. Raises NuliError."""
-    info = resolve_scorer(options.scorer, options.mode, folders())
-    if info.missing(folders()):  # told here, since whoever uses a WebUI may have no command line to type advice into
+    info = resolve_scorer(options.scorer, options.mode, settings.folders())
+    if info.missing(
+        settings.folders()
+    ):  # told here, since whoever uses a WebUI may have no command line to type advice into
         raise WeightsError(
             f"the weights of {info.name} are not here: press Download {info.name} in the tab NUl Enhance, under "
             "Scorers, or in Settings, under NUl Enhance; or choose another scorer, such as vivid"
         )
-    return cached_scorer(options, folders())
+    return cached_scorer(options, settings.folders())
 
 
 def release() -> None:

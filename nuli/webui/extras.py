@@ -8,7 +8,7 @@ import gradio as gr
 from modules import scripts_postprocessing, shared, ui_components
 
 from ..ui.controls import options_of
-from ..webui import engine
+from . import engine
 from .controls import NAMES, draw, draw_recipe
 
 if TYPE_CHECKING:

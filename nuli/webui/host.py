@@ -10,7 +10,7 @@ from modules import errors, images, shared
 
 from ..errors import ImageError
 from ..hosting import Host, Worker
-from ..webui import engine, settings
+from . import engine, settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,7 +29,7 @@ def worker() -> Worker:
             stopped=engine.stopped,
             interrupted=engine.interrupted,
             device=engine.device,
-            folders=engine.folders,
+            folders=settings.folders,
             load_scorer=lambda options, folders: engine.scorer_for(options),
             save=save,
             defaults=lambda: {"mode": settings.mode()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -49,9 +50,8 @@ def _weights(**arguments: Any) -> Any:
     text = gr.HTML(**arguments)
     try:
         from ..ui import weights
-        from ..webui import engine
 
-        weights.draw(engine.folders, "nuli_settings")
+        weights.draw(folders, "nuli_settings")
     except Exception:  # the page with all settings must not break; the text says where else to look
         errors.report("NUl Enhance could not draw its button for weights", exc_info=True)
     return text
@@ -81,3 +81,9 @@ def api_limits() -> Limits:
     return Limits(
         float(_read("nuli_api_megapixels", usual.megapixels)), float(_read("nuli_api_seconds", usual.seconds))
     )
+
+
+def folders() -> list[Path]:
+    """Where the host keeps CLIP's weights; its interrogator uses the same file."""
+    path = getattr(shared.cmd_opts, "clip_models_path", None)
+    return [Path(path)] if path else []
