@@ -14,9 +14,9 @@ from starlette.middleware import Middleware
 
 from ..hosting import Host, Worker
 from .blocks import build
-from .files import save_to_folder
+from .controls import MAJOR
+from .files import remove_downloads, save_to_folder
 
-_MAJOR = int(gr.__version__.split(".")[0])
 TITLE = "NUlIE"
 _NOWHERE = str(Path(__file__, "nowhere"))
 """A path at which there is no folder, and can be none: below a file."""
@@ -42,17 +42,17 @@ def make(worker: Worker) -> tuple[gr.Blocks, dict[str, Any]]:
     script, style = asset("javascript/nuli.js"), asset("style.css")
     head = f"<script>{script}</script>"
     page_options: dict[str, Any] = {}
-    if _MAJOR >= 6:
+    if MAJOR >= 6:
         launch_options: dict[str, Any] = {"css": style, "head": head}
     else:
-        launch_options, page_options = {}, {"css": style} | ({"head": head} if _MAJOR >= 4 else {})
+        launch_options, page_options = {}, {"css": style} | ({"head": head} if MAJOR >= 4 else {})
     with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
         gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
         build(worker)
-        if _MAJOR < 4:
+        if MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
     # several sessions at once: the host's lock sees to it that only one of them works the device
-    page.queue(**({"concurrency_count": 8} if _MAJOR < 4 else {"default_concurrency_limit": 8}))
+    page.queue(**({"concurrency_count": 8} if MAJOR < 4 else {"default_concurrency_limit": 8}))
     return page, launch_options
 
 
@@ -88,11 +88,14 @@ def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] 
         server_folders=not listen,
     )
     page, options = make(Worker(host))
-    page.launch(
-        server_port=port,
-        server_name="0.0.0.0" if listen else "127.0.0.1",
-        share=False,
-        auth=login,
-        app_kwargs={"middleware": [Middleware(_NoLaunchFolder)]},
-        **options,
-    )
+    try:
+        page.launch(
+            server_port=port,
+            server_name="0.0.0.0" if listen else "127.0.0.1",
+            share=False,
+            auth=login,
+            app_kwargs={"middleware": [Middleware(_NoLaunchFolder)]},
+            **options,
+        )
+    finally:
+        remove_downloads()  # the command leaves too fast for what is registered for its end

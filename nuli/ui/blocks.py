@@ -12,7 +12,7 @@ from ..hosting import Slot, Worker
 from ..ops.registry import OPS
 from ..options import GROUPS
 from . import batch, handlers, weights
-from .controls import option_controls
+from .controls import EVENT, LONG_EVENT, MAJOR, option_controls
 from .handlers import ROWS
 from .session import Session, revert
 from .upload import read_upload
@@ -22,14 +22,10 @@ FURTHER = ("evaluations", "guards", "max_steps", "margin", "mirror", "precision"
 NAMES = (*FIRST, *FURTHER)
 """Options of a search; strength has a place of its own."""
 
-_MAJOR = int(gr.__version__.split(".")[0])
-_EVENT: dict[str, Any] = {"show_progress": "hidden"}
-_EVENT |= {"api_name": False} if _MAJOR < 6 else {"api_visibility": "private"}
-_LONG = _EVENT | ({"concurrency_limit": None} if _MAJOR >= 4 else {})  # our own lock is the queue
-_LATEST = _EVENT | ({"trigger_mode": "always_last"} if _MAJOR >= 4 else {})
-_AT_ONCE = _EVENT | {"queue": False}
-_NO_RESET: dict[str, Any] = {"buttons": []} if _MAJOR >= 6 else {"show_reset_button": False} if _MAJOR == 5 else {}
-_LOSSLESS: dict[str, Any] = {"format": "png"} if _MAJOR >= 4 else {}
+_LATEST = EVENT | ({"trigger_mode": "always_last"} if MAJOR >= 4 else {})
+_AT_ONCE = EVENT | {"queue": False}
+_NO_RESET: dict[str, Any] = {"buttons": []} if MAJOR >= 6 else {"show_reset_button": False} if MAJOR == 5 else {}
+_LOSSLESS: dict[str, Any] = {"format": "png"} if MAJOR >= 4 else {}
 
 
 @dataclass(frozen=True)
@@ -147,27 +143,27 @@ def _one(worker: Worker, add_send_buttons: Callable[[gr.Image], None]) -> tuple[
         return {"fn": handlers.acting(change), "inputs": [state, *inputs], "outputs": outputs, **_LATEST}
 
     def show_rows(event: Any) -> Any:
-        return event.then(handlers.row_updates, [state], everything, **_EVENT)
+        return event.then(handlers.row_updates, [state], everything, **EVENT)
 
     def show_all(event: Any) -> None:
-        show_rows(event).then(handlers.candidates, [state], gallery, **_EVENT)
+        show_rows(event).then(handlers.candidates, [state], gallery, **EVENT)
 
-    show_all(image.change(handlers.opened, [state, image, strength], outputs, **_EVENT))
-    show_all(enhance.click(run, [state, strength, *options], outputs, **_LONG))
+    show_all(image.change(handlers.opened, [state, image, strength], outputs, **EVENT))
+    show_all(enhance.click(run, [state, strength, *options], outputs, **LONG_EVENT))
     stop.click(handlers.stop, [state], None, **_AT_ONCE)
-    show_rows(gallery.select(picked, [state], outputs, **_EVENT))
+    show_rows(gallery.select(picked, [state], outputs, **EVENT))
     strength.release(**act(handlers.set_strength, strength))
     for listen in [s.input for s in rows.switches] + [s.release for pair in rows.sliders for s in pair]:
         event = listen(**act(handlers.tune, *rows.values))
-        event.then(handlers.label_updates, [state], rows.switches, **_EVENT)
+        event.then(handlers.label_updates, [state], rows.switches, **EVENT)
     show_rows(undo.click(**act(revert)))
     show_rows(clear.click(**act(handlers.clear)))
     show_rows(add.click(**act(handlers.add_step, name)))
     show_rows(use.click(**act(handlers.apply_recipe, text)))
-    save.click(lambda session: handlers.save(worker, session), [state], status, **_LONG)
-    full.click(lambda session: handlers.at_full_size(worker, session), [state], [result, place, status], **_LONG)
-    recipe.click(handlers.save_recipe, [state], [file, status], **_EVENT)
-    lut.click(handlers.save_lut, [state], [file, status], **_EVENT)
+    save.click(lambda session: handlers.save(worker, session), [state], status, **LONG_EVENT)
+    full.click(lambda session: handlers.at_full_size(worker, session), [state], [result, place, status], **LONG_EVENT)
+    recipe.click(handlers.save_recipe, [state], [file, status], **EVENT)
+    lut.click(handlers.save_lut, [state], [file, status], **EVENT)
     return Parts(image, result), [*options, strength]
 
 
@@ -216,5 +212,5 @@ def _batch(worker: Worker, controls: list[Any]) -> None:
     def run(slot: Slot, files: Any, folder: str, *values: Any) -> Iterator[tuple[Any, str]]:
         yield from batch.batch(worker, slot, files, folder, (*NAMES, "strength"), values)
 
-    start.click(run, [slot, files, folder, *controls], [gallery, status], **_LONG)
+    start.click(run, [slot, files, folder, *controls], [gallery, status], **LONG_EVENT)
     stop.click(lambda slot: slot.end(), [slot], None, **_AT_ONCE)

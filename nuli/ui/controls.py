@@ -11,6 +11,13 @@ from ..errors import OptionError
 from ..options import GROUPS, Option, table
 from ..scoring.registry import SCORERS
 
+MAJOR = int(gr.__version__.split(".")[0])
+"""Gradio's major version."""
+EVENT: dict[str, Any] = {"show_progress": "hidden"}
+"""Arguments of every event: none has a name in gradio's own API."""
+EVENT |= {"api_name": False} if MAJOR < 6 else {"api_visibility": "private"}
+LONG_EVENT = EVENT | ({"concurrency_limit": None} if MAJOR >= 4 else {})
+"""Arguments of an event that may last: our own lock is the queue."""
 AUTOMATIC = 0
 """What a number shows where the option's value is None, automatic."""
 SHOWN = {"seconds": (0, 120, 0.5), "strength": (0, 1.5, 0.05), "max_steps": (1, 32, 1), "margin": (0, 2, 0.05)}

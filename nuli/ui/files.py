@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import itertools
-import shutil
 import tempfile
 from datetime import datetime
 from functools import cache
@@ -54,17 +52,21 @@ def _claim(folder: Path, stem: str) -> Path:
 
 
 @cache
-def _downloads() -> Path:
-    """The folder of this process for what is downloaded."""
-    folder = tempfile.mkdtemp(prefix="nuli-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+def _downloads() -> tempfile.TemporaryDirectory:
+    """The folder of this process for what is downloaded; it goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="nuli-")
+
+
+def remove_downloads() -> None:
+    """Remove that folder now, for a process whose end leaves no time for it."""
+    _downloads().cleanup()
+    _downloads.cache_clear()
 
 
 def download(name: str, text: str) -> Path:
     """A file of that name with that text, which is there as long as this process is."""
     # a place by content: two users' files of one name stay apart, and the same file comes but once
-    path = _downloads() / hashlib.sha256(text.encode()).hexdigest()[:16] / name
+    path = Path(_downloads().name) / hashlib.sha256(text.encode()).hexdigest()[:16] / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(text.encode())

@@ -7,21 +7,18 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from ..scoring.registry import SCORERS
 from ..scoring.weights import WeightsFile, download, locate, verify
 from . import drawing
+from .controls import LONG_EVENT
 from .handlers import explain
 
 NAME = "laion"
 PROGRESS_INTERVAL = 0.5
 """Seconds between two lines about progress."""
-_MAJOR = int(gr.__version__.split(".")[0])
-_EVENT: dict[str, Any] = {"show_progress": "hidden"}
-_EVENT |= {"api_name": False} if _MAJOR < 6 else {"api_visibility": "private"}
 
 
 @dataclass
@@ -76,7 +73,7 @@ def draw(folders: Callable[[], Sequence[Path]], prefix: str = "nuli") -> None:
     def run() -> Iterator[str]:
         yield from fetch(folders())
 
-    button.click(run, None, status, **_EVENT)
+    button.click(run, None, status, **LONG_EVENT)
 
 
 def label() -> str:

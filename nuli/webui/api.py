@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from ..errors import BusyError
+from ..errors import BusyError, StoppedError
 from ..hosting import Task, Worker
 from . import service
 from .jobs import Jobs, Outcome
@@ -81,6 +81,8 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     def _outcome(data: bytearray, work: Work, task: Task) -> Outcome:
         try:
             return Outcome(200, to_json(work(_object(data), task)))
+        except StoppedError:
+            raise  # a task that was stopped says so itself
         except Exception as error:
             status, text = service.refusal(error, host.report)
             return Outcome(status, to_json({"error": text}), text)
