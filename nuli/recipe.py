@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import RecipeError
+from .imaging.photo import load_photo, to_image
+from .ops.pipeline import at_strength, render
 from .ops.registry import get_op
 from .ops.step import Step
 
@@ -60,8 +62,8 @@ class Recipe:
         return recipes
 
     def scaled(self, strength: float) -> Recipe:
-        """Every step's values blended towards those that change nothing (strength 0: `Recipe()`)."""
-        return self if strength == 1 else Recipe(tuple(s.scaled(strength) for s in self.steps)).without_noops()
+        """This recipe at another strength (0: `Recipe()`)."""
+        return self if strength == 1 else Recipe(at_strength(self.steps, strength))
 
     def without_noops(self) -> Recipe:
         """Without the steps that change nothing."""
@@ -85,9 +87,6 @@ class Recipe:
             ImageError: the picture can't be read.
             StoppedError: `stop` returned True.
         """
-        from .imaging.photo import load_photo, to_image
-        from .ops.pipeline import render
-
         photo = load_photo(image)
         return to_image(photo, render(photo, self.steps, device, stop=stop))
 

@@ -26,6 +26,23 @@ _BATCH_PIXELS = 1 << 16
 """Pixels of frames that an op is applied to at once on a CPU."""
 
 
+def at_strength(steps: Sequence[Step], strength: float) -> tuple[Step, ...]:
+    """A chain at another strength, without the steps that do nothing then.
+
+    Every value moves towards (below 1) or away from (above 1) the one that changes nothing, within the widest range.
+    """
+    scaled = []
+    for step in steps:
+        values = []
+        for param, value in zip(get_op(step.op).params, step.values, strict=True):
+            if not param.shapes:
+                value = param.identity + strength * (value - param.identity)
+                value = min(max(value, param.hard[0]), param.hard[1])
+            values.append(value)
+        scaled.append(Step(step.op, tuple(values)))
+    return tuple(step for step in scaled if not step.is_noop)
+
+
 def scale_of(frame: Tensor, full: float) -> Scale:
     """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels.
 

@@ -43,16 +43,6 @@ class Step:
                 parts.append(f"{param.name} {param.words(value)}")
         return f"{get_op(self.op).words} {', '.join(parts)}"
 
-    def scaled(self, strength: float) -> Step:
-        """The values moved towards (below 1) or away from (above 1) those that change nothing."""
-        values = []
-        for param, value in zip(get_op(self.op).params, self.values, strict=True):
-            if not param.shapes:
-                value = param.identity + strength * (value - param.identity)
-                value = min(max(value, param.hard[0]), param.hard[1])
-            values.append(value)
-        return Step(self.op, tuple(values))
-
     def merged(self, other: Step) -> Step:
         """One step that does about what two of the same op do: factors are multiplied, other values added up."""
         values = []
