@@ -67,8 +67,7 @@ def climb(evaluator: Evaluator, search: Plan, identity: float, evaluations: int)
         remaining = evaluations - len(curve)
         response: Response = None
         if isinstance(request, ScoreRequest):
-            batches = evaluator.evaluate(request.recipes[:remaining])
-            response = ScoreResponse(tuple(evaluation.objective for batch in batches for evaluation in batch))
+            response = ScoreResponse(tuple(evaluator.objectives(request.recipes[:remaining])))
             for objective in response.objectives:
                 best = max(best, objective)
                 curve.append(best - identity)

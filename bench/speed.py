@@ -217,7 +217,7 @@ def grow(evaluator: Evaluator, seconds: float, cheap: bool) -> float:
     plan, count, start = plan_search(tree, (), chosen, False), 0, time.perf_counter()
     request = next(plan)
     while not count or time.perf_counter() < start + seconds:
-        objectives = [evaluation.objective for batch in evaluator.evaluate(request.recipes) for evaluation in batch]
+        objectives = evaluator.objectives(request.recipes)
         count += len(objectives)
         request = plan.send(ScoreResponse(tuple(objectives)))
     return (time.perf_counter() - start) / count

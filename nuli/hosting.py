@@ -72,7 +72,7 @@ class Host:
     server_folders: bool = True
     """Whether a user may name a folder of this machine for a batch; False where strangers can reach it."""
     limits: Callable[[], Limits] = Limits
-    """Of the API's requests."""
+    """What one request of the API may ask for."""
     report: Callable[[str], None] = lambda message: logging.getLogger("nuli").error(message, exc_info=True)
     """Tell the server's log of an error, while it is being handled."""
 

@@ -171,5 +171,5 @@ def _lookalikes(
         for moved, grid in zip(color_distances(grids.split(1), own), grids.split(1), strict=True)
     ]
     kept = [recipe for recipe, good in zip(recipes, alike, strict=True) if good]
-    objectives = iter([evaluation.objective for batch in evaluator.evaluate(kept) for evaluation in batch])
+    objectives = iter(evaluator.objectives(kept))
     return [next(objectives) if good else -math.inf for good in alike]

@@ -133,6 +133,10 @@ class Evaluator:
         while batch := list(islice(remaining, self.batch)):
             yield self._evaluate_batch(batch)
 
+    def objectives(self, recipes: Sequence[Recipe]) -> list[float]:
+        """The objectives of recipes, in order."""
+        return [evaluation.objective for batch in self.evaluate(recipes) for evaluation in batch]
+
     def _evaluate_batch(self, recipes: list[Recipe]) -> list[Evaluation]:
         """One batch, in halves when it is too large for the memory."""
         try:

@@ -112,13 +112,13 @@ def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, E
     strength = search.options.strength
     if strength == 1 or not len(recipe):
         return recipe, best
-    [objective] = search.objectives([recipe.scaled(strength)])
+    [objective] = search.evaluator.objectives([recipe.scaled(strength)])
     nodes = search.tree.best_of_each_chain(search.config.parents)
     nodes = [node for node in nodes if _gains(search, node.objective, search.margin)]
     nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
     if not nodes or _gains(search, objective, 0):
         return recipe, best
-    objectives = search.objectives([node.recipe.scaled(strength) for node in nodes])
+    objectives = search.evaluator.objectives([node.recipe.scaled(strength) for node in nodes])
     node = nodes[max(range(len(nodes)), key=objectives.__getitem__)]
     [evaluation] = search.evaluator.score_frames(search.evaluator.frames([node.recipe]))
     return node.recipe, evaluation
@@ -136,7 +136,7 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
         fits = limit is None or search.evaluator.evaluations + count + FINAL <= limit
         return fits and (first or budget.remaining(count + FINAL) > 0)
 
-    return simplify(recipe, best.objective, search.objectives, search.margin / 2, floor, may_go_on)
+    return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
 
 
 def _gains(search: Search, objective: float, least: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -131,9 +131,6 @@ class Search:
             elif isinstance(request, ScoreRequest):
                 # nothing is lost, and no time spent on what to ask next
                 self.tree.tell(request.recipes, objectives)
-
-    def objectives(self, recipes: Sequence[Recipe]) -> list[float]:
-        return [evaluation.objective for batch in self.evaluator.evaluate(recipes) for evaluation in batch]
 
     def _reserve(self) -> int:
         """Evaluations kept back for the end: simplifying, scoring the result, and in hard mode the other results."""

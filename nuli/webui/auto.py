@@ -91,9 +91,10 @@ class AutoEnhance(scripts.Script):
 
 def read(args: Sequence[Any], axes: dict[str, Any]) -> dict[str, Any]:
     """The arguments by name, those of an XYZ plot over them; None and what is absent are left to the defaults."""
-    values = args[0] if args and isinstance(args[0], dict) else dict(zip(ARGUMENTS, args, strict=False))
     if args and isinstance(args[0], dict):
-        values = {"enabled": True, **values}
+        values = {"enabled": True, **args[0]}
+    else:
+        values = dict(zip(ARGUMENTS, args, strict=False))
     if axes:  # whoever plots our options wants to see them at work
         values = {**values, "enabled": True, **axes}
     chosen = {name: None for name in ARGUMENTS}
