@@ -14,8 +14,9 @@ from nuli.imaging.frames import make_frame, subsample
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 from nuli.scoring import tone
+from nuli.scoring.embedded import load_embedded
 from nuli.scoring.registry import SCORERS, resolve_scorer
-from nuli.scoring.tone import STEPS, WEIGHTS, Tone, _weights
+from nuli.scoring.tone import SHA256, STEPS, WEIGHTS, Tone
 
 skimage_color = pytest.importorskip("skimage.color")
 
@@ -136,7 +137,7 @@ def test_other_scorers_start_from_it(photo: Image.Image) -> None:
         has_target = False
         name = "spy"
 
-    spy = Spy({k: v.float() for k, v in _weights().items()})
+    spy = Spy({k: v.float() for k, v in load_embedded(WEIGHTS, SHA256).items()})
     first = next(iter(nuli.enhance_iter(bad, scorer=spy, device="cpu", evaluations=40, guards="off")))
     assert first.evaluations == 3 and len(first.recipe) > 0  # the untouched picture, the prediction, half of it
     assert first.best_score > first.score_before
@@ -148,13 +149,11 @@ def test_damaged_weights_are_refused(tmp_path, monkeypatch) -> None:
     broken = tmp_path / "tone.safetensors"
     broken.write_bytes(data)
     monkeypatch.setattr(tone, "WEIGHTS", broken)
-    _weights.cache_clear()
     with pytest.raises(WeightsError, match="install nuli anew"):
         Tone.load()
     monkeypatch.setattr(tone, "WEIGHTS", tmp_path / "none")
     with pytest.raises(WeightsError, match="can't be read"):
         Tone.load()
-    _weights.cache_clear()
 
 
 def test_the_weights_are_small() -> None:

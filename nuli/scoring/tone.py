@@ -8,21 +8,19 @@ The networks see statistics of the picture, not what it shows. `training/` makes
 
 from __future__ import annotations
 
-import hashlib
 import math
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import WeightsError
 from ..imaging.color import color_difference, luma, to_lab
 from ..imaging.frames import FRAME, scorer_view, subsample
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
 from ..recipe import Recipe
+from .embedded import load_embedded
 
 SIZE = 128
 """Short side, in pixels, of the view that the networks know a picture by."""
@@ -155,7 +153,7 @@ class Tone:
     @classmethod
     def load(cls, device: str | torch.device = "cpu") -> Tone:
         """Load the weights that ship with the package. Raises WeightsError."""
-        return cls({key: value.to(device, torch.float32) for key, value in _weights().items()})
+        return cls({key: value.to(device, torch.float32) for key, value in load_embedded(WEIGHTS, SHA256).items()})
 
     def predict(self, features: Tensor) -> Tensor:
         """The mean of the networks' corrections [N,P] for features [N,F]; the smaller, the less such pictures
@@ -194,16 +192,3 @@ class Tone:
         if original.device.type == "cpu":  # whose cache holds a few views
             return lambda views: torch.cat([score(few) for few in views.split(4)])
         return score
-
-
-@lru_cache(1)
-def _weights() -> dict[str, Tensor]:
-    from safetensors.torch import load
-
-    try:
-        data = WEIGHTS.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{WEIGHTS}: can't be read ({error.strerror}); install nuli anew") from None
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise WeightsError(f"{WEIGHTS}: not the file that this version came with; install nuli anew")
-    return load(data)
