@@ -123,7 +123,7 @@ def _sharpness_kernel(scale: Scale, device: torch.device, dtype: torch.dtype) ->
 
 @op(
     "detail",
-    Param("factor", 1, (0.6, 1.8), (0, 4), "factor"),
+    Param("factor", 1, (0.6, 1.8), (0, 2.2), "factor", widest=(0, 4)),
     halo=lambda values, short: math.ceil(_sharpness_width(short) / 2) + 1,
 )
 def sharpness(x: Tensor, factor: Tensor, scale: Scale) -> Tensor:

@@ -37,7 +37,7 @@ def at_strength(steps: Sequence[Step], strength: float) -> tuple[Step, ...]:
         for param, value in zip(get_op(step.op).params, step.values, strict=True):
             if not param.shapes:
                 value = param.identity + strength * (value - param.identity)
-                value = min(max(value, param.hard[0]), param.hard[1])
+                value = min(max(value, param.limits[0]), param.limits[1])
             values.append(value)
         scaled.append(Step(step.op, tuple(values)))
     return tuple(step for step in scaled if not step.is_noop)

@@ -34,12 +34,20 @@ class Param:
     soft: tuple[float, float]
     """Range searched in soft mode."""
     hard: tuple[float, float]
-    """Range searched in hard mode, and the widest that a recipe may hold."""
+    """Range searched in hard mode."""
     unit: Unit = "amount"
     """How the value reads in words."""
     shapes: bool = False
     """True for a parameter that only shapes the effect (a hue, a balance): no value of it is an identity,
     and strength leaves it alone."""
+    widest: tuple[float, float] | None = None
+    """The range that a recipe may hold, where that is more than the hard one."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value that a recipe may hold."""
+        low, high = self.widest or self.hard
+        return min(low, self.identity), max(high, self.identity)
 
     def words(self, value: float) -> str:
         if self.unit == "factor":
@@ -190,6 +198,6 @@ def check_values(op: Op, values: tuple[float, ...]) -> None:
     if len(values) != len(op.params):
         raise RecipeError(f"{op.name} takes {len(op.params)} values, not {len(values)}")
     for param, value in zip(op.params, values, strict=True):
-        low, high = min(param.hard[0], param.identity), max(param.hard[1], param.identity)
+        low, high = param.limits
         if not (math.isfinite(value) and low <= value <= high):
             raise RecipeError(f"{op.name} {param.name} must lie from {low:g} to {high:g}, not {value}")

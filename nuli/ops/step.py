@@ -48,5 +48,5 @@ class Step:
         values = []
         for param, one, two in zip(get_op(self.op).params, self.values, other.values, strict=True):
             both = one * two if param.identity == 1 else one + two - param.identity
-            values.append(one if param.shapes else min(max(both, param.hard[0]), param.hard[1]))
+            values.append(one if param.shapes else min(max(both, param.limits[0]), param.limits[1]))
         return Step(self.op, tuple(values))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DeviceMemoryError, ScoreError
-from ..imaging.frames import scorer_view
+from ..imaging.frames import scorer_view, subsample
 from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
@@ -73,31 +73,36 @@ class Evaluator:
         self.has_target = getattr(scorer, "has_target", False)
         self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
         self._score = scorer.bind(frame if self._view_mode == "subsampled" else self._view(frame))
+        self._guarded = self._guarded_part(frame)
         self._thumbnail = thumbnail(frame)
 
     def _view(self, frames: Tensor) -> Tensor:
         return scorer_view(frames, self._view_mode, self._size)
 
+    def _guarded_part(self, frames: Tensor) -> Tensor:
+        """What penalties are computed of: where the scorer looks at every second pixel only, they do too."""
+        return subsample(frames) if self._view_mode == "subsampled" else frames
+
     @torch.no_grad()
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
         """Score frames [N,3,h,w] as they are. Counts as N evaluations."""
-        return self._score_views(self._view(frames), frames)
+        return self._score_views(self._view(frames), self._guarded_part(frames))
 
-    def _score_views(self, views: Tensor, frames: Tensor) -> list[Evaluation]:
-        """Score frames by their views; without guards the frames don't count."""
+    def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
+        """Score frames by their views, and by their guarded parts."""
         scores = self._score(views)
         if not isinstance(scores, Tensor) or scores.shape != (len(views),):
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
             raise ScoreError(f"the scorer must return one score per view, a tensor [{len(views)}]; it gave {got}")
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        penalties = self._penalize(frames) if self._weight else torch.zeros_like(scores)
+        penalties = self._penalize(guarded) if self._weight else torch.zeros_like(scores)
         self.evaluations += len(views)
         pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
         return [Evaluation(*pair) for pair in pairs]
 
-    def _penalize(self, frames: Tensor) -> Tensor:
-        return penalize(frames, self.original, self._mode, self._weight)
+    def _penalize(self, guarded: Tensor) -> Tensor:
+        return penalize(guarded, self._guarded, self._mode, self._weight)
 
     @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
@@ -115,7 +120,7 @@ class Evaluator:
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
-                penalty = self._penalize(frame) if self._weight else 0 * score
+                penalty = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score
                 gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -156,7 +161,7 @@ class Evaluator:
 
     @torch.no_grad()
     def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
-        if self._view_mode != "subsampled" or self._weight:
+        if self._view_mode != "subsampled":
             return self.score_frames(self.frames(recipes))
         views = torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
         return self._score_views(views, views)

@@ -16,8 +16,8 @@ class Mutator:
 
     Args:
         ops: what may be used.
-        mode: whose ranges to draw values from, "soft" or "hard". In soft mode each op is used once at most, or its
-            range would limit nothing.
+        mode: whose ranges to draw values from, "soft" or "hard". In soft mode each op is used once at most, in hard
+            mode each that looks at neighbours, or its range would limit nothing.
         max_steps: the longest recipe.
         random: the random numbers to use.
     """
@@ -28,7 +28,7 @@ class Mutator:
         self._ops = tuple(ops)
         self.ranges = {o.name: o.ranges(mode) for o in ops}
         """Of each op's parameters."""
-        self._once = mode == "soft"
+        self._once = {o.name for o in ops if mode == "soft" or not o.pointwise}
         self._max_steps = max_steps
         self._random, self._config = random, config
 
@@ -68,9 +68,8 @@ class Mutator:
         return [*steps[:head], *others[tail:]][: self._max_steps]
 
     def _recipe(self, steps: Sequence[Step]) -> Recipe:
-        if self._once:
-            steps = list({s.op: s for s in steps}.values())
-        return Recipe(tuple(steps)).without_noops()
+        kept = {s.op if s.op in self._once else i: s for i, s in enumerate(steps)}
+        return Recipe(tuple(kept.values())).without_noops()
 
     def _size(self, limits: tuple[float, float]) -> float:
         """A log-uniform number between the limits."""

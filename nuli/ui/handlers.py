@@ -161,7 +161,7 @@ def tune(session: Session, *values: Any) -> Session:
         for param, old, new in zip(params, row.step.values, numbers, strict=False):
             # the slider shows rounded values: one that was not moved keeps its own
             moved = new is not None and abs(float(new) - old) > 0.6 * _step_of(param)
-            low, high = min(param.hard[0], param.identity), max(param.hard[1], param.identity)
+            low, high = param.limits
             taken.append(min(max(float(new), low), high) if moved else old)
         rows[i] = Row(Step(row.step.op, tuple(taken)), bool(on))
     return with_changes(session, rows=tuple(rows))

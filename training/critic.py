@@ -1,0 +1,118 @@
+"""The critic's networks, and what good pictures of a kind look like: how both are learned from features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+HEADS = 5
+HIDDEN = 128
+DROPOUT = 0.3
+BLIND = 0.2
+"""Part of the features that a network doesn't get to see, each time others."""
+STEPS = 900
+BATCH = 256
+RATE = 2e-3
+DECAY = 0.05
+NOISE = 0.15
+"""Standard deviation of what is added to the standardised features."""
+RIDGE = 0.05
+"""Regularization of the regression, as a part of the number of samples."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N views of pictures, as features."""
+
+    features: Tensor
+    """[N,F], not standardised."""
+    real: Tensor
+    """[N], whether somebody could have made it."""
+    picture: Tensor
+    """[N], the number of the picture that it was made of."""
+    round: Tensor
+    """[N], the round of searches that found it; 0: none did."""
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, index: Tensor) -> Samples:
+        return Samples(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+def join(parts: list[Samples]) -> Samples:
+    return Samples(*(torch.cat([getattr(p, name) for p in parts]) for name in Samples.__dataclass_fields__))
+
+
+def scale_of(samples: Samples) -> dict[str, Tensor]:
+    """Mean and deviation of the features of what is real."""
+    found = samples.features[samples.real]
+    return {"mean": found.mean(0), "deviation": found.std(0) + 1e-3}
+
+
+def standardised(features: Tensor, scale: dict[str, Tensor]) -> Tensor:
+    return ((features - scale["mean"]) / scale["deviation"]).clamp(-6, 6)
+
+
+def train(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """The weights of all networks. Each leaves out every HEADS-th picture."""
+    heads = [_train_one(samples.take(samples.picture % HEADS != k), scale, HEADS * seed + k) for k in range(HEADS)]
+    return {name: torch.stack([head[name] for head in heads]) for name in heads[0]}
+
+
+def _train_one(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    x, y = standardised(samples.features, scale), samples.real.float()
+    torch.manual_seed(seed)
+    first, last = nn.Linear(x.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
+    net = nn.Sequential(nn.Dropout(BLIND), first, nn.GELU(), nn.Dropout(DROPOUT), last)
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
+    # half of each batch is real; of the rest, half was found by searches once there are some
+    groups = [samples.real, ~samples.real & (samples.round == 0), ~samples.real & (samples.round > 0)]
+    members = [group.nonzero().flatten() for group in groups]
+    shares = (BATCH // 2, BATCH // 4, BATCH // 4) if len(members[2]) else (BATCH // 2, BATCH // 2, 0)
+    for _ in range(STEPS):
+        index = torch.cat([m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, shares, strict=True) if n])
+        seen = x[index] + NOISE * torch.randn(len(index), x.shape[1], generator=g)
+        loss = F.binary_cross_entropy_with_logits(net(seen)[:, 0], y[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    named = {"weight0": first.weight, "bias0": first.bias, "weight1": last.weight, "bias1": last.bias}
+    return {name: value.detach() for name, value in named.items()}
+
+
+def calibrated(weights: dict[str, Tensor], real: Tensor) -> dict[str, Tensor]:
+    """The same networks with their figures on another scale, by the figures [N] of real pictures that they never saw:
+    80 % of such pictures get more than 0, half of them more than 1."""
+    low, middle = torch.quantile(real, torch.tensor([0.2, 0.5]))
+    unit = middle - low
+    return weights | {"weight1": weights["weight1"] / unit, "bias1": (weights["bias1"] - low) / unit}
+
+
+def learn_usual(features: Tensor, measures: Tensor) -> dict[str, Tensor]:
+    """Ridge regression from standardised features [N,F] of pictures, spoilt or not, to the logarithms of the measures
+    [N,4] that the unspoilt ones have."""
+    y = measures.log()
+    bias = y.mean(0)
+    x = features.double()
+    inner = x.mT @ x + RIDGE * len(x) * torch.eye(x.shape[1], dtype=x.dtype)
+    weight = torch.linalg.solve(inner, x.mT @ (y - bias).double()).mT.float()
+    return {
+        "usual_weight": weight,
+        "usual_bias": bias,
+        "usual_range": torch.quantile(y, torch.tensor([0.05, 0.95]), 0),
+    }
+
+
+def area(real: Tensor, other: Tensor) -> float:
+    """Area under the ROC curve: how often a real picture's figure is higher than another's."""
+    both = torch.cat([real, other])
+    rank = both.argsort().argsort().float() + 1
+    return ((rank[: len(real)].sum() - len(real) * (len(real) + 1) / 2) / (len(real) * len(other))).item()
