@@ -38,7 +38,7 @@ from nuli.search.config import MAX_OTHERS
 from nuli.sources import list_images
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
-from grades import crop, grades  # noqa: E402
+from grades import crop, grades
 
 SIZE = 192
 """Short side of the critic's views in pixels."""

@@ -77,7 +77,8 @@ def _train_one(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[st
     members = [group.nonzero().flatten() for group in groups]
     shares = (BATCH // 2, BATCH // 4, BATCH // 4) if len(members[2]) else (BATCH // 2, BATCH // 2, 0)
     for _ in range(STEPS):
-        index = torch.cat([m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, shares, strict=True) if n])
+        drawn = [m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, shares, strict=True) if n]
+        index = torch.cat(drawn)
         seen = x[index] + NOISE * torch.randn(len(index), x.shape[1], generator=g)
         loss = F.binary_cross_entropy_with_logits(net(seen)[:, 0], y[index])
         optimizer.zero_grad()

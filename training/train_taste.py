@@ -29,7 +29,7 @@ from grades import crop, grades
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
-from nuli.imaging.frames import make_frame, subsample
+from nuli.imaging.frames import subsample
 from nuli.imaging.photo import load_photo
 from nuli.options import Options
 from nuli.scoring.backbone import Backbone
@@ -39,12 +39,12 @@ from nuli.search.loop import Search
 
 CROPS = 2
 """Of each picture."""
-ROUNDS = 6
-SEARCHES = 160
+ROUNDS = 5
+SEARCHES = 140
 """Pictures searched on in each round."""
-EVALUATIONS = (60, 60, 90, 120, 150, 200)
+EVALUATIONS = (60, 60, 80, 100, 150)
 """Of each search, by round."""
-LONG = 12
+LONG = 8
 """Searches of each round that are LONGER times as long."""
 LONGER = 6
 FRESH = 24
@@ -147,7 +147,7 @@ def main() -> int:
         print(f"{time.time() - start:5.0f} s:", *words, flush=True)
 
     fetch.fetch_all(asked.folder)
-    files = fetch.pictures(asked.folder)
+    files = fetch.photos(asked.folder) + fetch.pictures(asked.folder)
     rng = random.Random(asked.seed)
     with (
         multiprocessing.get_context("spawn").Pool(asked.workers) as processes,

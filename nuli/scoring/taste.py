@@ -31,9 +31,12 @@ GREY_SHARE = 0.8
 REAL = 1.0
 """The critic's figure that half of all good pictures reach; 80 % reach 0."""
 DOUBT = 4.0
-"""Points that a picture loses for each by which the critic's figure falls short of REAL,"""
+"""Points that a picture loses for each by which the critic's figure falls short of what is asked,"""
 SOFTNESS = 0.25
-"""and how far from REAL that begins."""
+"""and how far from there that begins."""
+LENIENCE = 0.5
+"""How much of what a picture itself falls short of REAL by is forgiven what is made of it: a cartoon need not become a
+photograph."""
 BATCH = 4
 """Views at once on a CPU, whose cache holds what becomes of a few."""
 
@@ -83,11 +86,13 @@ class Taste:
     def bind(self, original: Tensor):
         """Score candidates by themselves, except that it is the original that tells which kind of picture it is."""
         with torch.no_grad():
-            best = self.usual(self.features(subsample(original.float()))) * original.new_tensor(LIVELY)
+            own = self.features(subsample(original.float()))
+            best = self.usual(own) * own.new_tensor(LIVELY)
+            asked = REAL - LENIENCE * (REAL - self.judge(own)).clamp(min=0)
 
         def score(views: Tensor) -> Tensor:
             views = views.float()
-            short = SOFTNESS * F.softplus((REAL - self.judge(self.features(views))) / SOFTNESS)
+            short = SOFTNESS * F.softplus((asked - self.judge(self.features(views))) / SOFTNESS)
             return liveliness(measures(views), best) - DOUBT * short
 
         if original.device.type == "cpu":
