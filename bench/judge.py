@@ -44,7 +44,7 @@ SIZE = 192
 """Short side of the critic's views in pixels."""
 TAPS = (0, 3, 6, 11, 16, 22)
 """Blocks of the network whose channels' means and deviations are looked at."""
-CROPS = 4
+CROPS = 3
 SEARCHED = 0.5
 """The part of the crops that are also searched on, with `vivid`."""
 EVALUATIONS = 60

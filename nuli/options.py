@@ -112,7 +112,7 @@ class Options:
         "auto",
         "Scorer",
         "which scorer judges; auto: laion where its weights are present, "
-        "else an embedded one: tone in soft mode, vivid in hard",
+        "else an embedded one: tone in soft mode, taste in hard",
         "NUl scorer",
     )
     ops: str = _option(
@@ -128,6 +128,14 @@ class Options:
         "how firmly to hold the picture's light and keep highlights and shadows from clipping",
         "NUl guards",
         choices=("off", "normal", "strict"),
+    )
+    realism: str = _option(
+        "auto",
+        "Realism",
+        "whether hard mode's results must look like pictures that somebody could have made, as taste judges it; auto: "
+        "with laion and scorers of your own (taste itself always asks for that, vivid never)",
+        "NUl realism",
+        choices=("auto", "on", "off"),
     )
     max_steps: int = _option(8, "Steps", "most steps that a recipe may have", "NUl steps", minimum=1, maximum=32)
     margin: float = _option(

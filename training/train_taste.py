@@ -116,7 +116,7 @@ def searches(numbers: Sequence[int], files: Sequence[Path], turn: int, seed: int
 
 def figures(samples: Samples, weights: dict[str, Tensor]) -> Tensor:
     """The critic's figures [N]."""
-    return Taste(weights).judge(critic.standardised(samples.features, weights))
+    return Taste(weights).realism(critic.standardised(samples.features, weights))
 
 
 def examine(left_out: Samples, caught: Samples, fresh: Samples, weights: dict[str, Tensor]) -> str:

@@ -46,6 +46,12 @@ def _tone(options: Options, device: torch.device, folders: Sequence[Path]) -> Sc
     return Tone.load(device)
 
 
+def _taste(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
+    from .taste import Taste
+
+    return Taste.load(device)
+
+
 def _vivid(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
     from .vivid import Vivid
 
@@ -63,10 +69,11 @@ SCORERS = {
             seconds=60.0,
         ),
         ScorerInfo("tone", "how near a picture is to what it predicts as its right light and colours", _tone),
+        ScorerInfo("taste", "how striking a picture is, and how much like one that somebody made", _taste),
         ScorerInfo("vivid", "published measures of colour, contrast, light and detail; no weights", _vivid),
     )
 }
-EMBEDDED = {"soft": "tone", "hard": "vivid"}
+EMBEDDED = {"soft": "tone", "hard": "taste"}
 """The scorer of each mode that needs no download."""
 
 

@@ -9,6 +9,7 @@ score. `training/` makes them, and lists their pictures.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,9 @@ from .embedded import load_embedded
 from .vivid import WEIGHTS as MEASURE_WEIGHTS
 from .vivid import measures
 
+if TYPE_CHECKING:
+    from .protocol import Score
+
 WEIGHTS = Path(__file__).with_name("taste.safetensors")
 SHA256 = ""
 LIVELY = (1.7, 1.3, 1.0, 1.35)
@@ -28,17 +32,17 @@ GREY = 0.02
 """Colourfulness below which a picture is black and white."""
 GREY_SHARE = 0.8
 """The part of colour's marks that black and white gets: without colours a picture can be striking as well."""
-REAL = 1.0
-"""The critic's figure that half of all good pictures reach; 80 % reach 0."""
-DOUBT = 4.0
-"""Points that a picture loses for each by which the critic's figure falls short of what is asked,"""
+TYPICAL = 1.0
+"""The realism that half of all good pictures reach; 80 % reach 0."""
+COST = 6.0
+"""Points that a picture loses where its realism falls short, times the logarithm of 1 + how much."""
 SOFTNESS = 0.25
-"""and how far from there that begins."""
+"""How far before it falls short that begins."""
 LENIENCE = 0.5
-"""How much of what a picture itself falls short of REAL by is forgiven what is made of it: a cartoon need not become a
+"""How much of what a picture itself lacks of TYPICAL is forgiven what is made of it: a cartoon need not become a
 photograph."""
 BATCH = 4
-"""Views at once on a CPU, whose cache holds what becomes of a few."""
+"""Views at once on a CPU."""
 
 
 class Taste:
@@ -70,8 +74,9 @@ class Taste:
         found = self._backbone.features(views)
         return ((found - self._weights["mean"]) / self._weights["deviation"]).clamp(-6, 6)
 
-    def judge(self, features: Tensor) -> Tensor:
-        """The critic's figures [N]: those of the network that doubts the most."""
+    def realism(self, features: Tensor) -> Tensor:
+        """How much features [N,F] are those of a picture that somebody could have made, [N]: the lowest figure that any
+        of the networks gives."""
         w = self._weights
         hidden = torch.baddbmm(w["bias0"][:, None], features.expand(len(w["weight0"]), -1, -1), w["weight0"].mT)
         figures = torch.baddbmm(w["bias1"][:, None], F.gelu(hidden), w["weight1"].mT)
@@ -83,21 +88,46 @@ class Taste:
         low, high = w["usual_range"]
         return torch.addmm(w["usual_bias"], features, w["usual_weight"].mT).clamp(low, high).exp()
 
+    def asked(self, features: Tensor, lenience: float = LENIENCE) -> Tensor:
+        """The realism that is asked of what is made of a picture, by its own features [1,F]."""
+        return TYPICAL - lenience * (TYPICAL - self.realism(features)).clamp(min=0)
+
+    def cost(self, features: Tensor, asked: Tensor) -> Tensor:
+        """The points [N] that are lost for falling short of the realism asked, smooth, and never quite 0."""
+        return COST * torch.log1p(SOFTNESS * F.softplus((asked - self.realism(features)) / SOFTNESS))
+
     def bind(self, original: Tensor):
         """Score candidates by themselves, except that it is the original that tells which kind of picture it is."""
         with torch.no_grad():
             own = self.features(subsample(original.float()))
             best = self.usual(own) * own.new_tensor(LIVELY)
-            asked = REAL - LENIENCE * (REAL - self.judge(own)).clamp(min=0)
+            asked = self.asked(own)
 
         def score(views: Tensor) -> Tensor:
             views = views.float()
-            short = SOFTNESS * F.softplus((asked - self.judge(self.features(views))) / SOFTNESS)
-            return liveliness(measures(views), best) - DOUBT * short
+            return liveliness(measures(views), best) - self.cost(self.features(views), asked)
 
-        if original.device.type == "cpu":
-            return lambda views: torch.cat([score(few) for few in views.split(BATCH)])
-        return score
+        return _in_batches(score, original)
+
+    def bind_guard(self, original: Tensor):
+        """A penalty, in points, for scorers that know less of pictures: from views [1,3,h,w] of the original, then
+        [N,3,h,w] of candidates, to [N]: what they lack of its realism."""
+        with torch.no_grad():
+            own = self.features(original.float())
+            asked = self.asked(own, 1.0)
+            free = self.cost(own, asked)
+
+        def penalty(views: Tensor) -> Tensor:
+            return (self.cost(self.features(views.float()), asked) - free).clamp(min=0)
+
+        return _in_batches(penalty, original)
+
+
+def _in_batches(function: Score, original: Tensor) -> Score:
+    """The same function, on a CPU a few views at a time, for its cache holds no more."""
+    if original.device.type != "cpu":
+        return function
+    return lambda views: torch.cat([function(few) for few in views.split(BATCH)])
 
 
 def liveliness(found: Tensor, best: Tensor) -> Tensor:

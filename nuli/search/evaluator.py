@@ -20,6 +20,7 @@ from ..ops.step import Step
 from ..recipe import Recipe
 from ..scoring.penalties import penalize
 from ..scoring.protocol import Scorer
+from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
 
@@ -55,10 +56,19 @@ class Evaluator:
         scorer: scores the candidates.
         mode: "soft" or "hard", whose guards to use.
         guard_weight: of all guards together; 0 switches them off. A scorer that has a target needs none.
+        critic: one more guard: holds candidates to its realism.
     """
 
     @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
-    def __init__(self, frame: Tensor, full: int, scorer: Scorer, mode: str = "soft", guard_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        frame: Tensor,
+        full: int,
+        scorer: Scorer,
+        mode: str = "soft",
+        guard_weight: float = 1.0,
+        critic: Taste | None = None,
+    ) -> None:
         frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
         self.scale = scale_of(frame, full)
@@ -74,6 +84,7 @@ class Evaluator:
         self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
         self._score = scorer.bind(frame if self._view_mode == "subsampled" else self._view(frame))
         self._guarded = self._guarded_part(frame)
+        self._lacking = critic.bind_guard(self._seen_by_critic(self._guarded)) if critic else None
         self._thumbnail = thumbnail(frame)
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -82,6 +93,9 @@ class Evaluator:
     def _guarded_part(self, frames: Tensor) -> Tensor:
         """What penalties are computed of: where the scorer looks at every second pixel only, they do too."""
         return subsample(frames) if self._view_mode == "subsampled" else frames
+
+    def _seen_by_critic(self, guarded: Tensor) -> Tensor:
+        return guarded if self._view_mode == "subsampled" else subsample(guarded)
 
     @torch.no_grad()
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
@@ -102,7 +116,10 @@ class Evaluator:
         return [Evaluation(*pair) for pair in pairs]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
-        return penalize(guarded, self._guarded, self._mode, self._weight)
+        penalties = penalize(guarded, self._guarded, self._mode, self._weight)
+        if self._lacking:
+            penalties = penalties + self._weight * self._lacking(self._seen_by_critic(guarded))
+        return penalties
 
     @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:

@@ -19,6 +19,7 @@ from ..result import Event
 from ..scoring.penalties import WEIGHTS
 from ..scoring.protocol import Scorer
 from ..scoring.registry import default_seconds
+from ..scoring.taste import Taste
 from ..scoring.tone import Tone
 from .budget import Budget
 from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
@@ -65,7 +66,8 @@ class Search:
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
         short, weight = min(photo.pixels.shape[:2]), WEIGHTS[options.guards]
-        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight)
+        critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
+        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
         [self.before] = self.evaluator.score_frames(frame)
@@ -206,6 +208,13 @@ class Search:
             self.resumed = self.best, ended
         for node in self.tree.nodes() if self.archive else ():
             self.archive.add(node.recipe, node.objective)
+
+
+def needs_critic(options: Options, scorer: str) -> bool:
+    """Whether what a scorer wants in hard mode is to be held to the realism that `taste` asks for."""
+    if options.mode == "soft" or options.realism == "off" or scorer == "taste":
+        return False
+    return options.realism == "on" or scorer != "vivid"
 
 
 def _answer(plan: Plan, response: Response) -> Request | None:

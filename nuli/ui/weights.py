@@ -86,7 +86,7 @@ def label() -> str:
 def state(folders: Sequence[Path]) -> str:
     """Whether the weights are here."""
     if SCORERS[NAME].missing(folders):
-        return drawing.line(f"{NAME} is not here: built-in scorers judge, tone in soft mode and vivid in hard.")
+        return drawing.line(f"{NAME} is not here: built-in scorers judge, tone in soft mode and taste in hard.")
     return drawing.line(f"{NAME} is ready: auto chooses it.")
 
 
