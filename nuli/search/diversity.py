@@ -16,6 +16,7 @@ from .config import MAX_OTHERS
 from .evaluator import Evaluation, Evaluator
 from .features import color_distances, color_grid
 from .simplify import simplify
+from .visibility import leave_out_invisible
 
 MIN_GAIN = 0.5
 """Part of the best one's gain that every other must reach."""
@@ -146,13 +147,31 @@ def find_others(
             lambda needed, _, pending=pending: remaining(needed + pending) > 0,
         )
         shown[number] = grids_of([recipe])
-        scaled = recipe.scaled(strength)
-        predicted = predict(scaled)
-        rise = predicted.objective - before
         # as for the chosen one: a part of a correction need only gain
-        if rise > 0 and (strength != 1 or rise >= margin):
-            others.append((scaled, predicted))
+        needed = margin if strength == 1 else 0.0
+        whole = recipe.scaled(strength)
+        for scaled in dict.fromkeys((_visible(evaluator, whole, shown[number], rest), whole)):
+            predicted = predict(scaled)
+            rise = predicted.objective - before
+            if rise > 0 and rise >= needed:
+                others.append((scaled, predicted))
+                break
+            if not remaining(pending):
+                break
     return sorted(others, key=lambda pair: -pair[1].score)
+
+
+def _visible(evaluator: Evaluator, recipe: Recipe, own: Tensor, rest: Sequence[Tensor]) -> Recipe:
+    """The recipe without what doesn't show, as long as it looks as it should and unlike the rest (see below)."""
+    for shorter in reversed(leave_out_invisible(evaluator, recipe)):
+        if _is_alike(color_grid(evaluator.thumbnails([shorter])), own, rest):
+            return shorter
+    return recipe
+
+
+def _is_alike(grid: Tensor, own: Tensor, rest: Sequence[Tensor]) -> bool:
+    """Whether a color grid [1,CELLS²,3] still looks as it should, and unlike the rest."""
+    return color_distances([grid], own)[0] <= SAME and min(color_distances(rest, grid)) >= MIN_DISTANCE
 
 
 def _lookalikes(
@@ -166,10 +185,7 @@ def _lookalikes(
         grids: color grids of the recipes [N,CELLS²,3].
         own, rest: color grids [1,CELLS²,3] of what they should look like, and of what they should not.
     """
-    alike = [
-        moved <= SAME and min(color_distances(rest, grid)) >= MIN_DISTANCE
-        for moved, grid in zip(color_distances(grids.split(1), own), grids.split(1), strict=True)
-    ]
+    alike = [_is_alike(grid, own, rest) for grid in grids.split(1)]
     kept = [recipe for recipe, good in zip(recipes, alike, strict=True) if good]
     objectives = iter(evaluator.objectives(kept))
     return [next(objectives) if good else -math.inf for good in alike]

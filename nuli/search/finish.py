@@ -16,7 +16,8 @@ from ..result import Other, Result
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .loop import FINAL, Search
-from .simplify import simplify
+from .simplify import carried, simplify
+from .visibility import KEPT, leave_out_invisible
 
 CHAINS = 60
 """Sequences of ops that a result tells of."""
@@ -47,6 +48,10 @@ def finish(search: Search, others: int = 0) -> Result:
     if len(scaled) and _gains(search, predicted.objective, search.margin):
         if strength != 1 and careful:
             predicted, contributions = fine.predict(scaled), ()
+        if careful and (strength != 1 or not search.saved or recipe != search.saved.recipe):
+            shorter, predicted = _visible(search, scaled, predicted, fine, least)
+            contributions = carried(scaled, contributions, shorter)
+            recipe, scaled = shorter if strength == 1 else recipe, shorter
         pixels = render(photo, scaled.steps, search.device, search.evaluator.original)
         [after] = search.evaluator.score_frames(make_frame(pixels, photo.alpha, search.device))
     # the margin is for the correction as found: a part of it need only gain
@@ -137,6 +142,30 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
         return fits and (first or budget.remaining(count + FINAL) > 0)
 
     return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
+
+
+def _visible(
+    search: Search, recipe: Recipe, predicted: Evaluation, fine: FinePredictor, least: float
+) -> tuple[Recipe, Evaluation]:
+    """The recipe as applied, without what doesn't show in the picture, as far as most of the gain stays.
+
+    Args:
+        predicted: what the full-size picture with it will get.
+        least: what must be reached to be no worse than a saved search's result.
+    """
+    gain, full = predicted.objective - search.before.objective, search.options.strength == 1
+    floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
+    check = full and search.resumed is not None
+    cost = 2 if check else 1
+    for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
+        # one may be a little late
+        remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
+        if remaining < cost:
+            break
+        evaluation = fine.predict(shorter)
+        if evaluation.objective >= floor and (not check or search.evaluator.objectives([shorter])[0] >= least):
+            return shorter, evaluation
+    return recipe, predicted
 
 
 def _gains(search: Search, objective: float, least: float) -> bool:
