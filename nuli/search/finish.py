@@ -13,11 +13,12 @@ from ..imaging.photo import Photo
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
 from ..recipe import Recipe
 from ..result import Other, Result
+from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .loop import FINAL, Search
 from .simplify import carried, simplify
-from .visibility import KEPT, leave_out_invisible
+from .visibility import KEPT, distances, leave_out_invisible
 
 CHAINS = 60
 """Sequences of ops that a result tells of."""
@@ -59,6 +60,7 @@ def finish(search: Search, others: int = 0) -> Result:
         scaled, contributions, pixels = Recipe(), (), photo.pixels
         predicted = after = before
     archived = search.archive.best() if search.archive else []
+    [(direction, distance)] = _looks(search, [scaled]) if len(scaled) else [("", 0.0)]
     return Result(
         photo=photo,
         pixels=pixels,
@@ -72,6 +74,8 @@ def finish(search: Search, others: int = 0) -> Result:
         evaluations=search.evaluator.evaluations,
         seconds=search.budget.elapsed,
         trace=tuple(search.trace),
+        direction=direction,
+        distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
         _search=_checkpoint(search, recipe, archived),
@@ -197,7 +201,20 @@ def _others(
         search.budget.remaining,
         min(count, search.budget.remaining_evaluations(0)),
     )
-    return tuple(Other(search.photo, recipe, evaluation.score, search.device) for recipe, evaluation in others)
+    looks = _looks(search, [recipe for recipe, _ in others])
+    return tuple(
+        Other(search.photo, recipe, evaluation.score, *look, search.device)
+        for (recipe, evaluation), look in zip(others, looks, strict=True)
+    )
+
+
+def _looks(search: Search, recipes: list[Recipe]) -> list[tuple[str, float]]:
+    """Of recipes as applied: the direction in which each goes, and how far the picture moves."""
+    if not recipes:
+        return []
+    [untouched, *_] = thumbnails = search.evaluator.thumbnails([Recipe(), *recipes])
+    named = directions(thumbnails[1:], untouched[None])
+    return list(zip(named, distances(search.evaluator, recipes), strict=True))
 
 
 def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe, float]]) -> Callable[[], SavedSearch]:
