@@ -77,7 +77,8 @@ class Search:
         self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
         # beside a definite picture there is nothing to look for
         sideways = self.archive if not self.evaluator.has_target and self.config.sideways else None
-        starts = sideways and not saved and self.config.side_starts
+        # a saved search began with them
+        starts = side_starts(self.config.side_starts) if sideways and not saved else []
         self.tree = Tree(
             self.ops,
             options.mode,
@@ -87,7 +88,7 @@ class Search:
             self.before.objective,
             partial(self.evaluator.features, config=self.config.features),
             self.config,
-            side_starts(starts or 0),
+            starts,
             sideways,
         )
         self.resumed: tuple[Evaluation, Evaluation] | None = None
