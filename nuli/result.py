@@ -52,6 +52,12 @@ class Other:
     """The recipe as applied: strength included, superfluous steps dropped."""
     score: float
     """What the full-size picture will get."""
+    direction: str = ""
+    """What it does to the picture in a word or two, such as "warm" (see `search.directions`); "" where that isn't
+    clear."""
+    distance: float = 0.0
+    """How far it is from the untouched picture: the mean color difference (CIE94, in dE; about 1 is the least that
+    shows)."""
     device: str | torch.device = field(default="auto", repr=False)
 
     def render(self) -> np.ndarray:
@@ -71,6 +77,8 @@ class Other:
         """Everything but the pixels, for JSON."""
         return {
             "score": self.score,
+            "direction": self.direction,
+            "distance": round(self.distance, 2),
             "steps": self.recipe.words(),
             "recipe": self.recipe.to_dict(),
             "infotext": self.recipe.to_line(),
@@ -102,6 +110,9 @@ class Result:
     trace: tuple[tuple[int, float, float], ...]
     """(evaluations, seconds, best score) at each improvement."""
     _search: Callable[[], SavedSearch] = field(repr=False)
+    direction: str = ""
+    distance: float = 0.0
+    """Direction and distance as those of an `Other`."""
     notes: tuple[str, ...] = ()
     """What the user should know about this picture or run."""
     chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
@@ -137,6 +148,8 @@ class Result:
             "score_before": self.score_before,
             "score_after": self.score_after,
             "score_predicted": self.score_predicted,
+            "direction": self.direction,
+            "distance": round(self.distance, 2),
             "steps": self.recipe.words(),
             "contributions": list(self.contributions),
             "recipe": self.recipe.to_dict(),

@@ -236,6 +236,7 @@ def test_scorers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     assert main(["scorers"]) == 0
     told = capsys.readouterr().out
     assert "laion" in told and "not downloaded" in told and str(tmp_path) in told and "built in" in told
+    assert "can't compare pictures" in told
     assert main(["scorers", "download", "vivid"]) == 0
     assert main(["scorers", "download", "nobody"]) == 2
 

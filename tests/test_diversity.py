@@ -17,7 +17,9 @@ from nuli.imaging.frames import make_frame
 from nuli.recipe import Recipe
 from nuli.result import Event, Result
 from nuli.scoring.vivid import Vivid
-from nuli.search.diversity import MAX_ARCHIVED, MAX_OTHERS, MIN_DISTANCE, MIN_GAIN, Archive, pick_diverse
+from nuli.search.archive import MAX_ARCHIVED, MIN_DISTANCE, MIN_GAIN, Archive
+from nuli.search.config import MAX_OTHERS
+from nuli.search.diversity import pick_diverse
 from nuli.search.evaluator import Evaluator
 from nuli.search.features import color_distances, color_grid
 
@@ -44,7 +46,8 @@ def apart(picture: Result) -> float:
 @given(coordinates, st.integers(0, 8))
 def test_what_is_picked_is_good_and_apart(points: list[tuple[float, float]], count: int) -> None:
     gains, places = [g for g, _ in points], [x for _, x in points]
-    picked = pick_diverse(gains, [abs(x) for x in places], lambda i: [abs(x - places[i]) for x in places], count)
+    names = [("", "warm", "cool")[round(100 * g) % 3] for g in [*gains, 0.0]]
+    picked = pick_diverse(gains, [abs(x) for x in places], lambda i: [abs(x - places[i]) for x in places], names, count)
     assert len(picked) == len(set(picked)) <= count
     shown = [0.0, *(places[i] for i in picked)]
     assert all(abs(a - b) >= MIN_DISTANCE for a, b in itertools.combinations(shown, 2))
@@ -58,7 +61,10 @@ def test_what_is_picked_is_good_and_apart(points: list[tuple[float, float]], cou
 
 
 def test_of_equally_different_ones_the_better_is_picked_first() -> None:
-    assert pick_diverse([0.6, 0.9, 0.4], [30, 30, 30], lambda i: [0 if j == i else 30 for j in range(3)]) == [1, 0]
+    assert pick_diverse([0.6, 0.9, 0.4], [30, 30, 30], lambda i: [0 if j == i else 30 for j in range(3)], [""] * 4) == [
+        1,
+        0,
+    ]
 
 
 def test_one_search_gives_several_that_look_different(found: Result) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nuli.errors import NuliError, RecipeError
-from nuli.ops.registry import OPS
+from nuli.ops.registry import OPS, Op
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 
@@ -61,10 +62,29 @@ def test_strength_blends_towards_identity_but_not_a_hue() -> None:
         (Step("gamma", (0.9, 1.05)), "gamma 0.90, gain 1.05"),
         (Step("posterize", (3,)), "posterize 3 bits"),
         (Step("blur", (0.0015,)), "blur 0.15 % of the short side"),
+        (Step("gamma", (0.9973, 1.0)), "gamma 0.997"),
+        (Step("gamma", (1.0, 1.05)), "gamma gain 1.05"),
+        (Step("gamma", (1.0, 1.0)), "gamma 1"),
+        (Step("contrast", (1.0,)), "contrast 0 %"),
+        (Step("contrast", (0.9996,)), "contrast -0.04 %"),
+        (Step("temperature", (-0.0003,)), "temperature -0.03"),
+        (Step("temperature", (0.0,)), "temperature 0"),
+        (Step("exposure", (0.001,)), "exposure +0.001 EV"),
+        (Step("split_tone", (0.1, 0.27)), "split tone 10 %, hue 0.27"),
     ],
 )
 def test_words(step: Step, words: str) -> None:
     assert step.words() == words
+
+
+@given(st.sampled_from([(o, i) for o in OPS.values() for i in range(len(o.params))]), st.floats(0, 1))
+def test_no_value_that_acts_reads_as_if_it_did_nothing(place: tuple[Op, int], part: float) -> None:
+    op, i = place
+    param = op.params[i]
+    value = round(param.hard[0] + part * (param.hard[1] - param.hard[0]), 4)
+    if value != param.identity and not param.shapes and param.unit != "bits":
+        number, nothing = (float(re.match(r"[-+\d.]+", param.words(v))[0]) for v in (value, param.identity))
+        assert number != nothing and (number > nothing) == (value > param.identity)
 
 
 @given(st.text())

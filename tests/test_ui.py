@@ -31,6 +31,7 @@ from nuli.errors import BusyError, ImageError, OptionError, RecipeError
 from nuli.ops.step import Step
 from nuli.options import Options, options_from, table
 from nuli.recipe import Recipe
+from nuli.scoring.registry import SCORERS
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
@@ -203,7 +204,12 @@ def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
         done.candidates[0].evaluations
     }  # one search found them all
     assert f"{done.candidates[0].evaluations} tried" in last[2] and done.candidates[0].evaluations <= 150
-    assert len(handlers.candidates(done)["value"]) == count
+    captions = [caption for _, caption in handlers.candidates(done)["value"]]
+    assert len(captions) == count and captions[0].startswith("best")
+    for one, caption in zip(done.candidates, captions, strict=True):
+        assert f"{one.direction} · {one.after:.2f} (" in caption or not one.direction
+        assert caption.endswith(f" · {one.distance:.0f} dE")
+    assert SCORERS["vivid"].meaning in last[2]
     picked = handlers.acting(handlers.pick)(done, 2)[0]
     assert picked.recipe == done.candidates[2].recipe and picked.after == done.candidates[2].after
     assert "<svg" in handlers.acting(handlers.pick)(done, 2)[3]

@@ -156,6 +156,7 @@ def test_schema_has_every_option_but_the_device():
 
 def test_version_says_what_is_missing():
     scorers = {row["name"]: row for row in service.version(host())["scorers"]}
+    assert all(row["meaning"] for row in scorers.values())
     assert scorers["vivid"]["ready"] and scorers["vivid"]["missing"] == []
 
 

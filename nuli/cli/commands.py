@@ -90,6 +90,7 @@ def scorers(parsed: argparse.Namespace) -> int:
         for info in SCORERS.values():
             state = "built in" if not info.files else "not downloaded" if info.missing() else "ready"
             say(f"{info.name:8} {state:15} {info.summary}")
+            say(f"{'':24} {info.meaning}")
             for file in info.files:
                 say(f"{'':24} {locate(file) or cache_dir() / file.name}  ({file.licence})")
         return 0

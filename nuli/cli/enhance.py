@@ -176,7 +176,8 @@ def _report(task: FileTask, result: Result) -> None:
     else:
         say(f"  {result.scorer} {result.score_before:.2f}: nothing makes it clearly better; copied as it is")
     for other, path in _pairs(result, task):
-        say(f"  or {path} ({other.score:.2f}): {', '.join(other.recipe.words())}")
+        about = f"{other.direction or 'another look'}, {other.score:.2f}, {other.distance:.0f} dE from the original"
+        say(f"  or {path} ({about}): {', '.join(other.recipe.words())}")
     if len(result.others) < len(task.others):
         say(f"  found {len(result.others)} of {len(task.others)} others: no more look different enough and are good")
     say(f"  {result.evaluations} evaluations, {result.seconds:.1f} s")

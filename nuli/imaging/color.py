@@ -42,7 +42,12 @@ def to_lab(x: Tensor) -> Tensor:
 
 
 def color_difference(lab: Tensor, reference: Tensor) -> Tensor:
-    """Mean CIE94 difference of [N,3,H,W] from a reference [N or 1,3,H,W], both CIELAB -> [N].
+    """Mean of `color_differences` over each picture -> [N]."""
+    return color_differences(lab, reference).mean((1, 2))
+
+
+def color_differences(lab: Tensor, reference: Tensor) -> Tensor:
+    """CIE94 differences of [N,3,H,W] from a reference [N or 1,3,H,W], both CIELAB, pixel by pixel -> [N,H,W].
 
     CIE 116-1995, graphic arts; much cheaper than CIEDE2000, and smooth.
     """
@@ -51,4 +56,4 @@ def color_difference(lab: Tensor, reference: Tensor) -> Tensor:
     d_chroma = lab[:, 1:].square().sum(1).add(1e-6).sqrt() - chroma
     d_hue2 = (d[:, 1:].square().sum(1) - d_chroma.square()).clamp(min=0)
     total = d[:, 0].square() + (d_chroma / (1 + 0.045 * chroma)).square() + d_hue2 / (1 + 0.015 * chroma).square()
-    return (total + 1e-4).sqrt().mean((1, 2))
+    return (total + 1e-4).sqrt()

@@ -24,6 +24,33 @@ from ..options import GROUPS
 Unit = Literal["factor", "amount", "shift", "ev", "plain", "bits", "radius"]
 
 
+ROUNDING = 0.25
+"""By which part of what it does a value may be off in words."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the values of a unit read: (value - origin) * scale, then the suffix."""
+
+    scale: float
+    origin: float
+    decimals: int
+    """At least so many."""
+    sign: str
+    """"+" where values above 0 have a sign too."""
+    suffix: str
+
+
+_READINGS = {
+    "factor": _Reading(100, 1, 0, "+", " %"),
+    "amount": _Reading(100, 0, 0, "", " %"),
+    "shift": _Reading(100, 0, 0, "+", ""),
+    "ev": _Reading(1, 0, 2, "+", " EV"),
+    "radius": _Reading(100, 0, 2, "", " % of the short side"),
+    "plain": _Reading(1, 0, 2, "", ""),
+}
+
+
 @dataclass(frozen=True)
 class Param:
     """One parameter of an op."""
@@ -50,19 +77,17 @@ class Param:
         return min(low, self.identity), max(high, self.identity)
 
     def words(self, value: float) -> str:
-        if self.unit == "factor":
-            return f"{(value - 1) * 100:+.0f} %"
-        if self.unit == "amount":
-            return f"{value * 100:.0f} %"
-        if self.unit == "shift":
-            return f"{value * 100:+.{0 if abs(value) >= 0.01 else 1}f}"
-        if self.unit == "ev":
-            return f"{value:+.2f} EV"
+        """The value as a person reads it: with as many decimals as it takes to tell what it does, and no more."""
         if self.unit == "bits":
             return f"{value:.0f} bits"
-        if self.unit == "radius":
-            return f"{value * 100:.2f} % of the short side"
-        return f"{value:.2f}"
+        reading = _READINGS[self.unit]
+        shown, identity = ((v - reading.origin) * reading.scale for v in (value, self.identity))
+        if value == self.identity and not self.shapes:
+            return f"{identity:g}{reading.suffix}"
+        decimals = reading.decimals
+        while not self.shapes and abs(round(shown, decimals) - shown) > ROUNDING * abs(shown - identity) + 1e-9:
+            decimals += 1
+        return f"{shown:{reading.sign}.{decimals}f}{reading.suffix}"
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,14 @@ class Step:
 
     def words(self) -> str:
         """'contrast +12 %'; parameters that do nothing are left out."""
-        params = get_op(self.op).params
-        parts = []
-        for i, (param, value) in enumerate(zip(params, self.values, strict=True)):
-            if i == 0:
-                parts.append(param.words(value))
-            elif param.shapes or value != param.identity:
-                parts.append(f"{param.name} {param.words(value)}")
-        return f"{get_op(self.op).words} {', '.join(parts)}"
+        op = get_op(self.op)
+        parts = [
+            f"{param.name} {param.words(value)}" if i else param.words(value)
+            for i, (param, value) in enumerate(zip(op.params, self.values, strict=True))
+            if param.shapes or value != param.identity
+        ]
+        # a step that does nothing yet tells its first value
+        return f"{op.words} {', '.join(parts) if not self.is_noop else op.params[0].words(self.values[0])}"
 
     def merged(self, other: Step) -> Step:
         """One step that does about what two of the same op do: factors are multiplied, other values added up."""

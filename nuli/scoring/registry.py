@@ -23,6 +23,9 @@ class ScorerInfo:
 
     name: str
     summary: str
+    """What it is."""
+    meaning: str
+    """What its figures mean, in one sentence for whoever reads them; and whether they compare pictures."""
     load: Callable[..., Scorer]
     """load(options, device, folders) -> Scorer."""
     files: tuple[WeightsFile, ...] = ()
@@ -64,13 +67,31 @@ SCORERS = {
         ScorerInfo(
             "laion",
             "CLIP ViT-L/14 and LAION's improved aesthetic predictor: what people liked",
+            "about 1 to 10, what people gave such pictures; compares pictures",
             _laion,
             (CLIP_VIT_L14, LAION_HEAD),
             seconds=60.0,
         ),
-        ScorerInfo("tone", "how near a picture is to what it predicts as its right light and colours", _tone),
-        ScorerInfo("taste", "how striking a picture is, and how much like one that somebody made", _taste),
-        ScorerInfo("vivid", "published measures of colour, contrast, light and detail; no weights", _vivid),
+        ScorerInfo(
+            "tone",
+            "how near a picture is to what it predicts as its right light and colours",
+            "10: as it would correct this picture; it says how far a picture is from its own best and can't compare "
+            "pictures",
+            _tone,
+        ),
+        ScorerInfo(
+            "taste",
+            "how striking a picture is, and how much like one that somebody made",
+            "0 to 10, below 0 where nobody would make such a picture; compares pictures",
+            _taste,
+        ),
+        ScorerInfo(
+            "vivid",
+            "published measures of colour, contrast, light and detail; no weights",
+            "0 to 10, how near colours, contrast, light and detail are to lively amounts, whatever the picture shows; "
+            "compares pictures",
+            _vivid,
+        ),
     )
 }
 EMBEDDED = {"soft": "tone", "hard": "taste"}

@@ -86,6 +86,12 @@ class SearchConfig:
     """Screened children from which a round is selected."""
     unscreened: float = 8
     """One recipe in so many is any child of a good node, whatever the surrogate predicts: it may be wrong."""
+    sideways: float = 10
+    """In hard mode one recipe in so many comes from the best of a direction (see `directions`) that lags behind."""
+    sideways_children: int = 16
+    """Children of it that are screened for each of these."""
+    side_starts: int = 1
+    """In hard mode, chains that are tried first for each direction, in place of random ones."""
     kappa: float = 0.7
     """Weight of the predicted standard deviation in the upper confidence bound (N. Srinivas et al., 2010)."""
     probe: float = 0.03

@@ -1,6 +1,6 @@
 """Several results of one search: recipes that gain much and look different.
 
-The archive keeps the best recipe for each look while the search runs; at the end some of them are picked.
+The archive keeps what they are picked from while the search runs.
 """
 
 from __future__ import annotations
@@ -8,88 +8,52 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from ..recipe import Recipe
+from .archive import MIN_DISTANCE, MIN_GAIN
 from .config import MAX_OTHERS
+from .directions import directions
 from .evaluator import Evaluation, Evaluator
 from .features import color_distances, color_grid
 from .simplify import simplify
+from .visibility import leave_out_invisible
 
-MIN_GAIN = 0.5
-"""Part of the best one's gain that every other must reach."""
-MIN_DISTANCE = 8.0
-"""How far apart all of them must be, by `color_distances`: one tells them apart at first sight."""
 FULL_DISTANCE = 25.0
 """From there on they are different enough: what is gained decides."""
-MAX_ARCHIVED = 256
-"""Recipes kept."""
-NEAR = MIN_DISTANCE / 2
-"""Distance within which the archive keeps only the best of several recipes."""
 SAME = 2.0
 """How far simplifying may move a result."""
 
 
-class Archive:
-    """The best recipe for each look, of those good enough to be shown.
-
-    Args:
-        evaluator: makes the thumbnails.
-        before: the untouched picture's objective.
-    """
-
-    def __init__(self, evaluator: Evaluator, before: float) -> None:
-        self._evaluator, self._before = evaluator, before
-        self._objectives: dict[Recipe, float] = {}
-
-    def add(self, recipe: Recipe, objective: float) -> None:
-        """Take note of a recipe. Where there are too many, only the best are kept."""
-        if len(recipe):
-            self._objectives[recipe] = objective
-            if len(self._objectives) >= 2 * MAX_ARCHIVED:
-                self._objectives = dict(self.best())
-
-    def best(self) -> list[tuple[Recipe, float]]:
-        """Recipes that look different, and gain at least MIN_GAIN of what the best one gains; best first."""
-        ranked = sorted(self._objectives.items(), key=lambda pair: -pair[1])
-        if not ranked:
-            return []
-        least = self._before + MIN_GAIN * (ranked[0][1] - self._before)
-        good = [pair for pair in ranked if pair[1] >= least]
-        if not good:  # all are worse than the untouched picture
-            return []
-        grids = color_grid(self._evaluator.thumbnails([recipe for recipe, _ in good]))
-        kept: list[tuple[Recipe, float]] = []
-        while good and len(kept) < MAX_ARCHIVED:
-            kept.append(good[0])
-            far = [i for i, d in enumerate(color_distances(grids.split(1), grids[:1])) if d > NEAR]
-            good, grids = [good[i] for i in far], grids[torch.tensor(far, dtype=torch.long, device=grids.device)]
-        return kept
-
-
 def pick_diverse(
-    gains: Sequence[float], near: Sequence[float], distances: Callable[[int], Sequence[float]], count: int = MAX_OTHERS
+    gains: Sequence[float],
+    near: Sequence[float],
+    distances: Callable[[int], Sequence[float]],
+    directions: Sequence[str],
+    count: int = MAX_OTHERS,
 ) -> list[int]:
     """Which candidates to show beside the best one, in the order of their worth.
 
-    One after the other is taken that gains much and lies far from all that are taken already.
+    One after the other is taken that gains much and lies far from all that are taken already. A direction that none
+    of these has comes first.
 
     Args:
         gains: of each candidate, as a part of what the best one gains.
         near: how far each candidate lies from the best one.
         distances: distances(i): how far each candidate lies from the i-th.
+        directions: that of each candidate, "" where none is clear, and after these that of the best one.
         count: how many to take at most.
     Returns:
         Indices of candidates that gain MIN_GAIN, and lie MIN_DISTANCE from the best one and from each other.
     """
-    near = list(near)
+    near, taken = list(near), {"", directions[len(gains)]}
     picked: list[int] = []
     while len(picked) < count:
         able = [i for i, gain in enumerate(gains) if gain >= MIN_GAIN and near[i] >= MIN_DISTANCE and i not in picked]
         if not able:
             break
-        picked.append(max(able, key=lambda i: gains[i] * min(near[i], FULL_DISTANCE)))
+        picked.append(max(able, key=lambda i: (directions[i] not in taken, gains[i] * min(near[i], FULL_DISTANCE))))
+        taken.add(directions[picked[-1]])
         near = [min(pair) for pair in zip(near, distances(picked[-1]), strict=True)]
     return picked
 
@@ -127,9 +91,13 @@ def find_others(
     def grids_of(recipes: Sequence[Recipe]) -> Tensor:
         return color_grid(evaluator.thumbnails([recipe.scaled(strength) for recipe in recipes]))
 
-    first, *grids = grids_of([chosen, *(recipe for recipe, _ in good)]).split(1)
+    thumbnails = evaluator.thumbnails([recipe.scaled(strength) for recipe in (*(recipe for recipe, _ in good), chosen)])
+    *grids, first = color_grid(thumbnails).split(1)
+    named = directions(thumbnails, evaluator.thumbnails([Recipe()]))
     gains = [(objective - before) / gain for _, objective in good]
-    picked = pick_diverse(gains, color_distances(grids, first), lambda i: color_distances(grids, grids[i]), count)
+    picked = pick_diverse(
+        gains, color_distances(grids, first), lambda i: color_distances(grids, grids[i]), named, count
+    )
     shown = [first, *(grids[i] for i in picked)]
     others = []
     for number, i in enumerate(picked, 1):
@@ -146,13 +114,32 @@ def find_others(
             lambda needed, _, pending=pending: remaining(needed + pending) > 0,
         )
         shown[number] = grids_of([recipe])
-        scaled = recipe.scaled(strength)
-        predicted = predict(scaled)
-        rise = predicted.objective - before
         # as for the chosen one: a part of a correction need only gain
-        if rise > 0 and (strength != 1 or rise >= margin):
-            others.append((scaled, predicted))
+        needed = margin if strength == 1 else 0.0
+        whole = recipe.scaled(strength)
+        for scaled in dict.fromkeys((_visible(evaluator, whole, shown[number], rest), whole)):
+            predicted = predict(scaled)
+            rise = predicted.objective - before
+            if rise > 0 and rise >= needed:
+                others.append((scaled, predicted))
+                shown[number] = color_grid(evaluator.thumbnails([scaled]))
+                break
+            if not remaining(pending):
+                break
     return sorted(others, key=lambda pair: -pair[1].score)
+
+
+def _visible(evaluator: Evaluator, recipe: Recipe, own: Tensor, rest: Sequence[Tensor]) -> Recipe:
+    """The recipe without what doesn't show, as long as it looks as it should and unlike the rest (see below)."""
+    for shorter in reversed(leave_out_invisible(evaluator, recipe)):
+        if _is_alike(color_grid(evaluator.thumbnails([shorter])), own, rest):
+            return shorter
+    return recipe
+
+
+def _is_alike(grid: Tensor, own: Tensor, rest: Sequence[Tensor]) -> bool:
+    """Whether a color grid [1,CELLS²,3] still looks as it should, and unlike the rest."""
+    return color_distances([grid], own)[0] <= SAME and min(color_distances(rest, grid)) >= MIN_DISTANCE
 
 
 def _lookalikes(
@@ -166,10 +153,7 @@ def _lookalikes(
         grids: color grids of the recipes [N,CELLS²,3].
         own, rest: color grids [1,CELLS²,3] of what they should look like, and of what they should not.
     """
-    alike = [
-        moved <= SAME and min(color_distances(rest, grid)) >= MIN_DISTANCE
-        for moved, grid in zip(color_distances(grids.split(1), own), grids.split(1), strict=True)
-    ]
+    alike = [_is_alike(grid, own, rest) for grid in grids.split(1)]
     kept = [recipe for recipe, good in zip(recipes, alike, strict=True) if good]
     objectives = iter(evaluator.objectives(kept))
     return [next(objectives) if good else -math.inf for good in alike]

@@ -180,8 +180,13 @@ class Evaluator:
     def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
         if self._view_mode != "subsampled":
             return self.score_frames(self.frames(recipes))
-        views = torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
+        views = self.subsampled(recipes)
         return self._score_views(views, views)
+
+    @torch.no_grad()
+    def subsampled(self, recipes: Sequence[Recipe]) -> Tensor:
+        """Every second pixel in both directions of the frames that the recipes make."""
+        return torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:

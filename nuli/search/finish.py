@@ -13,10 +13,12 @@ from ..imaging.photo import Photo
 from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
 from ..recipe import Recipe
 from ..result import Other, Result
+from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .loop import FINAL, Search
-from .simplify import simplify
+from .simplify import carried, simplify
+from .visibility import KEPT, distances, leave_out_invisible
 
 CHAINS = 60
 """Sequences of ops that a result tells of."""
@@ -47,6 +49,10 @@ def finish(search: Search, others: int = 0) -> Result:
     if len(scaled) and _gains(search, predicted.objective, search.margin):
         if strength != 1 and careful:
             predicted, contributions = fine.predict(scaled), ()
+        if careful and (strength != 1 or not search.saved or recipe != search.saved.recipe):
+            shorter, predicted = _visible(search, scaled, predicted, fine, least)
+            contributions = carried(scaled, contributions, shorter)
+            recipe, scaled = shorter if strength == 1 else recipe, shorter
         pixels = render(photo, scaled.steps, search.device, search.evaluator.original)
         [after] = search.evaluator.score_frames(make_frame(pixels, photo.alpha, search.device))
     # the margin is for the correction as found: a part of it need only gain
@@ -54,6 +60,7 @@ def finish(search: Search, others: int = 0) -> Result:
         scaled, contributions, pixels = Recipe(), (), photo.pixels
         predicted = after = before
     archived = search.archive.best() if search.archive else []
+    [(direction, distance)] = _looks(search, [scaled]) if len(scaled) else [("", 0.0)]
     return Result(
         photo=photo,
         pixels=pixels,
@@ -67,6 +74,8 @@ def finish(search: Search, others: int = 0) -> Result:
         evaluations=search.evaluator.evaluations,
         seconds=search.budget.elapsed,
         trace=tuple(search.trace),
+        direction=direction,
+        distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
         _search=_checkpoint(search, recipe, archived),
@@ -139,6 +148,30 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
     return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
 
 
+def _visible(
+    search: Search, recipe: Recipe, predicted: Evaluation, fine: FinePredictor, least: float
+) -> tuple[Recipe, Evaluation]:
+    """The recipe as applied, without what doesn't show in the picture, as far as most of the gain stays.
+
+    Args:
+        predicted: what the full-size picture with it will get.
+        least: what must be reached to be no worse than a saved search's result.
+    """
+    gain, full = predicted.objective - search.before.objective, search.options.strength == 1
+    floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
+    check = full and search.resumed is not None
+    cost = 2 if check else 1
+    for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
+        # one may be a little late
+        remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
+        if remaining < cost:
+            break
+        evaluation = fine.predict(shorter)
+        if evaluation.objective >= floor and (not check or search.evaluator.objectives([shorter])[0] >= least):
+            return shorter, evaluation
+    return recipe, predicted
+
+
 def _gains(search: Search, objective: float, least: float) -> bool:
     """Whether a change gains anything, and at least so much."""
     gain = objective - search.before.objective
@@ -168,7 +201,20 @@ def _others(
         search.budget.remaining,
         min(count, search.budget.remaining_evaluations(0)),
     )
-    return tuple(Other(search.photo, recipe, evaluation.score, search.device) for recipe, evaluation in others)
+    looks = _looks(search, [recipe for recipe, _ in others])
+    return tuple(
+        Other(search.photo, recipe, evaluation.score, *look, search.device)
+        for (recipe, evaluation), look in zip(others, looks, strict=True)
+    )
+
+
+def _looks(search: Search, recipes: list[Recipe]) -> list[tuple[str, float]]:
+    """Of recipes as applied: the direction in which each goes, and how far the picture moves."""
+    if not recipes:
+        return []
+    [untouched, *_] = thumbnails = search.evaluator.thumbnails([Recipe(), *recipes])
+    named = directions(thumbnails[1:], untouched[None])
+    return list(zip(named, distances(search.evaluator, recipes), strict=True))
 
 
 def _checkpoint(search: Search, recipe: Recipe, archived: Sequence[tuple[Recipe, float]]) -> Callable[[], SavedSearch]:

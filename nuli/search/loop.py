@@ -21,9 +21,10 @@ from ..scoring.protocol import Scorer
 from ..scoring.registry import default_seconds
 from ..scoring.taste import Taste
 from ..scoring.tone import Tone
+from .archive import Archive
 from .budget import Budget
 from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
-from .diversity import Archive
+from .directions import starts as side_starts
 from .evaluator import Evaluation, Evaluator, release_free_memory
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
 from .tree import Tree
@@ -75,6 +76,11 @@ class Search:
         self.trace = [(1, self.budget.elapsed, self.before.score)]
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
+        self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
+        # beside a definite picture there is nothing to look for
+        sideways = self.archive if not self.evaluator.has_target and self.config.sideways else None
+        # a saved search began with them
+        starts = side_starts(self.config.side_starts) if sideways and not saved else []
         self.tree = Tree(
             self.ops,
             options.mode,
@@ -84,8 +90,9 @@ class Search:
             self.before.objective,
             partial(self.evaluator.features, config=self.config.features),
             self.config,
+            starts,
+            sideways,
         )
-        self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
         self.resumed: tuple[Evaluation, Evaluation] | None = None
         """The saved search's best node, and the recipe that it ended with, scored again."""
         self.budget.begin(lambda: self.evaluator.evaluations)

@@ -32,6 +32,10 @@ class Mutator:
         self._max_steps = max_steps
         self._random, self._config = random, config
 
+    def fits(self, recipe: Recipe) -> bool:
+        """Whether it is short enough and uses only what may be used."""
+        return len(recipe) <= self._max_steps and all(step.op in self.ranges for step in recipe.steps)
+
     def random_step(self) -> Step:
         """Any op with any values."""
         op = self._random.choice(self._ops)

@@ -34,3 +34,18 @@ def simplify(
             return recipe, tuple(objective - o for o in objectives[: len(recipe)])
         recipe, objective, first = candidates[best], objectives[best], False
     return recipe, ()
+
+
+def carried(recipe: Recipe, contributions: tuple[float, ...], shorter: Recipe) -> tuple[float, ...]:
+    """What the steps of a recipe contribute, for one that was made shorter by what hardly counts."""
+    if not contributions:
+        return ()
+    kept, start = [], 0
+    for step in shorter.steps:
+        later = range(start, len(recipe))
+        same = [i for i in later if recipe.steps[i] == step] or [i for i in later if recipe.steps[i].op == step.op]
+        if not same:
+            return ()
+        kept.append(contributions[same[0]])
+        start = same[0] + 1
+    return tuple(kept)

@@ -17,6 +17,7 @@ import random
 from bisect import insort
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +31,18 @@ from .surrogate import Surrogate, select_batch, upper_confidence_bound
 
 Describe = Callable[[Sequence[Recipe]], Tensor]
 """Features [N,F] of what recipes make, near each other where the recipes do nearly the same."""
+
+
+class Sideways(Protocol):
+    """Knows directions to go in beside the best."""
+
+    def lagging(self) -> tuple[str, list[Recipe]]:
+        """A direction, and recipes of it, best first."""
+        ...
+
+    def directions(self, recipes: Sequence[Recipe]) -> list[str]:
+        """Those of recipes."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +61,8 @@ class Tree:
         seed: of the tree's own random numbers.
         identity: objective of the untouched picture.
         describe: gives features; asked about far more recipes than are proposed.
+        starts: recipes to propose first, as far as they may be used; they are at most half of what is asked for.
+        sideways: what else to search on than the best.
     """
 
     def __init__(
@@ -59,6 +74,8 @@ class Tree:
         identity: float,
         describe: Describe,
         config: SearchConfig = EXPENSIVE,
+        starts: Sequence[Recipe] = (),
+        sideways: Sideways | None = None,
     ) -> None:
         self.best = root = Node(Recipe(), identity)
         self._identity = identity
@@ -76,10 +93,17 @@ class Tree:
         self._seen = {root.recipe}
         self._unscreened = 0.0
         """Unscreened recipes that are due, a fraction carried from round to round."""
+        self._starts = [r for r in starts if self._mutator.fits(r)]
+        self._sideways, self._aside = sideways, 0.0
+        """Recipes of other directions that are due, likewise."""
 
     def ask(self, count: int) -> list[Recipe]:
         """New recipes to score, none proposed before. Fewer than `count`, or none, when it runs out of ideas."""
-        proposals = self._screened(count) if len(self._gains) > self.config.initial else self._initial(count)
+        first = [r for r in self._starts[: (count + 1) // 2] if r not in self._seen]
+        self._starts = self._starts[(count + 1) // 2 :]
+        self._seen.update(first)
+        ask = self._screened if len(self._gains) > self.config.initial else self._initial
+        proposals = first + ask(count - len(first))
         self._seen.update(proposals)
         return proposals
 
@@ -175,8 +199,27 @@ class Tree:
         predicted = self._surrogate.predict(self._features_of(finalists))
         self._unscreened += count / config.unscreened
         unscreened, self._unscreened = divmod(self._unscreened, 1)
-        chosen = [finalists[i] for i in select_batch(*predicted, count - int(unscreened), config.kappa)]
-        return chosen + self._children(first, chosen)[: int(unscreened)]
+        others = self._lagging(count, bounds)
+        count -= int(unscreened) + len(others)
+        chosen = [finalists[i] for i in select_batch(*predicted, count, config.kappa)]
+        return chosen + others + self._children(first, [*chosen, *others])[: int(unscreened)]
+
+    def _lagging(self, count: int, excluded: Container[Recipe]) -> list[Recipe]:
+        """The most promising children of a direction that lags behind, which keep to it; as many as are due."""
+        if not self._sideways:
+            return []
+        self._aside += count / self.config.sideways
+        due, self._aside = divmod(self._aside, 1)
+        name, parents = self._sideways.lagging() if due else ("", [])
+        parents = [r for r in parents if self._mutator.fits(r)]
+        if not parents:
+            return []
+        children = self._children(parents, excluded)[: int(due) * self.config.sideways_children]
+        children = [r for r, n in zip(children, self._sideways.directions(children), strict=True) if n == name]
+        if not children:
+            return []
+        means, covariances = self._surrogate.predict(self._features_of(children))
+        return [children[i] for i in select_batch(means, covariances, int(due), self.config.kappa)]
 
     def _children(self, parents: Sequence[Recipe], excluded: Container[Recipe]) -> list[Recipe]:
         """New variations of parents, the better ones more often; none of those excluded."""

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ..hosting import Progress, Task
 from ..recipe import Recipe
-from .session import Session, preview
+from ..scoring.registry import SCORERS
+from .session import Candidate, Session, preview
 from .treeplot import tree_plot
 
 PLOT = (640, 180)
@@ -95,10 +96,21 @@ def summary(session: Session | None) -> str:
         scores = f"<b>{candidate.before:.2f} → {session.after:.2f}</b> ({session.after - candidate.before:+.2f})"
     notes = "".join(f"<br>Note: {html.escape(note)}" for note in candidate.notes)
     who = html.escape(session.scorer)
+    if info := SCORERS.get(session.scorer):
+        notes = f'<br><span class="nuli-dim">{who}: {html.escape(info.meaning)}</span>{notes}'
     return (
         f'<div class="nuli-status" role="status" aria-live="polite">'
         f'Score by {who}: {scores} <span class="nuli-dim">· {spent}</span>{notes}</div>'
     )
+
+
+def caption(candidate: Candidate, best: bool) -> str:
+    """One result in the gallery: its direction, its score and how much that rose, and how far it is from the original;
+    the scores of good ones are much alike, the rest tells them apart."""
+    names = ["best"] if best else []
+    names += [candidate.direction or ("" if best else "another look")]
+    gain = candidate.after - candidate.before
+    return f"{', '.join(filter(None, names))} · {candidate.after:.2f} ({gain:+.2f}) · {candidate.distance:.0f} dE"
 
 
 def plot(session: Session | None) -> str:

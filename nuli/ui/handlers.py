@@ -236,7 +236,7 @@ def candidates(session: Session | None) -> Any:
         for i, candidate in enumerate(session.candidates):
             picture = preview(session, candidate.recipe.scaled(session.strength)).convert("RGB")
             picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
-            pictures.append((picture, f"{i + 1}: {candidate.after:.2f}"))
+            pictures.append((picture, drawing.caption(candidate, best=i == 0)))
     except ImageError:  # put away: whoever touches it is told
         return gr.update(value=None, visible=False)
     return gr.update(value=pictures, visible=True)

@@ -75,6 +75,9 @@ class Candidate:
     seconds: float
     notes: tuple[str, ...]
     chains: tuple[tuple[tuple[str, ...], float], ...]
+    direction: str = ""
+    distance: float = 0.0
+    """Direction and distance from the original, as the search told them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +161,11 @@ def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: 
 def with_result(session: Session, result: Result, options: Options) -> Session:
     """The session with the result of a search at strength 1."""
     r = result
-    best = Candidate(r.recipe, r.score_before, r.score_after, r.trace, r.evaluations, r.seconds, r.notes, r.chains)
-    others = tuple(replace(best, recipe=other.recipe, after=other.score) for other in r.others)
+    search = r.trace, r.evaluations, r.seconds, r.notes, r.chains
+    best, *others = (
+        Candidate(one.recipe, r.score_before, score, *search, one.direction, one.distance)
+        for one, score in ((r, r.score_after), *((other, other.score) for other in r.others))
+    )
     return choose(replace(session, scorer=r.scorer, options=options, candidates=(best, *others)), 0)
 
 

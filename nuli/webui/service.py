@@ -48,6 +48,7 @@ def version(host: Host) -> dict[str, Any]:
         {
             "name": info.name,
             "summary": info.summary,
+            "meaning": info.meaning,
             "ready": not (absent := [file.name for file in info.missing(host.folders())]),
             "missing": absent,
         }
