@@ -24,21 +24,29 @@ RIDGE = 0.05
 """Regularization of the regression, as a part of the number of samples."""
 
 
+REAL, WILD, SPOILT, FOUND = range(4)
+"""Kinds of samples: pictures as people make them; what wild chains of ops make of them; badly exposed, tinted, hazy
+ones; and what searches found."""
+SHARES = {REAL: 0.5, WILD: 0.19, SPOILT: 0.12, FOUND: 0.19}
+"""Of each kind, its part of a batch; where nothing was found yet, wild ones take that part too."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """N views of pictures, as features."""
 
     features: Tensor
     """[N,F], not standardised."""
-    real: Tensor
-    """[N], whether somebody could have made it."""
+    kind: Tensor
+    """[N]."""
     picture: Tensor
     """[N], the number of the picture that it was made of."""
-    round: Tensor
-    """[N], the round of searches that found it; 0: none did."""
 
     def __len__(self) -> int:
         return len(self.features)
+
+    def of(self, kind: int) -> Samples:
+        return self.take(self.kind == kind)
 
     def take(self, index: Tensor) -> Samples:
         return Samples(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
@@ -50,7 +58,7 @@ def join(parts: list[Samples]) -> Samples:
 
 def scale_of(samples: Samples) -> dict[str, Tensor]:
     """Mean and deviation of the features of what is real."""
-    found = samples.features[samples.real]
+    found = samples.of(REAL).features
     return {"mean": found.mean(0), "deviation": found.std(0) + 1e-3}
 
 
@@ -66,18 +74,18 @@ def train(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[str, Te
 
 def _train_one(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     g = torch.Generator().manual_seed(seed)
-    x, y = standardised(samples.features, scale), samples.real.float()
+    x, y = standardised(samples.features, scale), (samples.kind == REAL).float()
     torch.manual_seed(seed)
     first, last = nn.Linear(x.shape[1], HIDDEN), nn.Linear(HIDDEN, 1)
     net = nn.Sequential(nn.Dropout(BLIND), first, nn.GELU(), nn.Dropout(DROPOUT), last)
     optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
-    # half of each batch is real; of the rest, half was found by searches once there are some
-    groups = [samples.real, ~samples.real & (samples.round == 0), ~samples.real & (samples.round > 0)]
-    members = [group.nonzero().flatten() for group in groups]
-    shares = (BATCH // 2, BATCH // 4, BATCH // 4) if len(members[2]) else (BATCH // 2, BATCH // 2, 0)
+    members = [(samples.kind == kind).nonzero().flatten() for kind in SHARES]
+    counts = [round(share * BATCH) for share in SHARES.values()]
+    if not len(members[FOUND]):
+        counts[WILD], counts[FOUND] = counts[WILD] + counts[FOUND], 0
     for _ in range(STEPS):
-        drawn = [m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, shares, strict=True) if n]
+        drawn = [m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, counts, strict=True) if n]
         index = torch.cat(drawn)
         seen = x[index] + NOISE * torch.randn(len(index), x.shape[1], generator=g)
         loss = F.binary_cross_entropy_with_logits(net(seen)[:, 0], y[index])

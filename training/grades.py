@@ -24,7 +24,7 @@ LEAST_MOVED = 0.04
 BLACK_AND_WHITE = 0.12
 """The part of the pictures that is also shown in black and white, which people make too."""
 
-SOFT, HARD = select_ops("soft"), select_ops("hard")
+SOFT, HARD, ART = select_ops("soft"), select_ops("hard"), select_ops("hard", "art,hue,channel_mix")
 Chain = tuple[Step, ...]
 
 
@@ -70,6 +70,10 @@ def grades(pixels: np.ndarray, rng: random.Random) -> tuple[Tensor, Tensor]:
     if rng.random() < BLACK_AND_WHITE:
         real.append((Step("saturation", (0.0,)), *random_chain(SOFT, "soft", rng, (0, 1), (0.1, 0.6))))
     wild = [random_chain(HARD, "hard", rng, (1, 4), (0.4, 1)) for _ in range(4)]
+    # negatives and the like are the farthest from pictures, and among all ops too rare
+    wild += [
+        (*random_chain(ART, "hard", rng, (1, 1), (0.6, 1)), *random_chain(SOFT, "soft", rng, (0, 2), (0.2, 1)))
+    ] * 2
     chains = [*real, *wild]
     frames = torch.cat(apply_chains([frame] * len(chains), chains, scale_of(frame, min(pixels.shape[:2]))))
     moved = (frames - frame).square().mean((1, 2, 3)).sqrt()

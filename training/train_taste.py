@@ -23,8 +23,8 @@ from pathlib import Path
 import critic
 import fetch
 import torch
-from critic import Samples
-from faults import spoil
+from critic import FOUND, REAL, SPOILT, WILD, Samples
+from faults import COMMON, OTHERS, chain
 from grades import crop, grades
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
@@ -37,7 +37,7 @@ from nuli.scoring.taste import WEIGHTS, Taste
 from nuli.scoring.vivid import measures
 from nuli.search.loop import Search
 
-CROPS = 2
+CROPS = 4
 """Of each picture."""
 ROUNDS = 5
 SEARCHES = 140
@@ -65,23 +65,25 @@ def base(job: Job) -> tuple[Samples, Tensor, Tensor]:
     torch.set_num_threads(1)
     rng = random.Random(f"{seed} {file.name}")
     backbone = Backbone.load(torch.device("cpu"))
-    found, real, seen, usual = [], [], [], []
+    found, kinds, seen, usual = [], [], [], []
     for _ in range(CROPS):
         pixels = crop(file, rng)
-        frames, kinds = grades(pixels, rng)
+        frames, reals = grades(pixels, rng)
         features = backbone.features(subsample(frames))
-        spoilt, _ = spoil(subsample(frames[:1]), torch.Generator().manual_seed(rng.getrandbits(32)))
-        found.append(features)
-        real.append(kinds)
-        seen += [features[:2], backbone.features(spoilt)]
-        usual.append(measures(subsample(frames[:1])).expand(3, -1))
-    features, kinds = torch.cat(found), torch.cat(real)
-    return _samples(features, kinds, number, 0), torch.cat(seen), torch.cat(usual)
+        spoilt = backbone.features(spoil_badly(subsample(frames[:1]), rng))
+        found += [features, spoilt]
+        kinds += [REAL if real else WILD for real in reals] + [SPOILT] * len(spoilt)
+        seen += [features[:2], spoilt]
+        usual.append(measures(subsample(frames[:1])).expand(4, -1))
+    features = torch.cat(found)
+    samples = Samples(features, torch.tensor(kinds), torch.full((len(features),), number))
+    return samples, torch.cat(seen), torch.cat(usual)
 
 
-def _samples(features: Tensor, real: Tensor, number: int, turn: int) -> Samples:
-    count = len(features)
-    return Samples(features, real, torch.full((count,), number), torch.full((count,), turn))
+def spoil_badly(x: Tensor, rng: random.Random) -> Tensor:
+    """A picture [1,3,h,w] with strong faults of the common kind, and with others, [2,3,h,w]."""
+    g, size = torch.Generator().manual_seed(rng.getrandbits(32)), torch.full((1, 1, 1, 1), 2.0)
+    return torch.cat([chain(x, COMMON, size, 2, 4, g), chain(x, OTHERS, size, 1, 3, g)])
 
 
 @lru_cache(1)
@@ -104,8 +106,9 @@ def search(job: tuple[int, Path, int, int, int], weights: Path) -> Samples:
     recipes = [r for r in dict.fromkeys(recipes) if len(r)]
     with torch.no_grad():
         frames = [subsample(running.evaluator.frames([recipe])) for recipe in recipes]
-        features = torch.cat([Backbone.load(torch.device("cpu")).features(x) for x in frames or [torch.zeros(0)]])
-    return _samples(features, torch.zeros(len(features), dtype=torch.bool), number, turn)
+        features = torch.cat([Backbone.load(torch.device("cpu")).features(x) for x in frames])
+    count = len(features)
+    return Samples(features, torch.full((count,), FOUND), torch.full((count,), number))
 
 
 def searches(numbers: Sequence[int], files: Sequence[Path], turn: int, seed: int, long: int) -> list:
@@ -122,11 +125,9 @@ def figures(samples: Samples, weights: dict[str, Tensor]) -> Tensor:
 def examine(left_out: Samples, caught: Samples, fresh: Samples, weights: dict[str, Tensor]) -> str:
     """How well the networks tell pictures that they never saw: `caught` were found by searches that maximised the
     networks of the round before, `fresh` by searches that maximise these."""
-    told = figures(left_out, weights)
-    real, wild = told[left_out.real], told[~left_out.real]
-    found = figures(fresh, weights)
+    real, wild, spoilt, found = (figures(s, weights) for s in (*map(left_out.of, (REAL, WILD, SPOILT)), fresh))
     low, middle, high = found.quantile(found.new_tensor([0.25, 0.5, 0.75])).tolist()
-    words = f"AUC {critic.area(real, wild):.3f} against random chains, "
+    words = f"AUC {critic.area(real, wild):.3f} against wild chains, {critic.area(real, spoilt):.3f} against faults, "
     if len(caught):
         words += f"{critic.area(real, figures(caught, weights)):.3f} against the round before's searches, "
     return words + (
@@ -162,10 +163,10 @@ def main() -> int:
         scale = critic.scale_of(learned)
         seen, usual = (torch.cat([made[n][i] for n in known]) for i in (1, 2))
         scale |= critic.learn_usual(critic.standardised(seen, scale), usual)
-        caught = left_out.take(left_out.round > 0)
+        caught = left_out.of(FOUND)
         for turn in range(1, ROUNDS + 2):
             weights = scale | critic.train(learned, scale, asked.seed)
-            weights = critic.calibrated(weights, figures(left_out.take(left_out.real), weights))
+            weights = critic.calibrated(weights, figures(left_out.of(REAL), weights))
             file = Path(folder, f"{turn}.safetensors")
             save_file({name: value.contiguous() for name, value in weights.items()}, file)
             jobs = searches(rng.sample(unknown, min(FRESH, len(unknown))), files, turn, asked.seed, 4)
