@@ -4,6 +4,9 @@
 "unseen-strong" share no step with them and none with nuli's ops: they tell whether an enhancer that was
 fitted to the first kind helps with another. Strong chains are the mild ones at twice the size.
 
+Two tracks beside them have one fault each: "cast" is a camera's wrong white balance, 10 to 15 dE of it, and "washed" a
+pale picture with grey blacks, as a diffusion model without its VAE makes them.
+
 Every step takes the picture [H,W,3] in 0..1, the size of the chain (1 or 2), and values from its ranges.
 """
 
@@ -19,6 +22,7 @@ SMALLEST = 1.5
 TRIES = 200
 
 LUMA = np.array([0.299, 0.587, 0.114])
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def exposure(x: np.ndarray, size: int, stops: float) -> np.ndarray:
@@ -91,6 +95,25 @@ def black_lift(x: np.ndarray, size: int, amount: float) -> np.ndarray:
     return 1 - (1 - x) * (1 - size * amount)
 
 
+def wrong_white(x: np.ndarray, size: int, mireds: float, green: float) -> np.ndarray:
+    """The light taken for warmer or cooler by so many mireds: the sensor's channels gain before the tone curve.
+
+    The channels see narrow bands of a black body (Wien's law); the curve is smoothstep after the power 1/2.2.
+    """
+    bands = np.array([600e-9, 540e-9, 455e-9])
+    logs = -size * mireds * 1e-6 * 0.014388 / bands
+    logs += size * np.array([0, green, 0]) - logs[1]
+    gains = np.exp(logs)
+    sensor = (0.5 - np.sin(np.arcsin(1 - 2 * x) / 3)) ** 2.2
+    y = np.clip(sensor * (gains / (gains @ LUMINANCE)), 0, 1) ** (1 / 2.2)
+    return y * y * (3 - 2 * y)
+
+
+def pale(x: np.ndarray, size: int, spread: float, chroma: float, lift: float) -> np.ndarray:
+    """Contrast and saturation taken away, black lifted."""
+    return black_lift(saturation(contrast(x, size, spread), size, chroma), size, lift)
+
+
 Step = Callable[..., np.ndarray]
 Chain = list[tuple[Step, np.ndarray]]
 Family = dict[Step, list[tuple[float, float]]]
@@ -111,12 +134,18 @@ UNSEEN: Family = {
     vignette: [(0.15, 0.45), (-0.2, 0.2), (-0.2, 0.2)],
     black_lift: [(0.01, 0.07)],
 }
+CAMERA: Family = {wrong_white: [(-250, 250), (-0.15, 0.15)]}
+WASHED: Family = {pale: [(0.55, 0.65), (0.45, 0.55), (0.05, 0.12)]}
 TRACKS: dict[str, tuple[Family, int]] = {
     "mild": (COMMON, 1),
     "strong": (COMMON, 2),
     "unseen-mild": (UNSEEN, 1),
     "unseen-strong": (UNSEEN, 2),
+    "cast": (CAMERA, 1),
+    "washed": (WASHED, 1),
 }
+LIMITS = {"cast": (10.0, 15.0)}
+"""Mean CIEDE2000, where another range than from SMALLEST on is wanted."""
 LONGEST = 4
 
 
@@ -142,9 +171,10 @@ def degrade(x: np.ndarray, track: str, rng: np.random.Generator) -> np.ndarray:
         ValueError: nothing shows on this picture (it is black, say).
     """
     family, size = TRACKS[track]
+    least, most = LIMITS.get(track, (SMALLEST, np.inf))
     for _ in range(TRIES):
         chain = draw(family, rng)
         # a strong chain, too, must show at its mild size: else the two tracks would part here
-        if all(mean_difference(apply(chain, x, s), x) >= SMALLEST for s in {1, size}):
+        if all(least <= mean_difference(apply(chain, x, s), x) <= most for s in {1, size}):
             return apply(chain, x, size)
     raise ValueError(f"no {track} chain changes it enough")

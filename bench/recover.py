@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from ciede2000 import mean_difference, to_linear, to_srgb
-from degrade import TRACKS, degrade
+from degrade import LUMINANCE, TRACKS, degrade
 from PIL import Image, ImageDraw
 
 from nuli.errors import NuliError
@@ -76,6 +76,13 @@ def grey_world(x: np.ndarray) -> np.ndarray:
     return to_srgb(light * (means.mean() / np.maximum(means, 1e-6)))
 
 
+def shades_of_grey(x: np.ndarray, norm: int = 6) -> np.ndarray:
+    """Make the Minkowski mean of light grey, the luminance of grey kept (Finlayson and Trezzi 2004)."""
+    light = to_linear(x)
+    gains = 1 / np.maximum((light**norm).mean((0, 1)) ** (1 / norm), 1e-6)
+    return to_srgb(light * (gains / (gains @ LUMINANCE)))
+
+
 def run_nuli(x: np.ndarray, **options: Any) -> np.ndarray:
     """nuli's own result, unsaved, so not rounded to 8 bits."""
     import nuli
@@ -89,6 +96,7 @@ PEERS: dict[str, Enhancer] = {
     "half-autocontrast": partial(autocontrast, amount=0.5),
     "equalize": equalize,
     "grey-world": grey_world,
+    "shades-of-grey": shades_of_grey,
 }
 
 
@@ -237,14 +245,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, help="so many photos, in the order of their names (all)")
     parser.add_argument("--size", type=int, default=160, help="short side in pixels (160)")
     parser.add_argument("--enhancers", default=",".join(["nuli", *PEERS]), help="(%(default)s) or module:function")
-    parser.add_argument("--tracks", default=",".join(TRACKS), help="(%(default)s)")
+    parser.add_argument("--tracks", default=",".join(TRACKS), help="(%(default)s), or none: harm alone")
     parser.add_argument("--sheet", type=Path, help="write a picture of a few photos and results")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scorer", default="auto", help="for nuli (auto)")
     parser.add_argument("--evaluations", type=int, default=300, help="for nuli (300)")
     parser.add_argument("--strength", type=float, default=1.0, help="for nuli (1)")
     asked = parser.parse_args(arguments)
-    tracks = asked.tracks.split(",")
+    tracks = [] if asked.tracks == "none" else asked.tracks.split(",")
     if unknown := set(tracks) - set(TRACKS):
         parser.error(f"no track {', '.join(sorted(unknown))}: choose from {', '.join(TRACKS)}")
     options = {name: getattr(asked, name) for name in ("scorer", "evaluations", "strength")}
@@ -257,10 +265,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = measure(read(files, asked.size), enhancers, tracks, asked.seed)
     except NuliError as error:
         parser.error(str(error))
-    if not any(found.before.values()):
+    if not (any(found.before.values()) if tracks else any(found.harm.values())):
         parser.error(f"no photo in {asked.folder} that can be used")
     print(table(found))
-    if asked.sheet:
+    if asked.sheet and found.rows:
         sheet(found, ["g (good)", "d (degraded)", *enhancers]).save(asked.sheet)
 
 

@@ -103,7 +103,8 @@ def test_damage(track: str, small: np.ndarray) -> None:
         bad = degrade.degrade(small, track, generator(seed))
         assert bad.shape == small.shape and bad.dtype == np.float32
         assert bad.min() >= 0 and bad.max() <= 1
-        assert ciede2000.mean_difference(bad, small) >= degrade.SMALLEST - 1e-3
+        least, most = degrade.LIMITS.get(track, (degrade.SMALLEST, 100))
+        assert least - 1e-3 <= ciede2000.mean_difference(bad, small) <= most + 1e-3
         assert np.array_equal(bad, degrade.degrade(small, track, generator(seed)))
         seen.add(bad.tobytes())
     assert len(seen) == 12
@@ -127,6 +128,26 @@ def test_strong_repeats_the_mild_chain(family: str, small: np.ndarray, monkeypat
         mild, strong = (degrade.degrade(small, family + track, generator(seed)) for track in ("mild", "strong"))
         assert (mild.size, strong.size) == (1, 2)
         assert repr(mild.chain) == repr(strong.chain)
+
+
+def test_the_right_white_leaves_a_picture_alone(small: np.ndarray) -> None:
+    assert degrade.wrong_white(small, 1, 0.0, 0.0) == pytest.approx(small, abs=1e-5)
+
+
+def test_harm_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recover.main([str(folder), "--tracks", "none", "--size", "32", "--enhancers", "identity,shades-of-grey"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["identity", "shades-of-grey"]
+    assert lines[2].split() == ["identity", "0.00"] and float(lines[3].split()[1]) > 0
+
+
+def test_shades_of_grey_makes_a_cast_neutral() -> None:
+    grey = generator().uniform(0.2, 0.6, (8, 8, 1)).repeat(3, 2)
+    light = ciede2000.to_linear(grey)
+    cast = ciede2000.to_srgb(light * [1.2, 1.0, 0.5])
+    assert recover.shades_of_grey(grey) == pytest.approx(grey, abs=1e-6)
+    made = ciede2000.to_linear(recover.shades_of_grey(cast))
+    assert made == pytest.approx(made.mean(2, keepdims=True).repeat(3, 2), abs=1e-6)
 
 
 def test_a_black_picture_can_not_be_damaged() -> None:
@@ -163,7 +184,7 @@ def test_table_and_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert head.startswith("n 3") and all(f"{track}: dE" in head for track in degrade.TRACKS)
     assert columns.split("|")[0].split() == ["enhancer", "harm"]
     assert [line.split()[0] for line in lines] == names.split(",")
-    assert {line.count("|") for line in (head, columns, *lines)} == {4}
+    assert {line.count("|") for line in (head, columns, *lines)} == {len(degrade.TRACKS)}
     assert lines[0].split()[:6] == ["identity", "0.00", "|", "+0.00", "±", "0.00"]
     assert "d.png" in first.err and "c.png: no mild chain" in first.err
     with Image.open(tmp_path / "sheet.png") as sheet:

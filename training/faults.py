@@ -14,9 +14,8 @@ from torch import Tensor
 
 from nuli.imaging.color import to_linear, to_srgb
 from nuli.ops.registry import Scale, apply_op, get_op, measure_statistics
+from nuli.ops.white_balance import LUMINANCE, apply_gains, locus
 
-TO_SRGB = torch.tensor([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
-"""CIE XYZ to linear sRGB (IEC 61966-2-1)."""
 Fault = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 
@@ -56,15 +55,43 @@ def cast(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
 
 
 def daylight(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
-    """Wrong white balance along the daylight locus (CIE 15): as if the light had been warmer or cooler."""
-    kelvin = 1e6 / (1e6 / 6504 + size * uniform(x, -45, 45, g)).clamp(45, 250)
-    cool = -4.6070e9 / kelvin**3 + 2.9678e6 / kelvin**2 + 0.09911e3 / kelvin + 0.244063
-    cooler = -2.0064e9 / kelvin**3 + 1.9018e6 / kelvin**2 + 0.24748e3 / kelvin + 0.237040
-    cx = torch.where(kelvin <= 7000, cool, cooler)
-    cy = -3 * cx**2 + 2.870 * cx - 0.275
-    white = torch.cat([cx / cy, torch.ones_like(cx), (1 - cx - cy) / cy], 1)
-    gains = torch.einsum("ij,njhw->nihw", TO_SRGB, white)
-    return to_srgb(to_linear(x) * gains / gains[:, 1:2])
+    """Wrong white balance along the daylight locus: as if the light had been warmer or cooler."""
+    return to_srgb(to_linear(x) * _light(154 + size * uniform(x, -45, 45, g), 0 * size))
+
+
+def _light(mireds: Tensor, green: Tensor) -> Tensor:
+    """Gains of linear light [N,3,1,1]: a light of so many mireds where D65 was taken for white, and greener."""
+    there = locus(mireds.flatten().clamp(35, 500)) - locus(torch.tensor([154.0]))
+    return torch.stack([there[:, 0], green.flatten(), there[:, 1]], 1)[..., None, None].exp()
+
+
+def camera(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
+    """The wrong white balance of a camera: gains of the sensor's light, before the tone curve and before it clips.
+
+    Half of the lights are warmer and the others cooler than the camera took them to be. The curve is
+    y = (1 + a) l^p / (l^p + a); how the picture came about is not known, so that a and p are drawn.
+    """
+    a, p = torch.exp(uniform(x, -1.2, 1.6, g)), uniform(x, 0.9, 1.3, g)
+    y = to_linear(x)
+    light = (a * y / (1 + a - y).clamp(min=1e-4)).clamp(min=1e-7) ** (1 / p)
+    far = size * uniform(x, 20, 75, g)
+    warm = torch.rand(len(x), 1, 1, 1, generator=g) < 0.5
+    gains = torch.where(warm, _light(154 + far, 0 * far), 1 / _light(154 + far, 0 * far))
+    alike = torch.rand(len(x), 1, 1, 1, generator=g) < 0.3  # some off the locus: fluorescent lamps, old prints
+    off = torch.where(alike, 0.15, 0.05) * size * torch.randn(len(x), 3, 1, 1, generator=g)
+    gains = gains * off.exp()
+    kept = gains / (gains * gains.new_tensor(LUMINANCE).view(3, 1, 1)).sum(1, keepdim=True)
+    greatest = gains / gains[:, 1:2]
+    light = light * torch.lerp(kept, greatest, uniform(x, 0, 1, g))
+    power = light**p
+    return to_srgb(((1 + a) * power / (power + a)).clamp(0, 1))
+
+
+def washed(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
+    """Pale, with little contrast and no black, as what has not been developed."""
+    x = run("saturation", x, torch.exp(-size * uniform(x, 0.1, 0.55, g)))
+    low, high = size * uniform(x, 0, 0.14, g), 1 - size * uniform(x, 0, 0.14, g)
+    return low + (high - low) * x ** torch.exp(uniform(x, -0.3, 0.2, g))
 
 
 def gains(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
@@ -124,7 +151,7 @@ def vignette(x: Tensor, size: Tensor, g: torch.Generator) -> Tensor:
 
 
 COMMON = (exposure, contrast, gamma, saturation, cast)
-OTHERS = (daylight, gains, curve, bend, haze, haze, fade, flare, dark, vignette)
+OTHERS = (daylight, gains, curve, bend, haze, haze, fade, flare, dark, vignette, washed)
 
 
 def chain(x: Tensor, faults: tuple[Fault, ...], size: Tensor, least: int, most: int, g: torch.Generator) -> Tensor:
@@ -138,18 +165,42 @@ def chain(x: Tensor, faults: tuple[Fault, ...], size: Tensor, least: int, most: 
     return x
 
 
+KINDS = (
+    # how many of the pictures, and the chains that they go through: faults, whether at their own size, how many
+    (0.20, ()),
+    (0.36, ((COMMON, True, 1, 4),)),
+    (0.12, ((OTHERS, True, 1, 3),)),
+    (0.10, ((OTHERS, True, 1, 3), (COMMON, False, 0, 2))),
+    (0.11, (((camera,), True, 1, 1),)),
+    (0.11, (((camera,), True, 1, 1), (COMMON[:4], False, 0, 3))),
+)
+
+
+def tinge(x: Tensor, g: torch.Generator) -> Tensor:
+    """Good pictures still: half of them a little warmer, cooler, greener or more magenta, as films and tastes differ.
+
+    Without it every slight cast is taken for a fault, and good photos lose theirs.
+    """
+    some = (torch.rand(len(x), 1, 1, 1, generator=g) < 0.5).to(x.dtype)
+    mireds, green = some * torch.randn(len(x), 1, 1, 1, generator=g), some * torch.randn(len(x), 1, 1, 1, generator=g)
+    return apply_gains(x, _light(154 + 25 * mireds, 0.04 * green).log()).clamp(0, 1)
+
+
 def spoil(x: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures as they come: a fifth of them good, the others with common faults, mild or strong, or with others.
+    """Pictures as they come: a fifth of them good; the others with common faults, mild or strong, or with others, or
+    with a camera's wrong white balance, alone or under common faults.
 
     Returns:
         The pictures [N,3,H,W], rounded to 8 bits, and which of them were left good, [N].
     """
-    kind = torch.rand(len(x), generator=g)
+    kind = torch.multinomial(torch.tensor([share for share, _ in KINDS]), len(x), True, generator=g)
     size = torch.where(torch.rand(len(x), 1, 1, 1, generator=g) < 0.5, 1.0, 2.0)
-    common = chain(x, COMMON, size, 1, 4, g)
-    other = chain(x, OTHERS, size, 1, 3, g)
-    both = chain(other, COMMON, torch.ones_like(size), 0, 2, g)
-    good = kind < 0.2
-    pick = lambda when, a, b: torch.where(when.view(-1, 1, 1, 1), a, b)  # noqa: E731
-    spoilt = pick(kind < 0.65, common, pick(kind < 0.8, other, both))
-    return (pick(good, x, spoilt) * 255).round() / 255, good
+    made = x.clone()
+    for i, (_, chains) in enumerate(KINDS):
+        [members] = (kind == i).nonzero(as_tuple=True)
+        y, own = x[members], size[members]
+        for faults, at_size, least, most in chains:
+            if len(y):
+                y = chain(y, faults, own if at_size else torch.ones_like(own), least, most, g)
+        made[members] = y
+    return (made * 255).round() / 255, kind == 0

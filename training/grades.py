@@ -71,9 +71,7 @@ def grades(pixels: np.ndarray, rng: random.Random) -> tuple[Tensor, Tensor]:
         real.append((Step("saturation", (0.0,)), *random_chain(SOFT, "soft", rng, (0, 1), (0.1, 0.6))))
     wild = [random_chain(HARD, "hard", rng, (1, 4), (0.4, 1)) for _ in range(4)]
     # negatives and the like are the farthest from pictures, and among all ops too rare
-    wild += [
-        (*random_chain(ART, "hard", rng, (1, 1), (0.6, 1)), *random_chain(SOFT, "soft", rng, (0, 2), (0.2, 1)))
-    ] * 2
+    wild += [random_chain(ART, "hard", rng, (1, 2), (0.6, 1)) for _ in range(2)]
     chains = [*real, *wild]
     frames = torch.cat(apply_chains([frame] * len(chains), chains, scale_of(frame, min(pixels.shape[:2]))))
     moved = (frames - frame).square().mean((1, 2, 3)).sqrt()

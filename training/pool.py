@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from faults import spoil
+from faults import spoil, tinge
 from PIL import Image
 from torch import Tensor
 
 from nuli.ops.light import level_ends
-from nuli.scoring.tone import SIZE, features
+from nuli.ops.white_balance import white_gains
+from nuli.scoring.backbone import Backbone
+from nuli.scoring.tone import SIZE, statistics
 
 LONG = SIZE * 4 // 3
 THUMB = (24, 32)
@@ -29,6 +31,10 @@ class Pool:
 
     features: Tensor
     """[N,F] of the spoilt crops."""
+    sights: Tensor
+    """[N,B]: what the backbone sees in them."""
+    gains: Tensor
+    """[N,3,3]: what white_balance measures in them."""
     ends: Tensor
     """[N,4,2]: what auto_level measures in them."""
     spoilt: Tensor
@@ -79,10 +85,16 @@ def make(job: tuple[int, Path, int, int]) -> Pool:
     torch.set_num_threads(1)
     good = crops(file, count, random.Random(f"{seed} {file.name}"))
     g = torch.Generator().manual_seed(random.Random(f"{seed} {file.name}").getrandbits(32))
+    good = tinge(good, g)
     spoilt, untouched = spoil(good, g)
+    backbone = Backbone.load(torch.device("cpu"))
+    parts = []
     with torch.no_grad():
+        for few in spoilt.split(2):  # that stay in a processor's cache
+            gains = white_gains(few)
+            parts.append((statistics(few, gains), backbone.features(few), gains))
         return Pool(
-            features(spoilt),
+            *map(torch.cat, zip(*parts, strict=True)),
             level_ends(spoilt),
             thumbnail(spoilt),
             thumbnail(good),

@@ -4,7 +4,7 @@
 
 The photos go to FOLDER (see fetch.py) and stay there. What is printed at the end tells how good the networks are on
 photos that they never saw: each network leaves out some photos, and those are its examination. `bench/recover.py` tells
-how good they are on others. About ten minutes on two cores.
+how good they are on others. About a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
@@ -25,22 +25,34 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nuli.imaging.color import to_lab
-from nuli.scoring.tone import Tone
+from nuli.scoring.tone import Tone, network_inputs, shrink
 
 ROOT = Path(__file__).resolve().parents[1]
-NETWORKS = 8
+NETWORKS = 16
+FOLDS = 8
+"""Every FOLDS-th photo is left out by a network, by the next one the next."""
 SAMPLES = 50
 """Of each photo."""
+COMPONENTS = 40
+"""Principal components of the backbone's features that the networks get to see."""
 
 
-def scale_of(pool: Pool) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the features."""
-    return pool.features.mean(0), pool.features.std(0) + 1e-4
-
-
-def standardised(pool: Pool) -> Tensor:
-    mean, deviation = scale_of(pool)
-    return ((pool.features - mean) / deviation).clamp(-5, 5)
+def scales(pool: Pool) -> dict[str, Tensor]:
+    """What standardises and projects the networks' input, at the precision of the file."""
+    mean, deviation = pool.sights.mean(0), pool.sights.std(0) + 1e-4
+    seen = ((pool.sights - mean) / deviation).clamp(-5, 5).double()
+    variances, directions = torch.linalg.eigh(seen.T @ seen / len(seen))
+    # the last are the largest; their signs are made the same everywhere
+    directions = directions[:, -COMPONENTS:].flip(1)
+    directions = directions * directions.sum(0).sign()
+    made = {
+        "mean": pool.features.mean(0),
+        "deviation": pool.features.std(0) + 1e-4,
+        "sight_mean": mean,
+        "sight_deviation": deviation,
+        "projection": (directions / variances[-COMPONENTS:].flip(0).sqrt()).float(),
+    }
+    return {name: value.half().float() for name, value in made.items()}
 
 
 def make_pool(files: Sequence[Path], seed: int, workers: int) -> Pool:
@@ -50,32 +62,34 @@ def make_pool(files: Sequence[Path], seed: int, workers: int) -> Pool:
 
 
 def train_one(number: int, file: Path, seed: int) -> list[Tensor]:
-    """Weights and biases of one network; every NETWORKS-th photo is left out."""
+    """Weights and biases of one network."""
     torch.set_num_threads(1)
     pool = read(file)
-    pool.features.copy_(standardised(pool))
-    net = train(pool.take((pool.photo % NETWORKS != number).nonzero().flatten()), NETWORKS * seed + number)
+    inputs = network_inputs(scales(pool), pool.features, pool.sights)
+    kept = (pool.photo % FOLDS != number % FOLDS).nonzero().flatten()
+    net = train(pool.take(kept), inputs[kept], NETWORKS * seed + number)
     return [value.detach() for value in net.parameters()]
 
 
 def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
     """A table of harm against gain on photos that the networks left out, for several amounts of shrinkage."""
-    values = torch.cat([_alone(weights, k).predict(pool.features[pool.photo % NETWORKS == k]) for k in range(NETWORKS)])
-    pool = join([pool.take((pool.photo % NETWORKS == k).nonzero().flatten()) for k in range(NETWORKS)])
+    parts = [pool.take((pool.photo % FOLDS == k).nonzero().flatten()) for k in range(FOLDS)]
+    values = torch.cat([_fold(weights, k).predict(part.features, part.sights) for k, part in enumerate(parts)])
+    pool = join(parts)
     good = to_lab(pool.good)
-    before = distances(pool, torch.zeros_like(values), good)
+    before = distances(pool, shrink(values, 0.0), good)
     touched = ~pool.untouched
     lines = [f"{'shrink':>8} {'harm':>8} {'gain':>8}   of {before[touched].mean():.2f}; {len(pool)} samples"]
     for shrinkage in (0.4, 0.55, 0.7, 0.85, 1.0):
-        after = distances(pool, shrinkage * values, good)
+        after = distances(pool, shrink(values, shrinkage), good)
         gain = (before - after)[touched].mean()
         lines.append(f"{shrinkage:8} {after[pool.untouched].mean():8.2f} {gain:8.2f}")
     return "\n".join(lines)
 
 
-def _alone(weights: dict[str, Tensor], number: int) -> Tone:
-    """One of the networks by itself."""
-    return Tone({k: v if v.ndim == 1 else v[number : number + 1] for k, v in weights.items()})
+def _fold(weights: dict[str, Tensor], fold: int) -> Tone:
+    """The networks that left a fold out, by themselves."""
+    return Tone({k: v[fold::FOLDS] if k.startswith(("weight", "bias")) else v for k, v in weights.items()})
 
 
 def write(file: Path, pool: Pool) -> None:
@@ -102,8 +116,7 @@ def main() -> int:
     write(file, pool)
     with multiprocessing.get_context("spawn").Pool(asked.workers) as processes:
         networks = processes.map(partial(train_one, file=file, seed=asked.seed), range(NETWORKS), 1)
-    mean, deviation = scale_of(pool)
-    weights = {"mean": mean, "deviation": deviation}
+    weights = scales(pool)
     for i in range(3):
         weights |= {f"weight{i}": torch.stack([n[2 * i] for n in networks])}
         weights |= {f"bias{i}": torch.stack([n[2 * i + 1] for n in networks])}

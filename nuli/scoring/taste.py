@@ -32,14 +32,14 @@ GREY = 0.02
 """Colourfulness below which a picture is black and white."""
 GREY_SHARE = 0.5
 """The part of colour's marks that black and white gets: without colours a picture can be striking as well."""
-TYPICAL = 1.0
-"""The realism that half of all good pictures reach; 80 % reach 0."""
+ENOUGH = 1.5
+"""The realism from which on more earns nothing; half of all good pictures reach 1, and 80 % reach 0."""
 COST = 6.0
 """Points that a picture loses where its realism falls short, times the logarithm of 1 + how much."""
 SOFTNESS = 0.25
 """How far before it falls short that begins."""
 LENIENCE = 0.5
-"""How much of what a picture itself lacks of TYPICAL is forgiven what is made of it: a cartoon need not become a
+"""How much of what a picture itself lacks of ENOUGH is forgiven what is made of it: a cartoon need not become a
 photograph."""
 BATCH = 4
 """Views at once on a CPU."""
@@ -90,7 +90,7 @@ class Taste:
 
     def asked(self, features: Tensor, lenience: float = LENIENCE) -> Tensor:
         """The realism that is asked of what is made of a picture, by its own features [1,F]."""
-        return TYPICAL - lenience * (TYPICAL - self.realism(features)).clamp(min=0)
+        return ENOUGH - lenience * (ENOUGH - self.realism(features)).clamp(min=0)
 
     def cost(self, features: Tensor, asked: Tensor) -> Tensor:
         """The points [N] that are lost for falling short of the realism asked, smooth, and never quite 0."""

@@ -3,7 +3,8 @@ scores candidates by how near they come to that.
 
 A free-standing "how good is this photo" fails once it is maximised: more contrast is always better. An
 has_target score does not: its best is a definite picture, near the original unless the networks are sure.
-The networks see statistics of the picture, not what it shows. `training/` makes them, and lists their photos.
+The networks see statistics of the picture, and what the backbone sees in it: sky, skin, grass and snow tell what white
+is. `training/` makes them, and lists their photos.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from ..imaging.color import color_difference, luma, to_lab
 from ..imaging.frames import FRAME, scorer_view, subsample
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
+from ..ops.white_balance import white_gains
 from ..recipe import Recipe
+from .backbone import Backbone
 from .embedded import load_embedded
 
 SIZE = 128
 """Short side, in pixels, of the view that the networks know a picture by."""
 WEIGHTS = Path(__file__).with_name("tone.safetensors")
-SHA256 = "b47f8938a3adbaaee7ae97433c16c39f91347953a38980bf3c8d958de44a4927"
+SHA256 = "cfd082a621e97a7ba3f3786835cbc8a48257f4c6768611185b07fcca230137b7"
 CORRECTION = (
+    ("white_balance", "amount", 1.0),
+    ("white_balance", "edges", 1.0),
+    ("white_balance", "daylight", 1.0),
     ("auto_level", "amount", 1.0),
     ("auto_level", "colour", 1.0),
     ("temperature", "shift", 0.35),
@@ -41,11 +47,17 @@ changes nothing; of gamma and factors the logarithm."""
 PARAMETERS = len(CORRECTION)
 STEPS = tuple(dict.fromkeys(op for op, _, _ in CORRECTION))
 LIMITS = tuple(limit for _, _, limit in CORRECTION)
+AMOUNTS = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if op in ("white_balance", "auto_level"))
+"""Parameters that go from 0 to 1."""
+SHAPES = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if name in ("edges", "daylight"))
+"""Those of them that only shape the effect."""
 SHRINKAGE = 0.9
 """How much of a prediction is applied: all of it mends bad photos a little better and spoils good ones."""
 OUT_OF_DISTRIBUTION = 0.4
 """How far a picture may be from those that the networks learned from before only half of SHRINKAGE is left: the mean
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
+SLIGHT_CAST = 0.35
+"""A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
 
@@ -53,8 +65,8 @@ QUANTILES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0
 """Quantiles among the features."""
 
 
-def features(x: Tensor) -> Tensor:
-    """The networks' input: features [N,F] of views [N,3,H,W], their short side SIZE."""
+def statistics(x: Tensor, gains: Tensor) -> Tensor:
+    """Statistics [N,F] of views [N,3,H,W], their short side SIZE; gains is what white_balance measures in them."""
     n = len(x)
     grey = luma(x)
     lab = to_lab(x) / 100
@@ -89,23 +101,31 @@ def features(x: Tensor) -> Tensor:
         energies.append(torch.log(detail.square().mean((1, 2, 3)) + 1e-7))
         level = smaller
     ends = (flat[..., None] - x.new_tensor([0.02, 0.98])).abs().lt(0.02).to(x.dtype).mean(1)
-    parts = [quantiles.reshape(n, -1), mean, spread, ratios, *tints, grid, torch.stack(energies, 1), ends]
+    white = (gains[:, :, (0, 2)] - gains[:, :, 1:2]).flatten(1)
+    parts = [white, quantiles.reshape(n, -1), mean, spread, ratios, *tints, grid, torch.stack(energies, 1), ends]
     return torch.cat(parts, 1)
 
 
-def correct(x: Tensor, values: Tensor, ends: Tensor | None = None) -> Tensor:
+def correct(x: Tensor, values: Tensor, gains: Tensor | None = None, ends: Tensor | None = None) -> Tensor:
     """Apply corrections [N,P], in the units of CORRECTION, to pictures [N,3,H,W].
 
     Args:
-        ends: what auto_level measures, where it was measured on larger ones.
+        gains, ends: what white_balance and auto_level measure, where they were measured on larger ones.
     """
     scale = Scale(min(x.shape[2:]), min(x.shape[2:]))
     for name in STEPS:
         op = get_op(name)
-        stats = measure_subsampled(op, x)
-        if name == "auto_level" and ends is not None:
+        columns = torch.stack(_columns(op, values), 1)
+        if name == "white_balance" and gains is not None:
+            stats = gains
+            # the ends go where it takes them; those of luma, which it keeps in grey, stay
+            moved = apply_op(op, ends[:, :3, None], columns, gains, scale)[:, :, 0]
+            ends = torch.cat([moved, ends[:, 3:]], 1)
+        elif name == "auto_level" and ends is not None:
             stats = ends
-        x = apply_op(op, x, torch.stack(_columns(op, values), 1), stats, scale)
+        else:
+            stats = measure_subsampled(op, x)
+        x = apply_op(op, x, columns, stats, scale)
     return x
 
 
@@ -126,10 +146,34 @@ def _columns(op: Op, values: Tensor) -> list[Tensor]:
 def bound_correction(raw: Tensor) -> Tensor:
     """The networks' output [...,P] as corrections within their limits.
 
-    An auto level can't be less than none: for it a smooth way down to nearly 0, on which gradients never stop.
+    An amount can't be less than none: for it a smooth way down to nearly 0, on which gradients never stop.
     """
-    shares = torch.cat([torch.sigmoid(2 * raw[..., :2] - 3), torch.tanh(raw[..., 2:])], -1)
-    return shares * raw.new_tensor(LIMITS)
+    amounts = {i: torch.sigmoid(2 * raw[..., i] - (0 if i in SHAPES else 3)) for i in AMOUNTS}
+    shares = [amounts.get(i, torch.tanh(raw[..., i])) for i in range(PARAMETERS)]
+    return torch.stack(shares, -1) * raw.new_tensor(LIMITS)
+
+
+def network_inputs(weights: dict[str, Tensor], statistics: Tensor, sights: Tensor) -> Tensor:
+    """What the networks get, [N,I]: statistics [N,F] standardised, and the backbone's features [N,B] projected."""
+    known = (statistics - weights["mean"]) / weights["deviation"]
+    seen = (sights - weights["sight_mean"]) / weights["sight_deviation"]
+    return torch.cat([known.clamp(-5, 5), (seen.clamp(-5, 5) @ weights["projection"]).clamp(-4, 4)], 1)
+
+
+def shrink(values: Tensor, share: float | Tensor) -> Tensor:
+    """Corrections [N,P] with a share of their effect; what only shapes it stays."""
+    shapes = torch.zeros(PARAMETERS, dtype=torch.bool, device=values.device)
+    shapes[list(SHAPES)] = True
+    return torch.where(shapes, values, values * share)
+
+
+def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
+    """Corrections [N,P] with less white balance where it would take out little, by statistics [N,F]."""
+    amount, edges, daylight = values[:, :3].unsqueeze(2).unbind(1)
+    grey, edge, day = statistics[:, :6].reshape(-1, 3, 2).unbind(1)
+    logs = torch.lerp(torch.lerp(grey, edge, edges), day, daylight)
+    size = (amount * logs).abs().amax(1, keepdim=True) ** 4
+    return torch.cat([amount * size / (size + SLIGHT_CAST**4), values[:, 1:]], 1)
 
 
 class Tone:
@@ -145,9 +189,10 @@ class Tone:
     def __init__(self, weights: dict[str, Tensor]) -> None:
         """
         Args:
-            weights: mean and deviation [F] of the features; weights [K,out,in] and biases [K,out] of K networks.
+            weights: mean and deviation [F] of the statistics; sight_mean and sight_deviation [B] and projection [B,C]
+                of the backbone's features; weights [K,out,in] and biases [K,out] of K networks.
         """
-        self._mean, self._deviation = weights["mean"], weights["deviation"]
+        self._weights = weights
         self._layers = [(weights[f"weight{i}"], weights[f"bias{i}"]) for i in range(3)]
 
     @classmethod
@@ -155,21 +200,25 @@ class Tone:
         """Load the weights that ship with the package. Raises WeightsError."""
         return cls({key: value.to(device, torch.float32) for key, value in load_embedded(WEIGHTS, SHA256).items()})
 
-    def predict(self, features: Tensor) -> Tensor:
-        """The mean of the networks' corrections [N,P] for features [N,F]; the smaller, the less such pictures
-        resemble the photos that the networks learned from.
+    def predict(self, statistics: Tensor, sights: Tensor) -> Tensor:
+        """The mean of the networks' corrections [N,P] for statistics [N,F] and the backbone's features [N,B]; the
+        smaller, the less such pictures resemble the photos that the networks learned from.
         """
-        x = ((features - self._mean) / self._deviation).clamp(-5, 5)[None]
-        distance = (x[0].abs() - 2).clamp(min=0).square().mean(1, keepdim=True) / OUT_OF_DISTRIBUTION
+        x = network_inputs(self._weights, statistics, sights)
+        known = x[:, : statistics.shape[1]]
+        distance = (known.abs() - 2).clamp(min=0).square().mean(1, keepdim=True) / OUT_OF_DISTRIBUTION
+        x = x[None]
         for i, (weight, bias) in enumerate(self._layers):
             x = F.gelu(x) if i else x
             x = torch.baddbmm(bias[:, None], x.expand(len(weight), -1, -1), weight.mT)
-        return bound_correction(x).mean(0) / (1 + distance**2)
+        return shrink(spare_slight_casts(bound_correction(x).mean(0), statistics), 1 / (1 + distance**2))
 
     def correction(self, frame: Tensor) -> Tensor:
         """The correction [1,P] for a picture, by its frame [1,3,h,w], on the frame's device."""
-        inputs = features(scorer_view(frame, "whole", SIZE))
-        return SHRINKAGE * self.predict(inputs.to(self._mean.device)).to(frame.device)
+        device = self._weights["mean"].device
+        view = scorer_view(frame, "whole", SIZE).to(device)
+        values = self.predict(statistics(view, white_gains(view)), Backbone.load(device).features(view))
+        return shrink(values, SHRINKAGE).to(frame.device)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
