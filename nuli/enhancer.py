@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,14 @@ def score(
 
     Args:
         sources: pictures as for `enhance_iter`; one alone is a list of one.
-        options, values: those fields of `nuli.Options` that concern a scorer: device, precision, mirror.
+        options, values: those fields of `nuli.Options` that concern a scorer: device, precision, mirror. Where none is
+            named, one that can compare pictures is taken: `laion`, or `taste` where its weights are absent.
     Raises:
         NuliError: for a source, option, or scorer that can't be used.
     """
     options = _options(options, scorer, values)
-    loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
+    named = scorer is None or isinstance(scorer, str)
+    loaded = load_scorer(replace(options, mode="hard"), folders) if named else scorer
     scores = []
     for source in [sources] if isinstance(sources, _ONE) else sources:
         photo = load_photo(source)

@@ -85,8 +85,8 @@ class Options:
     seconds: float | None = _option(
         None,
         "Seconds",
-        "time to search (automatic: at most 1.5 with a built-in scorer, 60 with laion, less when nothing improves any "
-        "more; no limit when evaluations are given)",
+        "time to search (automatic: at most 1.5 in soft and 4 in hard mode with the built-in scorers, 60 with laion, "
+        "less when nothing improves any more; no limit when evaluations are given)",
         "NUl seconds",
         minimum=0.0,
         maximum=86400.0,

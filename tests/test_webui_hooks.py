@@ -457,6 +457,9 @@ def test_the_score_goes_into_file_names(host: SimpleNamespace) -> None:
     pattern = host.images.FilenameGenerator.replacements["nuli_score"]
     judged = SimpleNamespace(p=SimpleNamespace(extra_generation_params={"NUl score": "9.812"}))
     assert pattern(judged) == "9.812"
+    entries = {"NUl score": "9.812", "NUl scorer": "tone"}  # which all pictures get, so the file is named by another
+    tone = SimpleNamespace(p=SimpleNamespace(extra_generation_params=entries), image=Image.new("RGB", (64, 64), "red"))
+    assert float(pattern(tone)) < 9
     nothing = host.images.NOTHING_AND_SKIP_PREVIOUS_TEXT
     assert pattern(SimpleNamespace(p=SimpleNamespace(extra_generation_params={}))) is nothing
     assert pattern(SimpleNamespace(p=None)) is nothing

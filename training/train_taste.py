@@ -10,7 +10,6 @@ see through fresh searches on pictures that they never saw. About half an hour o
 from __future__ import annotations
 
 import argparse
-import hashlib
 import multiprocessing
 import random
 import sys
@@ -26,12 +25,14 @@ import torch
 from critic import FOUND, REAL, SPOILT, WILD, Samples
 from faults import COMMON, OTHERS, chain
 from grades import crop, grades
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save_file
+from ship import ship
 from torch import Tensor
 
 from nuli.imaging.frames import subsample
 from nuli.imaging.photo import load_photo
 from nuli.options import Options
+from nuli.scoring import taste
 from nuli.scoring.backbone import Backbone
 from nuli.scoring.taste import WEIGHTS, Taste
 from nuli.scoring.vivid import measures
@@ -178,9 +179,8 @@ def main() -> int:
             tell(f"after {turn - 1} rounds:", examine(left_out, caught, fresh, weights))
             caught = fresh
             learned = critic.join([learned, found.take(~is_fresh)])
-    data = save({name: value.half().contiguous() for name, value in weights.items()})
-    asked.output.write_bytes(data)
-    tell(f"{asked.output}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+    ship(weights, asked.output, taste)
+    tell("done")
     return 0
 
 

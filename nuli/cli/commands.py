@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import replace
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def score(parsed: argparse.Namespace) -> int:
     """Print the score of every picture named; returns the exit code."""
-    options = parse_options(parsed)
+    options = replace(parse_options(parsed), mode="hard")  # whose scorers compare pictures
     from ..enhancer import score
     from ..scoring.registry import load_scorer
     from ..sources import find_sources

@@ -84,6 +84,7 @@ SCORERS = {
             "how striking a picture is, and how much like one that somebody made",
             "0 to 10, below 0 where nobody would make such a picture; compares pictures",
             _taste,
+            seconds=4.0,
         ),
         ScorerInfo(
             "vivid",

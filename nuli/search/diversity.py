@@ -19,7 +19,7 @@ from .features import color_distances, color_grid
 from .simplify import simplify
 from .visibility import leave_out_invisible
 
-FULL_DISTANCE = 25.0
+FULL_DISTANCE = 20.0
 """From there on they are different enough: what is gained decides."""
 SAME = 2.0
 """How far simplifying may move a result."""

@@ -15,6 +15,13 @@ def add() -> None:
 
 
 def score(generator: Any) -> Any:
-    """The score of the picture that is being saved; nothing, nor the text before it, where there is none."""
+    """The score of the picture that is being saved; nothing, nor the text before it, where there is none.
+
+    File names are sorted by it, so where `tone` judged, whose figures can't compare pictures, it is that of `taste`.
+    """
     entries = getattr(generator.p, "extra_generation_params", None) or {}
+    if infotext.AFTER in entries and entries.get(infotext.SCORER) == "tone":
+        from ..enhancer import score
+
+        return f"{score(generator.image, scorer='taste')[0]:.3f}"
     return entries.get(infotext.AFTER) or images.NOTHING_AND_SKIP_PREVIOUS_TEXT

@@ -90,7 +90,7 @@ def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
     if not isinstance(texts, list) or not 1 <= len(texts) <= MAX_PICTURES:
         raise RequestError(f"images must be a list of 1 to {MAX_PICTURES} pictures")
     host = task.host
-    options = _options(body.get("options"), host)
+    options = replace(_options(body.get("options"), host), mode="hard")  # whose scorers compare pictures
     scores: list[float] = []
     megapixels, seconds = host.limits()
     with task.turn():

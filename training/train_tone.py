@@ -1,0 +1,130 @@
+"""Make the weights of the `tone` scorer, from nothing: fetch photos, spoil them, learn to mend them, write the file.
+
+    python training/train_tone.py FOLDER [--seed 0] [-o nuli/scoring/tone.safetensors]
+
+The photos go to FOLDER (see fetch.py) and stay there. What is printed at the end tells how good the networks are on
+photos that they never saw: each network leaves out some photos, and those are its examination. `bench/recover.py` tells
+how good they are on others. About a quarter of an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import fetch
+import torch
+from learn import distances, train
+from pool import Pool, join, make
+from ship import ship
+from torch import Tensor
+
+from nuli.imaging.color import to_lab
+from nuli.scoring import tone
+from nuli.scoring.tone import WEIGHTS, Tone, network_inputs, shrink
+
+NETWORKS = 16
+FOLDS = 8
+"""Every FOLDS-th photo is left out by a network, by the next one the next."""
+SAMPLES = 50
+"""Of each photo."""
+COMPONENTS = 40
+"""Principal components of the backbone's features that the networks get to see."""
+
+
+def scales(pool: Pool) -> dict[str, Tensor]:
+    """What standardises and projects the networks' input, at the precision of the file."""
+    mean, deviation = pool.sights.mean(0), pool.sights.std(0) + 1e-4
+    seen = ((pool.sights - mean) / deviation).clamp(-5, 5).double()
+    variances, directions = torch.linalg.eigh(seen.T @ seen / len(seen))
+    # the last are the largest; their signs are made the same everywhere
+    directions = directions[:, -COMPONENTS:].flip(1)
+    directions = directions * directions.sum(0).sign()
+    made = {
+        "mean": pool.features.mean(0),
+        "deviation": pool.features.std(0) + 1e-4,
+        "sight_mean": mean,
+        "sight_deviation": deviation,
+        "projection": (directions / variances[-COMPONENTS:].flip(0).sqrt()).float(),
+    }
+    return {name: value.half().float() for name, value in made.items()}
+
+
+def make_pool(files: Sequence[Path], seed: int, workers: int) -> Pool:
+    jobs = [(number, file, SAMPLES, seed) for number, file in enumerate(files)]
+    with multiprocessing.get_context("spawn").Pool(workers) as processes:
+        return join(processes.map(make, jobs, 4))
+
+
+def train_one(number: int, file: Path, seed: int) -> list[Tensor]:
+    """Weights and biases of one network."""
+    torch.set_num_threads(1)
+    pool = read(file)
+    inputs = network_inputs(scales(pool), pool.features, pool.sights)
+    kept = (pool.photo % FOLDS != number % FOLDS).nonzero().flatten()
+    net = train(pool.take(kept), inputs[kept], NETWORKS * seed + number)
+    return [value.detach() for value in net.parameters()]
+
+
+def examine(pool: Pool, weights: dict[str, Tensor]) -> str:
+    """A table of harm against gain on photos that the networks left out, for several amounts of shrinkage."""
+    parts = [pool.take((pool.photo % FOLDS == k).nonzero().flatten()) for k in range(FOLDS)]
+    values = torch.cat([_fold(weights, k).predict(part.features, part.sights) for k, part in enumerate(parts)])
+    pool = join(parts)
+    good = to_lab(pool.good)
+    before = distances(pool, shrink(values, 0.0), good)
+    touched = ~pool.untouched
+    lines = [f"{'shrink':>8} {'harm':>8} {'gain':>8}   of {before[touched].mean():.2f}; {len(pool)} samples"]
+    for shrinkage in (0.4, 0.55, 0.7, 0.85, 1.0):
+        after = distances(pool, shrink(values, shrinkage), good)
+        gain = (before - after)[touched].mean()
+        lines.append(f"{shrinkage:8} {after[pool.untouched].mean():8.2f} {gain:8.2f}")
+    return "\n".join(lines)
+
+
+def _fold(weights: dict[str, Tensor], fold: int) -> Tone:
+    """The networks that left a fold out, by themselves."""
+    return Tone({k: v[fold::FOLDS] if k.startswith(("weight", "bias")) else v for k, v in weights.items()})
+
+
+def write(file: Path, pool: Pool) -> None:
+    torch.save({name: getattr(pool, name) for name in Pool.__dataclass_fields__}, file)
+
+
+def read(file: Path) -> Pool:
+    return Pool(**torch.load(file, weights_only=True))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    asked = parser.parse_args()
+    start = time.time()
+    fetch.fetch_all(asked.folder)
+    files = fetch.photos(asked.folder)
+    pool = make_pool(files, asked.seed, asked.workers)
+    print(f"{len(files)} photos, {len(pool)} samples, {time.time() - start:.0f} s", flush=True)
+    file = asked.folder / f"pool-{asked.seed}.pt"
+    write(file, pool)
+    with multiprocessing.get_context("spawn").Pool(asked.workers) as processes:
+        networks = processes.map(partial(train_one, file=file, seed=asked.seed), range(NETWORKS), 1)
+    weights = scales(pool)
+    for i in range(3):
+        weights |= {f"weight{i}": torch.stack([n[2 * i] for n in networks])}
+        weights |= {f"bias{i}": torch.stack([n[2 * i + 1] for n in networks])}
+    with torch.no_grad():
+        print(examine(pool, weights))
+    ship(weights, asked.output, tone)
+    print(f"{time.time() - start:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
