@@ -27,8 +27,10 @@ RIDGE = 0.05
 REAL, WILD, SPOILT, FOUND = range(4)
 """Kinds of samples: pictures as people make them; what wild chains of ops make of them; badly exposed, tinted, hazy
 ones; and what searches found."""
-SHARES = {REAL: 0.5, WILD: 0.19, SPOILT: 0.12, FOUND: 0.19}
-"""Of each kind, its part of a batch; where nothing was found yet, wild ones take that part too."""
+SHARES = {REAL: 0.5, WILD: 0.25, FOUND: 0.25}
+"""Of each kind, its part of a batch; where nothing was found yet, wild ones take that part too. Spoilt ones are not
+learned from: it made figures rank pictures better, and searches find pictures that an independent critic refuses more
+often (`bench/judge.py`)."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,12 @@ def _train_one(samples: Samples, scale: dict[str, Tensor], seed: int) -> dict[st
     net = nn.Sequential(nn.Dropout(BLIND), first, nn.GELU(), nn.Dropout(DROPOUT), last)
     optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
-    members = [(samples.kind == kind).nonzero().flatten() for kind in SHARES]
-    counts = [round(share * BATCH) for share in SHARES.values()]
+    members = {kind: (samples.kind == kind).nonzero().flatten() for kind in SHARES}
+    counts = {kind: round(share * BATCH) for kind, share in SHARES.items()}
     if not len(members[FOUND]):
-        counts[WILD], counts[FOUND] = counts[WILD] + counts[FOUND], 0
+        counts[WILD] += counts.pop(FOUND)
     for _ in range(STEPS):
-        drawn = [m[torch.randint(len(m), (n,), generator=g)] for m, n in zip(members, counts, strict=True) if n]
+        drawn = [members[kind][torch.randint(len(members[kind]), (n,), generator=g)] for kind, n in counts.items()]
         index = torch.cat(drawn)
         seen = x[index] + NOISE * torch.randn(len(index), x.shape[1], generator=g)
         loss = F.binary_cross_entropy_with_logits(net(seen)[:, 0], y[index])

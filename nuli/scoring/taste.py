@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .protocol import Score
 
 WEIGHTS = Path(__file__).with_name("taste.safetensors")
-SHA256 = "34061f735817cfc84d7bc22eeba4188a9f8c263c05d4bfda770ab0d9ca38006e"
+SHA256 = "33ed29c2ca35ba5e224abe7ce1c0ff360993219350c27d7706ef0187293bf4fa"
 LIVELY = (1.9, 1.4, 1.0, 1.4)
 """How much more colourful, contrasty, light and detailed than good pictures of its kind a picture is at its best."""
 GREY = 0.02
