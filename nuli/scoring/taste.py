@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).with_name("taste.safetensors")
 SHA256 = "33ed29c2ca35ba5e224abe7ce1c0ff360993219350c27d7706ef0187293bf4fa"
-LIVELY = (1.9, 1.4, 1.0, 1.4)
+LIVELY = (2.1, 1.5, 1.0, 1.45)
 """How much more colourful, contrasty, light and detailed than good pictures of its kind a picture is at its best."""
 GREY = 0.02
 """Colourfulness below which a picture is black and white."""
