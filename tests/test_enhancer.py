@@ -259,7 +259,7 @@ def test_laion_without_weights_says_how_to_get_them(
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(NuliError, match="nuli scorers download laion"):
         enhance(dull, scorer="laion", evaluations=5, device="cpu")
-    for mode, judge in (("soft", "tone"), ("hard", "vivid")):
+    for mode, judge in (("soft", "tone"), ("hard", "taste")):
         assert enhance(dull, scorer="auto", mode=mode, evaluations=5, device="cpu").scorer == judge
 
 

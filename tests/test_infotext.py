@@ -28,6 +28,7 @@ ODD = {
     "strength": 1.5,
     "ops": "light,colour,-equalize",
     "guards": "strict",
+    "realism": "on",
     "max_steps": 32,
     "margin": 1e-05,
     "seed": 2**32 - 1,

@@ -106,7 +106,7 @@ def test_a_flat_picture_is_judged_too(scorer: Tone, level: float) -> None:
 
 def test_it_judges_soft_mode_where_laion_is_absent() -> None:
     assert resolve_scorer("auto", "soft").name in ("tone", "laion")
-    assert resolve_scorer("auto", "hard").name in ("vivid", "laion")
+    assert resolve_scorer("auto", "hard").name in ("taste", "laion")
     if SCORERS["laion"].missing():
         assert (resolve_scorer("auto", "soft").name, resolve_scorer("auto", "hard").name) == ("tone", "vivid")
 

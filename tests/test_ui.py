@@ -209,7 +209,7 @@ def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
     for one, caption in zip(done.candidates, captions, strict=True):
         assert f"{one.direction} · {one.after:.2f} (" in caption or not one.direction
         assert caption.endswith(f" · {one.distance:.0f} dE")
-    assert SCORERS["vivid"].meaning in last[2]
+    assert SCORERS["taste"].meaning in last[2]
     picked = handlers.acting(handlers.pick)(done, 2)[0]
     assert picked.recipe == done.candidates[2].recipe and picked.after == done.candidates[2].after
     assert "<svg" in handlers.acting(handlers.pick)(done, 2)[3]

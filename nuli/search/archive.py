@@ -13,6 +13,9 @@ from .features import color_distances, color_grid
 
 MIN_GAIN = 0.5
 """Part of the best one's gain that every other must reach."""
+MIN_SPAN = 1.5
+"""Where the best one gains less than so many tenths of the scorer's range, the others are judged as if it had:
+of a picture that is good as it is, others that are nearly as good can be shown too."""
 MIN_DISTANCE = 8.0
 """How far apart all of them must be, by `color_distances`: one tells them apart at first sight."""
 MAX_ARCHIVED = 256
@@ -23,6 +26,11 @@ LEADERS = 4
 """Recipes kept of each direction, however little they gain: those to search on from."""
 LEVEL = 0.9
 """A direction whose best reaches this part of the best gain of all doesn't lag behind."""
+
+
+def span(evaluator: Evaluator, gain: float) -> float:
+    """What the best one gains; MIN_SPAN where that is more."""
+    return max(gain, MIN_SPAN * evaluator.unit)
 
 
 class Archive:
@@ -82,7 +90,7 @@ class Archive:
         ranked = sorted(self._objectives.items(), key=lambda pair: -pair[1])
         if not ranked:
             return []
-        least = self._before + MIN_GAIN * (ranked[0][1] - self._before)
+        least = ranked[0][1] - (1 - MIN_GAIN) * span(self._evaluator, ranked[0][1] - self._before)
         good = [pair for pair in ranked if pair[1] >= least]
         if not good:  # all are worse than the untouched picture
             return []

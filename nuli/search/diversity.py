@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..recipe import Recipe
-from .archive import MIN_DISTANCE, MIN_GAIN
+from .archive import MIN_DISTANCE, MIN_GAIN, span
 from .config import MAX_OTHERS
 from .directions import directions
 from .evaluator import Evaluation, Evaluator
@@ -82,10 +82,15 @@ def find_others(
     Returns:
         Recipes with strength applied, and what `predict` returned; the highest score first.
     """
-    gain = archived[0][1] - before if archived else 0.0
-    least = max(margin, MIN_GAIN * gain)
-    good = [pair for pair in archived if len(pair[0]) and pair[1] - before >= least]
-    if gain <= 0 or not good or count < 1:
+    if not archived or archived[0][1] <= before or count < 1:
+        return []
+    best = archived[0][1]
+    whole = span(evaluator, best - before)
+    floor = best - (1 - MIN_GAIN) * whole
+    if whole == best - before:
+        floor = max(floor, before + margin)
+    good = [pair for pair in archived if len(pair[0]) and pair[1] >= floor]
+    if not good:
         return []
 
     def grids_of(recipes: Sequence[Recipe]) -> Tensor:
@@ -94,7 +99,7 @@ def find_others(
     thumbnails = evaluator.thumbnails([recipe.scaled(strength) for recipe in (*(recipe for recipe, _ in good), chosen)])
     *grids, first = color_grid(thumbnails).split(1)
     named = directions(thumbnails, evaluator.thumbnails([Recipe()]))
-    gains = [(objective - before) / gain for _, objective in good]
+    gains = [1 - (best - objective) / whole for _, objective in good]
     picked = pick_diverse(
         gains, color_distances(grids, first), lambda i: color_distances(grids, grids[i]), named, count
     )
@@ -103,24 +108,20 @@ def find_others(
     for number, i in enumerate(picked, 1):
         recipe, objective = good[i]
         rest = shown[:number] + shown[number + 1 :]
-        floor = before + max(0.9 * (objective - before), least)
         pending = len(picked) - number + 1
         recipe, _ = simplify(
             recipe,
             objective,
             lambda shorter, own=shown[number], rest=rest: _lookalikes(evaluator, shorter, grids_of(shorter), own, rest),
             margin / 2,
-            floor,
+            max(objective - 0.1 * whole, floor),
             lambda needed, _, pending=pending: remaining(needed + pending) > 0,
         )
         shown[number] = grids_of([recipe])
-        # as for the chosen one: a part of a correction need only gain
-        needed = margin if strength == 1 else 0.0
-        whole = recipe.scaled(strength)
-        for scaled in dict.fromkeys((_visible(evaluator, whole, shown[number], rest), whole)):
+        full = recipe.scaled(strength)
+        for scaled in dict.fromkeys((_visible(evaluator, full, shown[number], rest), full)):
             predicted = predict(scaled)
-            rise = predicted.objective - before
-            if rise > 0 and rise >= needed:
+            if predicted.objective >= (floor if strength == 1 else min(floor, before)):
                 others.append((scaled, predicted))
                 shown[number] = color_grid(evaluator.thumbnails([scaled]))
                 break
