@@ -108,7 +108,7 @@ def test_it_judges_soft_mode_where_laion_is_absent() -> None:
     assert resolve_scorer("auto", "soft").name in ("tone", "laion")
     assert resolve_scorer("auto", "hard").name in ("taste", "laion")
     if SCORERS["laion"].missing():
-        assert (resolve_scorer("auto", "soft").name, resolve_scorer("auto", "hard").name) == ("tone", "vivid")
+        assert (resolve_scorer("auto", "soft").name, resolve_scorer("auto", "hard").name) == ("tone", "taste")
 
 
 def test_enhancing_takes_the_prediction_and_stops(photo: Image.Image, scorer: Tone) -> None:
