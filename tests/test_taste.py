@@ -15,6 +15,7 @@ from nuli.imaging.frames import make_frame, subsample
 from nuli.options import Options
 from nuli.recipe import Recipe
 from nuli.scoring import taste as module
+from nuli.scoring.backbone import Backbone
 from nuli.scoring.registry import resolve_scorer
 from nuli.scoring.taste import WEIGHTS, Taste, liveliness
 from nuli.scoring.vivid import measures
@@ -74,6 +75,15 @@ def test_scores_are_finite(scorer: Taste, level: float, size: tuple[int, int]) -
 def test_gradients_flow(scorer: Taste, photo: Image.Image) -> None:
     views = view_of(photo).requires_grad_()
     scorer.bind(view_of(photo))(views).sum().backward()
+    assert torch.isfinite(views.grad).all() and views.grad.abs().sum() > 0
+
+
+def test_gradients_flow_where_a_host_loaded_it_in_inference_mode(photo: Image.Image) -> None:
+    Backbone.load.__func__.cache_clear()
+    with torch.inference_mode():
+        loaded = Taste.load()
+    views = view_of(photo).requires_grad_()
+    loaded.bind_guard(view_of(photo))(views * 0.5).sum().backward()
     assert torch.isfinite(views.grad).all() and views.grad.abs().sum() > 0
 
 

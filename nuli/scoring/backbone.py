@@ -18,8 +18,6 @@ from .embedded import load_embedded
 
 WEIGHTS = Path(__file__).with_name("backbone.safetensors")
 SHA256 = "e839b7913b38156cc4e9526422eaaa8d4364fa6a2b22fe73601a48533b0a270d"
-SIZE = 128
-"""Short side, in pixels, of the views that it is made for here."""
 BLOCKS = (
     # kernel, stride, channels out, expansion
     (3, 1, 16, 1),
@@ -53,6 +51,7 @@ class Backbone:
 
     @classmethod
     @lru_cache(4)
+    @torch.inference_mode(False)  # gradients may flow through it later, whatever mode a host loads it in
     def load(cls, device: torch.device) -> Backbone:
         """Load the weights that ship with the package. Raises WeightsError."""
         return cls({key: value.to(device, torch.float32) for key, value in load_embedded(WEIGHTS, SHA256).items()})
@@ -60,8 +59,7 @@ class Backbone:
     def features(self, x: Tensor) -> Tensor:
         """Means and deviations of channels, [N,FEATURES], of views [N,3,H,W] in 0..1 of any size."""
         x = (x * 255 - 127) / 128
-        x = self._convolve(x.contiguous(memory_format=torch.channels_last), "stem", 3, 2)
-        x = x.clamp_(0, 6) if not x.requires_grad else F.relu6(x)
+        x = F.relu6(self._convolve(x.contiguous(memory_format=torch.channels_last), "stem", 3, 2))
         found = []
         for i, (kernel, stride, channels, expansion) in enumerate(BLOCKS):
             y = F.relu6(self._convolve(x, f"{i}.expand")) if expansion > 1 else x

@@ -65,6 +65,7 @@ class Taste:
         self._backbone = Backbone.load(weights["mean"].device)
 
     @classmethod
+    @torch.inference_mode(False)  # gradients may flow through it later, whatever mode a host loads it in
     def load(cls, device: str | torch.device = "cpu") -> Taste:
         """Load the weights that ship with the package. Raises WeightsError."""
         return cls({key: value.to(device, torch.float32) for key, value in load_embedded(WEIGHTS, SHA256).items()})
