@@ -1,7 +1,8 @@
-"""Weights become part of the package: the file, and its checksum in the module that loads it."""
+"""What the programs that make weights share: their arguments, and how weights become part of the package."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import re
 from pathlib import Path
@@ -9,6 +10,16 @@ from types import ModuleType
 
 from safetensors.torch import save
 from torch import Tensor
+
+
+def parse_arguments(description: str, output: Path) -> argparse.Namespace:
+    """The arguments of a program that learns: folder, seed, output and workers."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, default=output)
+    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
+    return parser.parse_args()
 
 
 def ship(weights: dict[str, Tensor], output: Path, module: ModuleType) -> None:

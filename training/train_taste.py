@@ -9,7 +9,6 @@ see through fresh searches on pictures that they never saw. About half an hour o
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import random
 import sys
@@ -26,7 +25,7 @@ from critic import FOUND, REAL, SPOILT, WILD, Samples
 from faults import COMMON, OTHERS, chain
 from grades import crop, grades
 from safetensors.torch import load_file, save_file
-from ship import ship
+from ship import parse_arguments, ship
 from torch import Tensor
 
 from nuli.imaging.frames import subsample
@@ -137,12 +136,7 @@ def examine(left_out: Samples, caught: Samples, fresh: Samples, weights: dict[st
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
-    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
-    asked = parser.parse_args()
+    asked = parse_arguments(__doc__.splitlines()[0], WEIGHTS)
     start = time.time()
 
     def tell(*words: object) -> None:

@@ -9,7 +9,6 @@ how good they are on others. About a quarter of an hour on two cores.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import fetch
 import torch
 from learn import distances, train
 from pool import Pool, join, make
-from ship import ship
+from ship import parse_arguments, ship
 from torch import Tensor
 
 from nuli.imaging.color import to_lab
@@ -100,12 +99,7 @@ def read(file: Path) -> Pool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, default=WEIGHTS)
-    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
-    asked = parser.parse_args()
+    asked = parse_arguments(__doc__.splitlines()[0], WEIGHTS)
     start = time.time()
     fetch.fetch_all(asked.folder)
     files = fetch.photos(asked.folder)
