@@ -74,7 +74,7 @@ def test_scores_are_finite(scorer: Taste, level: float, size: tuple[int, int]) -
 
 def test_gradients_flow(scorer: Taste, photo: Image.Image) -> None:
     views = view_of(photo).requires_grad_()
-    scorer.bind(view_of(photo))(views).sum().backward()
+    scorer.bind(make_frame(np.asarray(photo)))(views).sum().backward()
     assert torch.isfinite(views.grad).all() and views.grad.abs().sum() > 0
 
 
@@ -106,8 +106,17 @@ def test_liveliness_is_asked_beside_pictures_of_the_kind(scorer: Taste, photo_te
     assert liveliness(found, found).item() == pytest.approx(10, abs=1e-4)
     assert liveliness(found, 2 * found).item() < 9
     colourless = found * torch.tensor([[1e-3, 1, 1, 1]])
-    pale = found * torch.tensor([[0.25, 1, 1, 1]])
+    pale = found * torch.tensor([[0.1, 1, 1, 1]])
     assert liveliness(pale, found) < liveliness(colourless, found) < 9.5  # black and white is a way to be striking
+
+
+def test_another_picture_earns_a_little_more(scorer: Taste, photo: Image.Image, monkeypatch) -> None:
+    views = torch.cat([view_of(photo), view_of(Recipe.from_line("nuli1 exposure=-1 saturation=0.3").apply(photo))])
+    frame = make_frame(np.asarray(photo))
+    with_change = scorer.bind(frame)(views)
+    monkeypatch.setattr(module, "CHANGE", 0.0)
+    same, other = (with_change - scorer.bind(frame)(views)).tolist()
+    assert same == pytest.approx(-1, abs=0.01) and -0.5 < other < 0
 
 
 def test_hard_mode_is_lively_and_stays_real(scorer: Taste, photo: Image.Image) -> None:

@@ -11,7 +11,9 @@ import nuli
 from nuli.errors import WeightsError
 from nuli.imaging.color import color_difference, to_lab
 from nuli.imaging.frames import make_frame, subsample
+from nuli.ops.light import level_ends
 from nuli.ops.step import Step
+from nuli.ops.white_balance import white_gains
 from nuli.recipe import Recipe
 from nuli.scoring import tone
 from nuli.scoring.embedded import load_embedded
@@ -70,6 +72,23 @@ def test_the_recipe_is_the_best_picture(photo: Image.Image, scorer: Tone) -> Non
     over = float(score(seen(spoilt(bad, "exposure=2 contrast=2"))))
     assert best > 9.9
     assert over < untouched < half < best
+
+
+def test_where_networks_differ_less_is_done() -> None:
+    one = torch.full((1, tone.PARAMETERS), 0.2)
+    assert torch.allclose(tone.agreed(torch.stack([one, one])), one, atol=1e-4)
+    mixed = tone.agreed(torch.stack([one * 3, -one]))
+    acting = [i for i in range(tone.PARAMETERS) if i not in tone.SHAPES]
+    assert (mixed[0, acting] < 0.4 * one[0, acting]).all() and (mixed[0, acting] > 0).all()
+
+
+def test_slight_corrections_are_made_in_part(photo: Image.Image) -> None:
+    x = seen(photo)
+    for stops, least, most in ((0.02, 0.0, 0.15), (0.8, 0.9, 1.0)):
+        values = torch.zeros(1, tone.PARAMETERS)
+        at = next(i for i, (op, _, _) in enumerate(tone.CORRECTION) if op == "exposure")
+        values[0, at] = stops
+        assert least < float(tone.spare_slight_changes(values, x, white_gains(x), level_ends(x))[0, at]) / stops < most
 
 
 def test_a_correction_that_hardly_shows_is_not_made(photo: Image.Image, scorer: Tone) -> None:

@@ -1,4 +1,4 @@
-"""The training pool: crops of photos, spoilt, as the statistics and thumbnails that the networks learn from."""
+"""The training pool: crops of pictures, spoilt, as the statistics and thumbnails that the networks learn from."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ class Pool:
     """[N,3,h,w]: how they were."""
     untouched: Tensor
     """[N], whether nothing was done to them."""
-    photo: Tensor
-    """[N], the number of the photo that they come from."""
+    picture: Tensor
+    """[N], the number of the picture that they come from."""
+    is_picture: Tensor
+    """[N], whether that is a photo."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -79,9 +81,9 @@ def thumbnail(x: Tensor) -> Tensor:
     return F.interpolate(x, THUMB, mode="area")
 
 
-def make(job: tuple[int, Path, int, int]) -> Pool:
-    """The samples of one photo: (its number, file, how many, seed)."""
-    number, file, count, seed = job
+def make(job: tuple[int, Path, bool, int, int]) -> Pool:
+    """The samples of one picture: (its number, file, whether it is a photo, how many, seed)."""
+    number, file, is_photo, count, seed = job
     torch.set_num_threads(1)
     good = crops(file, count, random.Random(f"{seed} {file.name}"))
     g = torch.Generator().manual_seed(random.Random(f"{seed} {file.name}").getrandbits(32))
@@ -100,4 +102,5 @@ def make(job: tuple[int, Path, int, int]) -> Pool:
             thumbnail(good),
             untouched,
             torch.full((count,), number),
+            torch.full((count,), is_photo),
         )

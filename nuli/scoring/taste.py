@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..imaging.color import color_difference, to_lab
 from ..imaging.frames import FRAME, subsample
 from .backbone import Backbone
 from .embedded import load_embedded
@@ -30,11 +31,16 @@ LIVELY = (2.1, 1.5, 1.0, 1.45)
 """How much more colourful, contrasty, light and detailed than good pictures of its kind a picture is at its best."""
 GREY = 0.02
 """Colourfulness below which a picture is black and white."""
-GREY_SHARE = 0.5
+GREY_SHARE = 0.3
 """The part of colour's marks that black and white gets: without colours a picture can be striking as well."""
-ENOUGH = 1.5
-"""The realism from which on more earns nothing; half of all good pictures reach 1, and 80 % reach 0."""
-COST = 6.0
+CHANGE = 1.0
+"""Points for being another picture: hard mode that shows nothing is not wanted."""
+FAR = 12.0
+"""Mean color difference from the original at which three quarters of them are earned."""
+ENOUGH = 3.0
+"""The realism from which on more earns nothing; half of all good pictures reach 1, and 80 % reach 0. A search finds
+what the critic errs on, so that it is asked for more than most pictures have."""
+COST = 12.0
 """Points that a picture loses where its realism falls short, times the logarithm of 1 + how much."""
 SOFTNESS = 0.25
 """How far before it falls short that begins."""
@@ -98,15 +104,19 @@ class Taste:
         return COST * torch.log1p(SOFTNESS * F.softplus((asked - self.realism(features)) / SOFTNESS))
 
     def bind(self, original: Tensor):
-        """Score candidates by themselves, except that it is the original that tells which kind of picture it is."""
+        """Score candidates by themselves, and a little by how far they are from the original, which also tells which
+        kind of picture it is."""
         with torch.no_grad():
-            own = self.features(subsample(original.float()))
+            small = subsample(original.float())
+            own = self.features(small)
             best = self.usual(own) * own.new_tensor(LIVELY)
             asked = self.asked(own)
+            lab = to_lab(subsample(small))
 
         def score(views: Tensor) -> Tensor:
             views = views.float()
-            return liveliness(measures(views), best) - self.cost(self.features(views), asked)
+            change = torch.tanh(color_difference(to_lab(subsample(views)), lab) / FAR) - 1
+            return liveliness(measures(views), best) + CHANGE * change - self.cost(self.features(views), asked)
 
         return _in_batches(score, original)
 

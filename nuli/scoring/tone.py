@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..imaging.color import color_difference, luma, to_lab
 from ..imaging.frames import FRAME, scorer_view, subsample
+from ..ops.light import level_ends
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
 from ..ops.white_balance import white_gains
@@ -51,10 +52,13 @@ AMOUNTS = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if op in ("white
 """Parameters that go from 0 to 1."""
 SHAPES = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if name in ("edges", "daylight"))
 """Those of them that only shape the effect."""
-SHRINKAGE = 0.9
-"""How much of a prediction is applied: all of it mends bad photos a little better and spoils good ones."""
+DISAGREEMENT = 1.0
+"""How much a prediction shrinks where networks that learned from other pictures predict something else."""
+SLIGHT_CHANGE = 1.2
+"""Mean color difference of a correction of which only half is made: slighter ones are as often a matter of taste, and
+good pictures, too, get some."""
 OUT_OF_DISTRIBUTION = 0.4
-"""How far a picture may be from those that the networks learned from before only half of SHRINKAGE is left: the mean
+"""How far a picture may be from those that the networks learned from before only half of a correction is left: the mean
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
 SLIGHT_CAST = 0.35
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
@@ -167,6 +171,20 @@ def shrink(values: Tensor, share: float | Tensor) -> Tensor:
     return torch.where(shapes, values, values * share)
 
 
+def agreed(values: Tensor) -> Tensor:
+    """The mean [N,P] of the corrections [K,N,P] that K networks predict, less of it where they differ."""
+    mean = values.mean(0)
+    square = mean.square()
+    return shrink(mean, square / (square + DISAGREEMENT * values.var(0) + 1e-9))
+
+
+def spare_slight_changes(values: Tensor, x: Tensor, gains: Tensor, ends: Tensor) -> Tensor:
+    """Corrections [N,P] with less of their effect where it hardly shows on pictures [N,3,H,W]; gains and ends are what
+    white_balance and auto_level measure in them."""
+    change = color_difference(to_lab(correct(x, values, gains, ends)), to_lab(x))[:, None].square()
+    return shrink(values, change / (change + SLIGHT_CHANGE**2))
+
+
 def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
     """Corrections [N,P] with less white balance where it would take out little, by statistics [N,F]."""
     amount, edges, daylight = values[:, :3].unsqueeze(2).unbind(1)
@@ -201,8 +219,8 @@ class Tone:
         return cls({key: value.to(device, torch.float32) for key, value in load_embedded(WEIGHTS, SHA256).items()})
 
     def predict(self, statistics: Tensor, sights: Tensor) -> Tensor:
-        """The mean of the networks' corrections [N,P] for statistics [N,F] and the backbone's features [N,B]; the
-        smaller, the less such pictures resemble the photos that the networks learned from.
+        """The correction [N,P] that the networks agree on, for statistics [N,F] and the backbone's features [N,B]; the
+        smaller, the less such pictures resemble those that the networks learned from.
         """
         x = network_inputs(self._weights, statistics, sights)
         known = x[:, : statistics.shape[1]]
@@ -211,14 +229,15 @@ class Tone:
         for i, (weight, bias) in enumerate(self._layers):
             x = F.gelu(x) if i else x
             x = torch.baddbmm(bias[:, None], x.expand(len(weight), -1, -1), weight.mT)
-        return shrink(spare_slight_casts(bound_correction(x).mean(0), statistics), 1 / (1 + distance**2))
+        return shrink(spare_slight_casts(agreed(bound_correction(x)), statistics), 1 / (1 + distance**2))
 
     def correction(self, frame: Tensor) -> Tensor:
         """The correction [1,P] for a picture, by its frame [1,3,h,w], on the frame's device."""
         device = self._weights["mean"].device
         view = scorer_view(frame, "whole", SIZE).to(device)
-        values = self.predict(statistics(view, white_gains(view)), Backbone.load(device).features(view))
-        return shrink(values, SHRINKAGE).to(frame.device)
+        gains = white_gains(view)
+        values = self.predict(statistics(view, gains), Backbone.load(device).features(view))
+        return spare_slight_changes(values, view, gains, level_ends(view)).to(frame.device)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
