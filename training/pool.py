@@ -45,7 +45,7 @@ class Pool:
     """[N], whether nothing was done to them."""
     picture: Tensor
     """[N], the number of the picture that they come from."""
-    is_picture: Tensor
+    is_photo: Tensor
     """[N], whether that is a photo."""
 
     def __len__(self) -> int:

@@ -42,6 +42,8 @@ ENOUGH = 3.0
 what the critic errs on, so that it is asked for more than most pictures have."""
 COST = 12.0
 """Points that a picture loses where its realism falls short, times the logarithm of 1 + how much."""
+SPAN = 10.0
+"""So many points fewer than 10 are a score of 10 / e: never below 0, and near the best a point is a point."""
 SOFTNESS = 0.25
 """How far before it falls short that begins."""
 LENIENCE = 0.5
@@ -116,7 +118,8 @@ class Taste:
         def score(views: Tensor) -> Tensor:
             views = views.float()
             change = torch.tanh(color_difference(to_lab(subsample(views)), lab) / FAR) - 1
-            return liveliness(measures(views), best) + CHANGE * change - self.cost(self.features(views), asked)
+            points = liveliness(measures(views), best) + CHANGE * change - self.cost(self.features(views), asked)
+            return 10 * torch.exp((points - 10) / SPAN)
 
         return _in_batches(score, original)
 
