@@ -115,7 +115,8 @@ def test_another_picture_earns_a_little_more(scorer: Taste, photo: Image.Image, 
     frame = make_frame(np.asarray(photo))
     with_change = scorer.bind(frame)(views)
     monkeypatch.setattr(module, "CHANGE", 0.0)
-    same, other = (with_change - scorer.bind(frame)(views)).tolist()
+    ratio = with_change / scorer.bind(frame)(views)
+    same, other = (module.SPAN * ratio.log()).tolist()
     assert same == pytest.approx(-1, abs=0.01) and -0.5 < other < 0
 
 
