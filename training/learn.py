@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from pool import Pool
 from torch import Tensor
 
@@ -13,11 +14,6 @@ from nuli.imaging.color import color_difference, to_lab
 from nuli.scoring.tone import PARAMETERS, bound_correction, correct
 
 HIDDEN = 64
-DROPOUT = 0.3
-STEPS = 700
-"""More of them fit the photos better and other photos worse."""
-BLIND = 0.5
-"""Part of the features that a network doesn't get to see, each time others."""
 BATCH = 96
 RATE = 2e-3
 DECAY = 0.02
@@ -25,13 +21,35 @@ NOISE = 0.05
 """Standard deviation of what is added to the standardised statistics."""
 PIXELS = 256
 """Of each thumbnail, at every step others: as good as all of them, and much quicker."""
-UNTOUCHED = 1.5
-"""Weight of the samples that nothing was done to."""
 
 
-def network(inputs: int) -> nn.Sequential:
-    hidden = [nn.Dropout(BLIND), nn.Linear(inputs, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
-    hidden += [nn.Linear(HIDDEN, HIDDEN), nn.GELU(), nn.Dropout(DROPOUT)]
+@dataclass(frozen=True)
+class School:
+    """How a network is taught. Networks of different schools err in different ways: where they agree it is less often a
+    matter of the training pictures' style."""
+
+    photos_only: bool
+    components: int
+    """Principal components of the backbone's features that the network gets to see."""
+    blind: float
+    """Part of its input that a network doesn't get to see, each time others."""
+    dropout: float
+    steps: int
+    """More of them fit the pictures better and other pictures worse."""
+    untouched: float
+    """Weight of the samples that nothing was done to."""
+
+
+SCHOOLS = (
+    School(False, 40, 0.5, 0.3, 700, 1.5),
+    School(False, 200, 0.3, 0.2, 1400, 3.0),
+    School(True, 200, 0.5, 0.3, 1000, 1.5),
+)
+
+
+def network(inputs: int, school: School) -> nn.Sequential:
+    hidden = [nn.Dropout(school.blind), nn.Linear(inputs, HIDDEN), nn.GELU(), nn.Dropout(school.dropout)]
+    hidden += [nn.Linear(HIDDEN, HIDDEN), nn.GELU(), nn.Dropout(school.dropout)]
     last = nn.Linear(HIDDEN, PARAMETERS)
     nn.init.zeros_(last.weight)  # begin with no correction
     nn.init.zeros_(last.bias)
@@ -48,24 +66,27 @@ def distances(samples: Pool, values: Tensor, good: Tensor) -> Tensor:
     return color_difference(to_lab(correct(samples.spoilt, values, samples.gains, samples.ends)), good)
 
 
-def train(pool: Pool, inputs: Tensor, seed: int) -> nn.Sequential:
-    """A network for inputs [N,I] of the samples: the mean distance of the corrected pictures is made small."""
+def train(pool: Pool, inputs: Tensor, school: School, seed: int) -> list[Tensor]:
+    """Weights and biases of a network for inputs [N,I] of the samples: the mean distance of the corrected pictures is
+    made small."""
     torch.manual_seed(seed)
     good = torch.cat([to_lab(x) for x in pool.good.split(512)])
-    net = network(inputs.shape[1])
+    known = pool.features.shape[1] + school.components
+    net = network(known, school)
     optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, school.steps)
+    for _ in range(school.steps):
         index = torch.randint(0, len(pool), (BATCH,))
         places = torch.randperm(good[0, 0].numel())[:PIXELS]
         samples = pool.take(index)
         samples = replace(samples, spoilt=only(samples.spoilt, places))
-        seen = inputs[index]
+        seen = inputs[index, :known]
         seen = seen + NOISE * torch.randn_like(seen)
-        weights = 1 + samples.untouched * (UNTOUCHED - 1)
+        weights = 1 + samples.untouched * (school.untouched - 1)
         loss = (weights * distances(samples, bound_correction(net(seen)), only(good[index], places))).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    return net.eval()
+    first, *others = (value.detach() for value in net.parameters())
+    return [F.pad(first, (0, inputs.shape[1] - known)), *others]

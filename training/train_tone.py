@@ -2,10 +2,9 @@
 
     python training/train_tone.py FOLDER [--seed 0] [-o nuli/scoring/tone.safetensors]
 
-The pictures go to FOLDER (see fetch.py) and stay there. Half of the networks learn from photos alone, the other half
-from paintings, illustrations and renderings as well: where they agree it is not one source's taste. What is printed at
-the end tells how good they are on photos that they never saw: each network leaves out some, and those are its
-examination. `bench/recover.py` tells how good they are on others. About ten minutes on two cores.
+The pictures go to FOLDER (see fetch.py) and stay there. What is printed at the end tells how good the networks
+are on photos that they never saw: each network leaves out some, and those are its examination. `bench/recover.py` tells
+how good they are on others. About ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import fetch
 import torch
-from learn import distances, train
+from learn import SCHOOLS, distances, train
 from pool import Pool, join, make
 from ship import parse_arguments, ship
 from torch import Tensor
@@ -27,13 +26,12 @@ from nuli.imaging.color import to_lab
 from nuli.scoring import tone
 from nuli.scoring.tone import WEIGHTS, Tone, network_inputs, shrink, spare_slight_changes
 
-NETWORKS = 16
-FOLDS = 8
-"""Every FOLDS-th picture is left out by a network, by the next one the next; the first FOLDS see photos alone."""
+FOLDS = 6
+"""Every FOLDS-th picture is left out by a network, by the next one the next."""
+NETWORKS = FOLDS * len(SCHOOLS)
 SAMPLES = 50
 """Of each picture."""
-COMPONENTS = 40
-"""Principal components of the backbone's features that the networks get to see."""
+COMPONENTS = max(school.components for school in SCHOOLS)
 
 
 def scales(pool: Pool) -> dict[str, Tensor]:
@@ -64,14 +62,13 @@ def make_pool(photos: Sequence[Path], others: Sequence[Path], seed: int, workers
 def train_one(number: int, file: Path, seed: int) -> list[Tensor]:
     """Weights and biases of one network."""
     torch.set_num_threads(1)
-    pool = read(file)
+    pool, school = read(file), SCHOOLS[number // FOLDS]
     inputs = network_inputs(scales(pool), pool.features, pool.sights)
     kept = pool.picture % FOLDS != number % FOLDS
-    if number < FOLDS:
+    if school.photos_only:
         kept &= pool.is_photo
-    kept = kept.nonzero().flatten()
-    net = train(pool.take(kept), inputs[kept], NETWORKS * seed + number)
-    return [value.detach() for value in net.parameters()]
+    index = kept.nonzero().flatten()
+    return train(pool.take(index), inputs[index], school, NETWORKS * seed + number)
 
 
 def examine(pool: Pool, weights: dict[str, Tensor]) -> str:

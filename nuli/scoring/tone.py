@@ -29,7 +29,7 @@ from .embedded import load_embedded
 SIZE = 128
 """Short side, in pixels, of the view that the networks know a picture by."""
 WEIGHTS = Path(__file__).with_name("tone.safetensors")
-SHA256 = "cfd082a621e97a7ba3f3786835cbc8a48257f4c6768611185b07fcca230137b7"
+SHA256 = "564cb49117beb4d26cfd0d72c6293281de8a73c1231567b5bdea875bd15af60b"
 CORRECTION = (
     ("white_balance", "amount", 1.0),
     ("white_balance", "edges", 1.0),
@@ -52,15 +52,15 @@ AMOUNTS = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if op in ("white
 """Parameters that go from 0 to 1."""
 SHAPES = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if name in ("edges", "daylight"))
 """Those of them that only shape the effect."""
-DISAGREEMENT = 1.0
+DISAGREEMENT = 0.3
 """How much a prediction shrinks where networks that learned from other pictures predict something else."""
-SLIGHT_CHANGE = 1.2
+SLIGHT_CHANGE = 0.6
 """Mean color difference of a correction of which only half is made: slighter ones are as often a matter of taste, and
 good pictures, too, get some."""
 OUT_OF_DISTRIBUTION = 0.4
 """How far a picture may be from those that the networks learned from before only half of a correction is left: the mean
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
-SLIGHT_CAST = 0.35
+SLIGHT_CAST = 0.25
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
