@@ -37,6 +37,9 @@ from nuli.scoring.taste import WEIGHTS, Taste
 from nuli.scoring.vivid import measures
 from nuli.search.loop import Search
 
+ENOUGH, COST = 1.5, 6.0
+"""Searches for adversaries ask for less realism than the scorer does, so that what they find is plainly not real. Networks
+that learned from what the scorer itself lets pass take good pictures for bad ones."""
 CROPS = 4
 """Of each picture."""
 ROUNDS = 5
@@ -88,7 +91,7 @@ def spoil_badly(x: Tensor, rng: random.Random) -> Tensor:
 
 @lru_cache(1)
 def _scorer(file: Path) -> Taste:
-    return Taste(load_file(file))
+    return Taste(load_file(file), ENOUGH, COST)
 
 
 def search(job: tuple[int, Path, int, int, int], weights: Path) -> Samples:

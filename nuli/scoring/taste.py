@@ -62,14 +62,15 @@ class Taste:
     cheap = True
     score_range = (0.0, 10.0)
 
-    def __init__(self, weights: dict[str, Tensor]) -> None:
+    def __init__(self, weights: dict[str, Tensor], enough: float = ENOUGH, cost: float = COST) -> None:
         """
         Args:
             weights: mean and deviation [F] of the features; weight0 [K,H,F], bias0 [K,H], weight1 [K,1,H] and
                 bias1 [K,1] of K networks; usual_weight [4,F] and usual_bias [4], which give the logarithms of the
                 measures that good pictures of a kind have, and usual_range [2,4], between which those lie.
+            enough, cost: as ENOUGH and COST.
         """
-        self._weights = weights
+        self._weights, self._enough, self._cost = weights, enough, cost
         self._backbone = Backbone.load(weights["mean"].device)
 
     @classmethod
@@ -99,11 +100,11 @@ class Taste:
 
     def asked(self, features: Tensor, lenience: float = LENIENCE) -> Tensor:
         """The realism that is asked of what is made of a picture, by its own features [1,F]."""
-        return ENOUGH - lenience * (ENOUGH - self.realism(features)).clamp(min=0)
+        return self._enough - lenience * (self._enough - self.realism(features)).clamp(min=0)
 
     def cost(self, features: Tensor, asked: Tensor) -> Tensor:
         """The points [N] that are lost for falling short of the realism asked, smooth, and never quite 0."""
-        return COST * torch.log1p(SOFTNESS * F.softplus((asked - self.realism(features)) / SOFTNESS))
+        return self._cost * torch.log1p(SOFTNESS * F.softplus((asked - self.realism(features)) / SOFTNESS))
 
     def bind(self, original: Tensor):
         """Score candidates by themselves, and a little by how far they are from the original, which also tells which

@@ -54,13 +54,13 @@ SHAPES = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if name in ("edge
 """Those of them that only shape the effect."""
 DISAGREEMENT = 0.3
 """How much a prediction shrinks where networks that learned from other pictures predict something else."""
-SLIGHT_CHANGE = 0.6
+SLIGHT_CHANGE = 0.8
 """Mean color difference of a correction of which only half is made: slighter ones are as often a matter of taste, and
 good pictures, too, get some."""
 OUT_OF_DISTRIBUTION = 0.4
 """How far a picture may be from those that the networks learned from before only half of a correction is left: the mean
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
-SLIGHT_CAST = 0.25
+SLIGHT_CAST = 0.3
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
