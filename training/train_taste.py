@@ -38,8 +38,8 @@ from nuli.scoring.vivid import measures
 from nuli.search.loop import Search
 
 ENOUGH, COST = 1.5, 6.0
-"""Searches for adversaries ask for less realism than the scorer does, so that what they find is plainly not real. Networks
-that learned from what the scorer itself lets pass take good pictures for bad ones."""
+"""Searches for adversaries ask for less realism than the scorer does, so that what they find is plainly not real.
+Networks that learned from what the scorer itself lets pass took good pictures for bad ones."""
 CROPS = 4
 """Of each picture."""
 ROUNDS = 5
