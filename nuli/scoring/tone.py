@@ -52,9 +52,9 @@ AMOUNTS = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if op in ("white
 """Parameters that go from 0 to 1."""
 SHAPES = tuple(i for i, (op, name, _) in enumerate(CORRECTION) if name in ("edges", "daylight"))
 """Those of them that only shape the effect."""
-DISAGREEMENT = 0.3
+DISAGREEMENT = 0.1
 """How much a prediction shrinks where networks that learned from other pictures predict something else."""
-SLIGHT_CHANGE = 0.8
+SLIGHT_CHANGE = 0.5
 """Mean color difference of a correction of which only half is made: slighter ones are as often a matter of taste, and
 good pictures, too, get some."""
 OUT_OF_DISTRIBUTION = 0.4
