@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .protocol import Score
 
 WEIGHTS = Path(__file__).with_name("taste.safetensors")
-SHA256 = "33ed29c2ca35ba5e224abe7ce1c0ff360993219350c27d7706ef0187293bf4fa"
+SHA256 = "1b51fef0d7eb521cdb9cbec227ce1c6c6ee4ca72e0a104786e88ccbba57540f6"
 LIVELY = (2.1, 1.5, 1.0, 1.45)
 """How much more colourful, contrasty, light and detailed than good pictures of its kind a picture is at its best."""
 GREY = 0.02
