@@ -95,7 +95,7 @@ def test_a_long_search_has_as_many_as_a_short_one(photo: Image.Image) -> None:
     long = enhance(small, evaluations=1500, **HARD)
     assert len(long.others) >= 3
     again = enhance(small, known=long.search, evaluations=40, **HARD)
-    assert len(again.others) >= 3
+    assert len(again.others) >= 2
 
 
 def test_they_are_rendered_when_asked_for_and_score_what_was_said(found: Result, tmp_path: Path) -> None:
