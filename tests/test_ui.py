@@ -373,8 +373,9 @@ def test_a_second_click_starts_no_second_batch(photo_path: Path, tmp_path: Path)
 @pytest.mark.parametrize(("flag", "done"), [("interrupted", 1), ("skipped", 3)])
 def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: Path, flag: str, done: int) -> None:
     (tmp_path / "in").mkdir()
+    spoilt = Recipe.parse("nuli1 exposure=1.2 contrast=0.4 saturation=0.3").apply(dark)  # what a search has to mend
     for name in "abc":
-        dark.resize((60, 40)).save(tmp_path / "in" / f"{name}.png")
+        spoilt.resize((60, 40)).save(tmp_path / "in" / f"{name}.png")
     pressed: set[str] = set()
 
     class Queue:
