@@ -1,4 +1,4 @@
-"""Make the weights of the `tone` scorer, from nothing: fetch photos, spoil them, learn to mend them, write the file.
+"""Make the weights of the `tone` scorer, from nothing: fetch pictures, spoil them, learn to mend them, write the file.
 
     python training/train_tone.py FOLDER [--seed 0] [-o nuli/scoring/tone.safetensors]
 
