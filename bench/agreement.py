@@ -15,10 +15,10 @@ from pathlib import Path
 from PIL import Image
 
 import nuli
-from nuli.imaging.frames import make_frame
+from nuli.imaging.frames import make_frame, reduced
 from nuli.imaging.photo import load_photo, save_photo
-from nuli.ops.pipeline import render
 from nuli.ops.registry import get_op
+from nuli.ops.render import render
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 from nuli.scoring.vivid import Vivid
@@ -52,7 +52,7 @@ def main() -> None:
         frame = make_frame(photo.pixels)
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), scorer, guard_weight=0)
         [before] = evaluator.score_frames(frame)
-        predicted = FinePredictor(photo, evaluator, before).predict(recipe).score
+        predicted = FinePredictor(photo, reduced(photo), evaluator).predict(recipe).score
         with tempfile.TemporaryDirectory() as folder:
             saved = save_photo(photo, render(photo, recipe.steps, "cpu"), Path(folder, "saved.png"))
             [realised] = nuli.score([saved], scorer, device="cpu")

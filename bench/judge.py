@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 import nuli
 from nuli.imaging.frames import make_frame
-from nuli.ops.pipeline import render
+from nuli.ops.render import render
 from nuli.search.config import MAX_OTHERS
 from nuli.sources import list_images
 

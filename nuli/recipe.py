@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import RecipeError
 from .imaging.photo import load_photo, to_image
-from .ops.pipeline import at_strength, render
+from .ops.pipeline import at_strength
 from .ops.registry import get_op
+from .ops.render import render_rows
 from .ops.step import Step
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Recipe:
             StoppedError: `stop` returned True.
         """
         photo = load_photo(image)
-        return to_image(photo, render(photo, self.steps, device, stop=stop))
+        return to_image(photo, render_rows(photo, self.steps, device, stop=stop))
 
     def to_dict(self) -> dict[str, Any]:
         """{"nuli": 1, "steps": [{"op": "contrast", "factor": 1.12}, ...]}"""

@@ -15,7 +15,8 @@ from PIL import Image
 
 from .checkpoint import SavedSearch
 from .imaging.photo import Photo, copy_photo, save_photo, to_image
-from .ops.pipeline import render
+from .imaging.pixels import from_image
+from .ops.render import render, render_rows
 from .recipe import Recipe
 
 
@@ -67,11 +68,11 @@ class Other:
     @property
     def image(self) -> Image.Image:
         """The picture as a PIL image, with the metadata of the source; made anew each time."""
-        return to_image(self.photo, self.render())
+        return to_image(self.photo, render_rows(self.photo, self.recipe.steps, self.device))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it. Raises ImageError."""
-        return save_photo(self.photo, self.render(), path)
+        return save_photo(self.photo, self.image, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""
@@ -91,8 +92,8 @@ class Result:
 
     photo: Photo = field(repr=False)
     """The untouched picture."""
-    pixels: np.ndarray = field(repr=False)
-    """[H,W,3], the enhanced picture; the photo's own where nothing was changed."""
+    _image: Image.Image | None = field(repr=False)
+    """The enhanced picture; None where nothing was changed."""
     recipe: Recipe
     """The recipe as applied: strength included, superfluous steps dropped; empty where nothing was changed."""
     score_before: float
@@ -132,13 +133,18 @@ class Result:
     @cached_property
     def image(self) -> Image.Image:
         """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
-        return to_image(self.photo, self.pixels)
+        return self._image or to_image(self.photo, self.photo.pixels)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """[H,W,3], the enhanced picture without its alpha; the photo's own where nothing was changed."""
+        return from_image(self._image) if self._image else self.photo.pixels
 
     def save(self, path: str | os.PathLike[str], overwrite_input: bool = False) -> Path:
         """Write the result; an untouched picture is copied byte for byte. Raises ImageError."""
         if not self.changed and self.photo.path is not None:
             return copy_photo(self.photo, path, overwrite_input=overwrite_input)
-        return save_photo(self.photo, self.pixels, path, overwrite_input=overwrite_input)
+        return save_photo(self.photo, self.image, path, overwrite_input=overwrite_input)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""

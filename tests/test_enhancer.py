@@ -14,10 +14,11 @@ from PIL import Image
 import nuli
 from nuli.enhancer import enhance, enhance_iter
 from nuli.errors import NuliError, OptionError, ScoreError, StoppedError
-from nuli.imaging.frames import make_frame
+from nuli.imaging.frames import make_frame, reduced
 from nuli.imaging.photo import load_photo
-from nuli.ops import pipeline
-from nuli.ops.pipeline import apply_chains_subsampled, apply_steps, chain_statistics, render, scale_of
+from nuli.ops import render as rendering
+from nuli.ops.pipeline import apply_chains_subsampled, apply_steps, chain_statistics, scale_of
+from nuli.ops.render import render
 from nuli.ops.step import Step
 from nuli.recipe import Recipe
 from nuli.result import Event, Result
@@ -370,7 +371,7 @@ def test_the_predicted_score_holds_at_full_size(photo: Image.Image, line: str) -
     frame = make_frame(source.pixels)
     evaluator = Evaluator(frame, min(source.pixels.shape[:2]), Vivid())
     [before] = evaluator.score_frames(frame)
-    predicted = FinePredictor(source, evaluator, before).predict(recipe)
+    predicted = FinePredictor(source, reduced(source), evaluator).predict(recipe)
     [realised] = evaluator.score_frames(make_frame(render(source, recipe.steps, "cpu")))
     gain = abs(realised.score - before.score)
     assert abs(predicted.score - realised.score) <= max(0.01, 0.02 * gain)
@@ -380,7 +381,7 @@ def test_tiles_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) 
     source = load_photo(photo)
     recipe = Recipe.parse("nuli1 sharpness=1.7 blur=0.002 contrast=1.2 glow=0.5/0.01 equalize=0.4/0")
     whole = render(source, recipe.steps, "cpu").astype(int)
-    monkeypatch.setattr(pipeline, "_TILE", 60)
+    monkeypatch.setattr(rendering, "_TILE", 60)
     assert np.abs(render(source, recipe.steps, "cpu").astype(int) - whole).max() <= 1
 
 
@@ -388,19 +389,19 @@ def test_stages_do_not_show(photo: Image.Image, monkeypatch: pytest.MonkeyPatch)
     """Far-reaching steps one after the other give what they give together."""
     source = load_photo(photo)
     steps = Recipe.parse("nuli1 glow=0.5/0.03 contrast=1.2 blur=0.01 sharpness=1.7 glow=0.3/0.02").steps
-    monkeypatch.setattr(pipeline, "_HALO", 10_000)
+    monkeypatch.setattr(rendering, "_HALO", 10_000)
     together = render(source, steps, "cpu").astype(int)
-    monkeypatch.setattr(pipeline, "_HALO", 1)
-    monkeypatch.setattr(pipeline, "_TILE", 60)
+    monkeypatch.setattr(rendering, "_HALO", 1)
+    monkeypatch.setattr(rendering, "_TILE", 60)
     assert np.abs(render(source, steps, "cpu").astype(int) - together).max() <= 1
 
 
 def test_a_tile_needs_no_more_than_its_farthest_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five glows need no larger tiles than one: memory must not grow with the length of a recipe."""
     source = load_photo(np.full((900, 1000, 3), 90, np.uint8))
-    tiles, to_tensor = [], pipeline.to_tensor
-    monkeypatch.setattr(pipeline, "_TILE", 64)
-    monkeypatch.setattr(pipeline, "to_tensor", lambda p, *rest: (tiles.append(p.shape), to_tensor(p, *rest))[1])
+    tiles, to_tensor = [], rendering.to_tensor
+    monkeypatch.setattr(rendering, "_TILE", 64)
+    monkeypatch.setattr(rendering, "to_tensor", lambda p, *rest: (tiles.append(p.shape), to_tensor(p, *rest))[1])
     steps = Recipe.parse("nuli1 glow=0.5/0.03").steps
     render(source, steps, "cpu")
     once = max(tiles)
@@ -411,7 +412,7 @@ def test_a_tile_needs_no_more_than_its_farthest_step(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("tiles", [0, 5])
 def test_rendering_can_be_stopped(photo: Image.Image, monkeypatch: pytest.MonkeyPatch, tiles: int) -> None:
-    monkeypatch.setattr(pipeline, "_TILE", 60)
+    monkeypatch.setattr(rendering, "_TILE", 60)
     asked = []
     with pytest.raises(StoppedError):
         Recipe.parse("nuli1 contrast=1.2").apply(photo, "cpu", stop=lambda: asked.append(1) or len(asked) > tiles)

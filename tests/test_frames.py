@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from nuli.imaging import frames
+from nuli.imaging import reduce as reducing
 from nuli.imaging.frames import is_grey, make_frame, scorer_view, to_pixels, to_tensor
 
 
@@ -46,7 +47,40 @@ def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch, photo: Image.Image) 
     pixels = np.array(photo.resize((1000, 1600)))
     whole = make_frame(pixels)
     monkeypatch.setattr(frames, "_BAND", 5000)
+    monkeypatch.setattr(reducing, "_BAND", 5000)
     torch.testing.assert_close(make_frame(pixels), whole)
+
+
+def test_large_pictures_are_reduced_to_means(photo: Image.Image) -> None:
+    """Every kind of pixels, and sizes that are no multiple: as numpy's own means."""
+    rng = np.random.default_rng(0)
+    for kind, channels in ((np.uint8, 3), (np.uint8, 1), (np.uint16, 3), (np.uint16, 1)):
+        pixels = rng.integers(0, np.iinfo(kind).max, (1347, 1600, channels), kind, endpoint=True)
+        small, none = reducing.reduce(pixels)
+        blocks = pixels[:1346].reshape(673, 2, 800, 2, channels).astype(float).mean((1, 3))
+        assert none is None and small.dtype == kind
+        assert np.abs(small - blocks).max() <= 0.5
+    few = np.array(photo)
+    assert reducing.reduce(few)[0] is few
+
+
+def test_reduced_colours_count_as_much_as_they_are_opaque() -> None:
+    pixels = np.zeros((1400, 1400, 3), np.uint8)
+    pixels[::2] = 200
+    alpha = np.zeros((1400, 1400), np.uint8)
+    alpha[::2] = 100
+    small, opacity = reducing.reduce(pixels, alpha)
+    assert (small == 200).all() and (opacity == 50).all()
+
+
+def test_a_frame_is_that_of_the_reduced_picture(photo: Image.Image) -> None:
+    """And nearly what Pillow's bicubic filter makes of all of it."""
+    large = photo.resize((2800, 2100), Image.Resampling.BICUBIC)
+    pixels = np.array(large)
+    frame = make_frame(pixels)
+    torch.testing.assert_close(make_frame(reducing.reduce(pixels)[0]), frame)
+    whole = to_tensor(np.array(large.resize((frame.shape[3], frame.shape[2]), Image.Resampling.BICUBIC)))
+    assert (frame - whole).abs().mean() < 0.5 / 255
 
 
 def test_pixels_come_back_as_they_were() -> None:

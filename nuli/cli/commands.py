@@ -48,7 +48,7 @@ def apply(parsed: argparse.Namespace) -> int:
     options = parse_options(parsed)
     from ..devices import pick_device
     from ..imaging.photo import copy_photo, load_photo, save_photo
-    from ..ops.pipeline import render
+    from ..ops.render import render_rows
 
     device = pick_device(options.device)
     recipe = _read_recipe(parsed.recipe).scaled(options.strength)
@@ -57,7 +57,7 @@ def apply(parsed: argparse.Namespace) -> int:
         """Apply the recipe to one picture. Raises NuliError."""
         photo = load_photo(task.source)
         if len(recipe.without_noops()):
-            pixels = render(photo, recipe.steps, device)
+            pixels = render_rows(photo, recipe.steps, device)
             save_photo(photo, pixels, task.target, overwrite_input=parsed.in_place)
         else:
             copy_photo(photo, task.target, overwrite_input=parsed.in_place)

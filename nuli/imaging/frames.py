@@ -3,19 +3,25 @@
 The frame is the whole picture, its short side FRAME pixels. Everything that an op measures is measured in
 the frame, in the search and for the full-size picture alike; the scorer's view is cut from it or, for
 another input size, made from it. So what was scored is what is rendered.
+
+A large picture is made smaller by a whole number first, each pixel the mean of a square: that is several times as quick
+as to let the bicubic filter see all of it, and between the two shows no difference.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .photo import Photo
+from .reduce import reduce
+
 FRAME = 224
 """Short side of the frame in pixels: CLIP's input, so that its view is a plain crop of the frame."""
-FINE_FRAME = 3 * FRAME
-"""Short side of the larger frame, on which the score of the full picture is predicted."""
 MAX_ASPECT = 4
 """Long side of the frame at most, in short sides; panoramas beyond are squeezed to it."""
 _BAND = 1 << 20
@@ -44,24 +50,27 @@ def to_pixels(x: Tensor, dtype: np.dtype | type) -> np.ndarray:
     return x.to(torch.uint8 if dtype.itemsize == 1 else torch.int32).cpu().numpy().astype(dtype, copy=False)
 
 
-def frame_size(height: int, width: int, short: int = FRAME) -> tuple[int, int]:
+def frame_size(height: int, width: int) -> tuple[int, int]:
     """Height and width in pixels of the frame of a picture of that size, rounded as CLIP's own resize does."""
-    long = int(short * min(max(height, width) / min(height, width), MAX_ASPECT))
-    return (short, long) if width >= height else (long, short)
+    long = int(FRAME * min(max(height, width) / min(height, width), MAX_ASPECT))
+    return (FRAME, long) if width >= height else (long, FRAME)
 
 
-def make_frame(
-    pixels: np.ndarray,
-    alpha: np.ndarray | None = None,
-    device: str | torch.device = "cpu",
-    short: int = FRAME,
-) -> Tensor:
-    """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: Pillow's bicubic resize, unrounded.
+def reduced(photo: Photo) -> Photo:
+    """A large photo made smaller, see `reduce`; a small one is given back as it is."""
+    pixels, alpha = reduce(photo.pixels, photo.alpha)
+    return photo if pixels is photo.pixels else replace(photo, pixels=pixels, alpha=alpha)
+
+
+def make_frame(pixels: np.ndarray, alpha: np.ndarray | None = None, device: str | torch.device = "cpu") -> Tensor:
+    """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: reduced, then resized as by Pillow's bicubic
+    filter, unrounded.
 
     What is transparent by `alpha` [H,W] takes the mean colour of what is not, so that no score depends on it.
     """
+    size = frame_size(*pixels.shape[:2])
+    pixels, alpha = reduce(pixels, alpha)
     height, width = pixels.shape[:2]
-    size = frame_size(height, width, short)
     rows = max(1, _BAND // width)
     # first each band to the frame's width, then all of them to its height
     bands = []
@@ -77,11 +86,6 @@ def make_frame(
     frame, opacity = frame[:, :3], frame[:, 3:]
     mean = frame.sum((2, 3), keepdim=True) / opacity.sum((2, 3), keepdim=True).clamp(min=1e-6)
     return (frame + mean * (1 - opacity)).clamp_(0, 1)
-
-
-def resize_like(frames: Tensor, other: Tensor) -> Tensor:
-    """Frames [N,3,h,w], made smaller, at the size of another one [.,.,h,w]."""
-    return _resize(frames, *other.shape[2:])
 
 
 def _resize(x: Tensor, height: int, width: int) -> Tensor:

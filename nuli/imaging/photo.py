@@ -17,7 +17,7 @@ from ..errors import ImageError
 from .atomic import MAX_PIXELS, as_image_error, atomic_write, check_place
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
 from .metadata import Meta, image_info, read_meta
-from .pixels import compose, conversion, from_array, to_arrays
+from .pixels import compose, conversion, from_array, from_image, to_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +62,16 @@ def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
     return image
 
 
-def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
+def save_photo(
+    photo: Photo, pixels: np.ndarray | Image.Image, path: str | os.PathLike, *, overwrite_input: bool = False
+) -> Path:
     """Write new pixels in the photo's frame, in the format of the extension, and return the path.
 
     The file appears complete or not at all. Formats without transparency (JPEG, BMP) get it laid over white.
 
     Args:
         photo: the picture that the pixels were made from.
-        pixels: [H, W, 1 or 3] in uint8, uint16 or floating point 0..1.
+        pixels: [H, W, 1 or 3] in uint8, uint16 or floating point 0..1; or the image that `to_image` made of them.
         path: where to, with an extension that `can_write` knows.
         overwrite_input: whether `path` may be the photo's own file.
     Raises:
@@ -85,10 +87,19 @@ def save_photo(photo: Photo, pixels: np.ndarray, path: str | os.PathLike, *, ove
                 raise ImageError("holds more than was read, which would be lost: choose another name")
         if max(photo.pixels.shape[:2]) > LONGEST_SIDE.get(kind, MAX_PIXELS):
             raise ImageError(f"{kind} ends at {LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
-        image = compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
+        image = _image_for(kind, photo, pixels)
     with atomic_write(path) as file:
         write_image(image, file, kind, photo.meta)
     return path
+
+
+def _image_for(kind: str, photo: Photo, pixels: np.ndarray | Image.Image) -> Image.Image:
+    """New pixels as an image that a format can hold."""
+    if isinstance(pixels, Image.Image):
+        if not (kind in NO_ALPHA and pixels.mode.endswith("A")) and (kind in DEEP or pixels.mode != "I;16"):
+            return pixels
+        pixels = from_image(pixels)
+    return compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
 
 
 def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from ..errors import ImageError
 
-_STRIP = 2**20  # pixels that are brought from Pillow to numpy, or back, at a time
+_STRIP = 2**18  # pixels that are brought from Pillow to numpy, or back, at a time
 # Pillow's modes, and as what they are read; P, CMYK and LAB need a closer look
 _READ_AS = {
     **dict.fromkeys(("1", "L"), "L"),
@@ -147,6 +147,9 @@ def compose(
     """A Pillow image of new pixels, the source's alpha kept or laid over white, made strip by strip.
 
     Grey where the source is grey and the pixels still are; with 16 bits where `deep` and they had 16.
+
+    Args:
+        pixels: [H,W,1 or 3], or anything that has their shape and type and gives slices of rows.
     """
     height, width = source.shape[:2]
     if pixels.shape not in ((height, width, 1), (height, width, 3)):
@@ -155,18 +158,37 @@ def compose(
     # what was grey and went through colour arithmetic in floating point is grey still
     tolerance = 1 / 65_535 if pixels.dtype.kind == "f" else 0
     grey = source.shape[2] == 1 and all(
-        np.abs(pixels[rows] - pixels[rows, :, :1]).max() <= tolerance for rows in strips
+        np.abs(part - part[:, :, :1]).max() <= tolerance for part in (pixels[rows] for rows in strips)
     )
     deep = deep and grey and alpha is None and source.dtype == np.uint16 and pixels.dtype != np.uint8
     mode = "I;16" if deep else ("L" if grey else "RGB") + ("A" if alpha is not None and keep_alpha else "")
-    image, raw = Image.new(mode, (width, height)), "I;16N" if deep else mode
+    image = Image.new(mode, (width, height))
     for rows in strips:
-        part = pixels[rows, :, :1] if grey else np.broadcast_to(pixels[rows], (*pixels[rows].shape[:2], 3))
+        part = pixels[rows]
+        part = part[:, :, :1] if grey else np.broadcast_to(part, (*part.shape[:2], 3))
         if alpha is not None and not keep_alpha:
             part = 1 - (1 - _unit(part)) * _unit(alpha[rows, :, None])
         part = _quantized(part, 65_535 if deep else 255)
         if mode.endswith("A"):
             part = np.concatenate([part, _quantized(alpha[rows, :, None], 255)], axis=2)
-        part, size = np.ascontiguousarray(part), (width, rows.stop - rows.start)
-        image.paste(Image.frombuffer(mode, size, part, "raw", raw, 0, 1), (0, rows.start))
+        image.paste(_image_of(part, mode), (0, rows.start))
     return image
+
+
+def _image_of(part: np.ndarray, mode: str) -> Image.Image:
+    """Values [h,w,C] as an image of a mode."""
+    height, width = part.shape[:2]
+    raw, base = "I;16N" if mode == "I;16" else mode, part.base
+    padded = mode == "RGB" and part.strides == (4 * width, 4, 1)
+    if padded and base is not None and base.nbytes == 4 * height * width:
+        part, raw = base, "RGBX"  # three of four bytes, as Pillow itself has them
+    part, size = np.ascontiguousarray(part), (width, height)
+    return Image.frombuffer(mode, size, part, "raw", raw, 0, 1)
+
+
+def from_image(image: Image.Image) -> np.ndarray:
+    """The pixels [H,W,3] of an image that `compose` made, of 8 or 16 bits, without its alpha."""
+    values = np.asarray(image)
+    values = values[..., None] if values.ndim == 2 else values
+    values = values[..., :3] if values.shape[2] > 2 else values[..., :1]
+    return np.broadcast_to(values, (*values.shape[:2], 3))

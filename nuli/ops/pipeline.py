@@ -1,27 +1,17 @@
-"""Chains of steps applied: to frames while searching, and to the whole picture in tiles."""
+"""Chains of steps applied to frames, one by one and in batches."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..devices import pick_device
-from ..errors import StoppedError
-from ..imaging.frames import make_frame, subsample, to_pixels, to_tensor
-from ..imaging.photo import Photo
+from ..imaging.frames import subsample
 from .registry import Op, Scale, apply_op, get_op, measure_statistics, measure_subsampled
 from .step import Step
 
-_TILE = 512
-"""Side of the tiles rendered at a time, margins left out: small enough to stay in a processor's cache."""
-_GPU_TILE = 2048
-_HALO = 128
-"""Pixels of margin that the steps of one stage may need together."""
 _BATCH_PIXELS = 1 << 16
 """Pixels of frames that an op is applied to at once on a CPU."""
 
@@ -121,81 +111,3 @@ def apply_chains_subsampled(frame: Tensor, chains: Sequence[Sequence[Step]], sca
     starts = [subsampled if x is frame else subsample(x) for x in frames]
     tails = [steps[end:] for steps, end in zip(chains, ends, strict=True)]
     return apply_chains(starts, tails, scale, measure_subsampled)
-
-
-@torch.no_grad()
-def render(
-    photo: Photo,
-    steps: Sequence[Step],
-    device: str | torch.device = "auto",
-    frame: Tensor | None = None,
-    stop: Callable[[], bool] = lambda: False,
-) -> np.ndarray:
-    """Apply a chain of steps at full size.
-
-    The chain is cut into stages, so that no tile needs a margin for more than one far-reaching step. Between two
-    stages the whole picture is held in float32, 12 bytes a pixel; beyond that, memory is bounded by one tile.
-
-    Args:
-        frame: the photo's frame, where the caller has it on that device already.
-        stop: asked before every tile.
-    Returns:
-        New pixels [H,W,3], of the photo's type (8 or 16 bits); the photo's own for a chain that does nothing.
-    Raises:
-        StoppedError: `stop` returned True.
-    """
-    steps = [step for step in steps if not step.is_noop]
-    if not steps:
-        return photo.pixels
-    device = pick_device(device)
-    height, width = photo.pixels.shape[:2]
-    short = min(height, width)
-    if frame is None:
-        frame = make_frame(photo.pixels, photo.alpha, device)
-    statistics = chain_statistics(frame, steps, scale_of(frame, short))
-    scale, source = Scale(short, short), photo.pixels
-    stages = _stages(steps, statistics, short)
-    for stage in stages:
-        last = stage is stages[-1]
-        target = np.empty((height, width, 3), photo.pixels.dtype if last else np.float32)
-        side = max(_TILE if device.type == "cpu" else _GPU_TILE, 4 * stage.halo)
-        for rows, outer_rows, inner_rows in _tiles(height, side, stage.halo):
-            for columns, outer_columns, inner_columns in _tiles(width, side, stage.halo):
-                if stop():
-                    raise StoppedError("stopped before the picture was done: it stays as it was")
-                x = to_tensor(source[outer_rows, outer_columns], device)
-                x = apply_steps(x, stage.steps, stage.statistics, scale)
-                target[rows, columns] = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype)
-        source = target
-    return source
-
-
-@dataclass(frozen=True, eq=False)
-class _Stage:
-    """Steps that are rendered together, tile by tile."""
-
-    steps: tuple[Step, ...]
-    statistics: tuple[Tensor | None, ...]
-    halo: int
-    """Pixels around a tile that its steps look at."""
-
-
-def _stages(steps: Sequence[Step], statistics: Sequence[Tensor | None], short: int) -> list[_Stage]:
-    """A chain in as few stages as keep the halo of each within _HALO, or within that of one step."""
-    stages = [_Stage((), (), 0)]
-    for step, stats in zip(steps, statistics, strict=True):
-        op, last = get_op(step.op), stages[-1]
-        halo = op.halo(step.values, short) if op.halo else 0
-        if halo and last.halo and last.halo + halo > _HALO:
-            stages.append(_Stage((step,), (stats,), halo))
-        else:
-            stages[-1] = _Stage((*last.steps, step), (*last.statistics, stats), last.halo + halo)
-    return stages
-
-
-def _tiles(length: int, side: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Tiles along one axis: each as a slice of the picture, the same with its margin, and where in that it lies."""
-    for start in range(0, length, side):
-        end = min(start + side, length)
-        first, last = max(start - margin, 0), min(end + margin, length)
-        yield slice(start, end), slice(first, last), slice(start - first, end - first)

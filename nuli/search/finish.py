@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-import torch
+import numpy as np
+from PIL import Image
 
 from ..checkpoint import SavedSearch, best_of, fingerprint
-from ..imaging.frames import FINE_FRAME, make_frame, resize_like
-from ..imaging.photo import Photo
-from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
+from ..imaging.frames import make_frame
+from ..imaging.photo import Photo, to_image
+from ..imaging.pixels import from_image
+from ..imaging.reduce import reduction
+from ..ops.palette import Palette, has_palette
+from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
 from .directions import directions
@@ -42,8 +46,8 @@ def finish(search: Search, others: int = 0) -> Result:
         recipe, best = _settle(search, recipe, best)
     recipe, contributions = _simplified(search, recipe, best, least)
     scaled = recipe.scaled(strength)
-    fine = FinePredictor(photo, search.evaluator, before)
-    pixels, predicted, after = photo.pixels, before, before
+    fine = FinePredictor(photo, search.reduced, search.evaluator)
+    image, predicted, after = None, before, before
     if len(scaled):
         predicted = fine.predict(recipe) if careful else best
     if len(scaled) and _gains(search, predicted.objective, search.margin):
@@ -53,17 +57,20 @@ def finish(search: Search, others: int = 0) -> Result:
             shorter, predicted = _visible(search, scaled, predicted, fine, least)
             contributions = carried(scaled, contributions, shorter)
             recipe, scaled = shorter if strength == 1 else recipe, shorter
-        pixels = render(photo, scaled.steps, search.device, search.evaluator.original)
-        [after] = search.evaluator.score_frames(make_frame(pixels, photo.alpha, search.device))
+        if careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
+            image, after = to_image(photo, fine.rendered(scaled)), predicted
+        else:
+            image = to_image(photo, render_rows(photo, scaled.steps, search.device, search.evaluator.original))
+            after = fine.score(image)
     # the margin is for the correction as found: a part of it need only gain
     if not _gains(search, after.objective, search.margin if strength == 1 else 0):
-        scaled, contributions, pixels = Recipe(), (), photo.pixels
+        scaled, contributions, image = Recipe(), (), None
         predicted = after = before
     archived = search.archive.best() if search.archive else []
     [(direction, distance)] = _looks(search, [scaled]) if len(scaled) else [("", 0.0)]
     return Result(
         photo=photo,
-        pixels=pixels,
+        _image=image,
         recipe=scaled,
         score_before=before.score,
         score_after=after.score,
@@ -83,36 +90,48 @@ def finish(search: Search, others: int = 0) -> Result:
 
 
 class FinePredictor:
-    """Predicts what the full-size picture will be scored: on a larger frame, which holds more of its detail.
+    """Predicts what the full-size picture will be scored, on the picture reduced: that holds more of its detail than
+    the frame.
 
     Args:
         photo: the picture.
-        evaluator: scores its usual frame.
-        before: the evaluation of that, untouched; predictions are relative to it.
+        reduced: the same, reduced.
+        evaluator: scores its frame.
     """
 
-    def __init__(self, photo: Photo, evaluator: Evaluator, before: Evaluation) -> None:
-        self._photo, self._evaluator, self._before = photo, evaluator, before
+    def __init__(self, photo: Photo, reduced: Photo, evaluator: Evaluator) -> None:
+        self._photo, self._reduced, self._evaluator = photo, reduced, evaluator
+        self.is_exact = reduced is photo
+        """Whether the picture is too small to be reduced, so that predictions are made of itself."""
+        self._last: tuple[Recipe, np.ndarray] | None = None
 
-    @torch.no_grad()
+    def rendered(self, recipe: Recipe) -> np.ndarray:
+        """The reduced picture with a recipe, [h,w,3]. The steps go by what they measure in the frame, as they will at
+        full size."""
+        if self._last is None or self._last[0] != recipe:
+            frame = self._evaluator.original
+            full = None if self.is_exact else self._evaluator.scale.full
+            rows = render_rows(self._reduced, recipe.steps, frame.device, frame, full=full, palette=self._palette)
+            self._last = recipe, np.asarray(rows)
+        return self._last[1]
+
+    @cached_property
+    def _palette(self) -> Palette | None:
+        return Palette(self._reduced.pixels) if has_palette(self._reduced.pixels) else None
+
     def predict(self, recipe: Recipe) -> Evaluation:
-        """The evaluation of the full-size picture with a recipe. The first time it costs 2 evaluations, then 1.
+        """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
+        return self._score(self.rendered(recipe), self._reduced.alpha)
 
-        The steps go by what they measure in the usual frame, as they will at full size.
-        """
-        original, scale = self._evaluator.original, self._evaluator.scale
-        statistics = chain_statistics(original, recipe.steps, scale)
-        frame = apply_steps(self._frame, recipe.steps, statistics, scale_of(self._frame, scale.full))
-        [after] = self._evaluator.score_frames(resize_like(frame, original))
-        return self._before.shifted(self._untouched, after)
+    def score(self, image: Image.Image) -> Evaluation:
+        """The evaluation of the full-size picture as it was rendered. Costs an evaluation."""
+        if image.mode == "RGB":  # Pillow is quicker than to get all of its pixels
+            factor = reduction(self._photo.pixels)
+            image = image.reduce(factor, (0, 0, *(side - side % factor for side in image.size)))
+        return self._score(from_image(image), self._photo.alpha)
 
-    @cached_property
-    def _frame(self) -> torch.Tensor:
-        return make_frame(self._photo.pixels, self._photo.alpha, self._evaluator.original.device, FINE_FRAME)
-
-    @cached_property
-    def _untouched(self) -> Evaluation:
-        [evaluation] = self._evaluator.score_frames(resize_like(self._frame, self._evaluator.original))
+    def _score(self, pixels: np.ndarray, alpha: np.ndarray | None) -> Evaluation:
+        [evaluation] = self._evaluator.score_frames(make_frame(pixels, alpha, self._evaluator.original.device))
         return evaluation
 
 

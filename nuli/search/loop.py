@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..checkpoint import SavedSearch
 from ..devices import pick_device
-from ..imaging.frames import is_grey, make_frame, to_pixels
+from ..imaging.frames import is_grey, make_frame, reduced, to_pixels
 from ..imaging.photo import Photo
 from ..ops.registry import select_ops
 from ..options import Options
@@ -62,7 +62,9 @@ class Search:
         self.notes = list(photo.notes)
         self.device = pick_device(options.device)
         self.ops = select_ops(options.mode, options.ops)
-        frame = make_frame(photo.pixels, photo.alpha, self.device)
+        self.reduced = reduced(photo)
+        """The picture made smaller, as far as predictions need it."""
+        frame = make_frame(self.reduced.pixels, self.reduced.alpha, self.device)
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")

@@ -17,8 +17,9 @@ from ..hosting import Slot
 from ..imaging.frames import make_frame, to_pixels, to_tensor
 from ..imaging.photo import Photo, load_photo, to_image
 from ..infotext import RECIPE, entries, to_text
-from ..ops.pipeline import apply_steps, chain_statistics, render, scale_of
+from ..ops.pipeline import apply_steps, chain_statistics, scale_of
 from ..ops.registry import get_op
+from ..ops.render import render_rows
 from ..ops.step import Step
 from ..options import Options
 from ..recipe import Recipe
@@ -155,7 +156,7 @@ def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
 def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: False) -> Image.Image:
     """The picture with its steps, at its own size, with all metadata. Raises NuliError, once `stop` says True too."""
     photo = session.view.photo
-    return to_image(photo, render(photo, session.recipe.steps, device, stop=stop))
+    return to_image(photo, render_rows(photo, session.recipe.steps, device, stop=stop))
 
 
 def with_result(session: Session, result: Result, options: Options) -> Session:

@@ -110,7 +110,7 @@ def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
 def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     """A picture with a recipe applied."""
     from ..imaging.photo import to_image
-    from ..ops.pipeline import render
+    from ..ops.render import render_rows
     from ..recipe import Recipe
 
     _only(body, "image", "recipe", "strength")
@@ -125,7 +125,7 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     with task.turn():
         end = time.monotonic() + seconds
         try:
-            pixels = render(
+            pixels = render_rows(
                 photo, recipe.steps, task.host.device(), stop=lambda: task.ended() or time.monotonic() > end
             )
         except StoppedError:
