@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from .checkpoint import SavedSearch
+from .imaging.atomic import OnWritten
 from .imaging.photo import Photo, copy_photo, save_photo, to_image
 from .imaging.pixels import from_image
 from .ops.render import render, render_rows
@@ -140,11 +141,21 @@ class Result:
         """[H,W,3], the enhanced picture without its alpha; the photo's own where nothing was changed."""
         return from_image(self._image) if self._image else self.photo.pixels
 
-    def save(self, path: str | os.PathLike[str], overwrite_input: bool = False) -> Path:
-        """Write the result; an untouched picture is copied byte for byte. Raises ImageError."""
+    def save(
+        self, path: str | os.PathLike[str], overwrite_input: bool = False, on_written: OnWritten | None = None
+    ) -> Path:
+        """Write the result; an untouched picture is copied byte for byte.
+
+        Args:
+            overwrite_input: whether `path` may be the source.
+            on_written: called with the file's status when it is complete, just before it takes its place.
+        Raises:
+            ImageError: it can't be written.
+        """
+        how = {"overwrite_input": overwrite_input, "on_written": on_written}
         if not self.changed and self.photo.path is not None:
-            return copy_photo(self.photo, path, overwrite_input=overwrite_input)
-        return save_photo(self.photo, self.image, path, overwrite_input=overwrite_input)
+            return copy_photo(self.photo, path, **how)
+        return save_photo(self.photo, self.image, path, **how)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""

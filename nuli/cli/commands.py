@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
 from .console import attempt, complain, say, tell
-from .tasks import FileTask, do_tasks, parse_options, tell_files, write_text
+from .tasks import FileTask, do_tasks, parse_options, tell_files
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -70,6 +70,7 @@ def lut(parsed: argparse.Namespace) -> int:
     """Write a recipe as a look-up table; returns the exit code."""
     if parsed.output.suffix.lower() != ".cube":
         raise OptionError(f"{parsed.output}: the look-up table's name must end in .cube")
+    from ..imaging.atomic import write_text
     from ..imaging.photo import load_photo
     from ..ops.lut import left_out, to_cube
 

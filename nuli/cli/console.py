@@ -64,12 +64,23 @@ def complain_of_bug(error: Exception, subject: object = None) -> int:
         subject: what was worked on, to begin the line with.
     """
     place = "" if subject is None else f"{subject}: "
-    debug = os.environ.get(DEBUG, "") not in ("", "0")
-    if debug:
-        tell("".join(traceback.format_exception(error)), end="")
     reason = ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
-    tell(f"nuli: {place}internal error: {reason}" + ("" if debug else f" (set {DEBUG}=1 to see where)"))
-    return 1
+    return complain_of_failure(f"{place}internal error: {reason}", "".join(traceback.format_exception(error)))
+
+
+def complain_of_failure(message: str, trace: str | None, code: int = 1) -> int:
+    """Tell of an error that has been put into words; returns its exit code.
+
+    Args:
+        trace: where an error happened that nobody foresaw.
+    """
+    hint = ""
+    if trace and os.environ.get(DEBUG, "") not in ("", "0"):
+        tell(trace, end="")
+    elif trace:
+        hint = f" (set {DEBUG}=1 to see where)"
+    tell(f"nuli: {message}{hint}")
+    return code
 
 
 def complain_of_output(error: OutputError) -> int:

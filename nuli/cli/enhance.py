@@ -9,49 +9,59 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from .console import attempt, say, tell
-from .tasks import FileTask, do_tasks, parse_options, tell_files, write_text
+from ..options import Options
+from ..sources import FileTask, plan_files
+from .console import attempt, complain, say, tell
+from .tasks import parse_options, tell_files
 
 if TYPE_CHECKING:
-    from ..result import Event, Other, Result
+    from ..bulk.work import Record, Settings
+    from ..result import Event, Result
 
 
 def enhance(parsed: argparse.Namespace) -> int:
-    """Enhance every picture named, one after the other; returns the exit code."""
+    """Enhance every picture named; returns the exit code."""
     options = parse_options(parsed)  # complain before the slow imports
     others = _number_of_others(parsed.others, options.mode)
     if parsed.tree is not None:
         _check_tree(parsed)
-    from ..enhancer import enhance_iter
-    from ..ops.registry import select_ops
-    from ..scoring.registry import load_scorer
+    from ..bulk.work import Settings
 
-    select_ops(options.mode, options.ops)
-    scorer = load_scorer(options)
-    if not parsed.json:
-        _tell_scorer(scorer.name, options.scorer)
-    with _Stop() as stop:
+    settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
+    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary:
+        from .bulk import enhance_many
 
-        def work(task: FileTask) -> int:
-            """Enhance one picture, save all that comes of it, and report; returns the exit code."""
+        return enhance_many(parsed, settings)
+    tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
+    code = max([complain(error) for error in errors], default=0)
+    return max([code, *(_enhance_one(parsed, settings, task) for task in tasks)])
+
+
+def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask) -> int:
+    """Enhance one picture, save all that comes of it, and report; returns the exit code."""
+    from ..bulk.work import Worker
+
+    with Stop() as stop:
+        worker = Worker(settings, stop.is_set)
+        if not parsed.json:
+            tell_scorer(settings.options)
+
+        def work() -> int:
             known = parsed.tree if parsed.tree is not None and parsed.tree.exists() else None
-            events = enhance_iter(task.source, options, scorer=scorer, others=others, known=known, stop=stop.is_set)
-            result = _watch(events, task.source, quiet=parsed.json)
-            code = attempt(lambda: _save(result, task, parsed), task.source)
-            is_saved = code == 0
+            result = _watch(worker.events(task, known), task.source, quiet=parsed.json)
+            records: list[Record] = []
+            code = attempt(lambda: records.append(worker.save(task, result)), task.source)
             if parsed.tree is not None:
                 # last, so that a tree that can't be written costs no picture; and also where the picture failed
                 code = max(code, attempt(lambda: result.search.save(parsed.tree), parsed.tree))
-            if is_saved and parsed.json:
-                say(json.dumps(_record(task, result)))
-            elif is_saved:
-                _report(task, result)
+            for record in records:
+                report(record, len(task.others), parsed.json)
             return code
 
-        return do_tasks(parsed, work, lambda: not stop.is_set(), others)
+        return attempt(work, task.source)
 
 
 def _check_tree(parsed: argparse.Namespace) -> None:
@@ -86,10 +96,10 @@ def _number_of_others(text: str, mode: str) -> int:
     return count
 
 
-class _Stop(threading.Event):
-    """Set by the first Ctrl-C, so that the search ends and its best is saved; the second one interrupts."""
+class Stop(threading.Event):
+    """Set by the first Ctrl-C, so that searches end and their best is saved; the second one interrupts."""
 
-    def __enter__(self) -> _Stop:
+    def __enter__(self) -> Stop:
         """Handle Ctrl-C from now on."""
         self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
@@ -121,63 +131,55 @@ def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Resul
     return result
 
 
+def bar(share: float) -> str:
+    """A bar of 20 signs."""
+    filled = int(20 * share)
+    return f"[{'#' * filled}{'.' * (20 - filled)}]"
+
+
 def _progress(source: Path, event: Event) -> str:
     """The line that tells how far a search has come: a bar, the score before and now, and what it took."""
-    filled = int(20 * event.progress)
-    bar = "#" * filled + "." * (20 - filled)
     return (
-        f"[{bar}] {source.name[:30]}  {event.score_before:.2f} -> {event.best_score:.2f}  "
+        f"{bar(event.progress)} {source.name[:30]}  {event.score_before:.2f} -> {event.best_score:.2f}  "
         f"{event.evaluations} tried, {event.seconds:.1f} s"
     )
 
 
-def _save(result: Result, task: FileTask, parsed: argparse.Namespace) -> None:
-    """Write the result and its others, and with --save-recipe their recipes. Raises ImageError."""
-    result.save(task.target, overwrite_input=parsed.in_place)
-    for other, path in _pairs(result, task):
-        other.save(path)
-    if parsed.save_recipe:
-        for item, path in ((result, task.target), *_pairs(result, task)):
-            write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
-
-
-def _pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:
-    """Each other result that there is, and where it goes."""
-    return list(zip(result.others, task.others, strict=False))
-
-
-def _record(task: FileTask, result: Result) -> dict[str, Any]:
-    """What --json prints about one picture."""
-    record = result.to_dict()
-    record["others"] = [{"output": str(path), **other.to_dict()} for other, path in _pairs(result, task)]
-    return {"input": str(task.source), "output": str(task.target), **record}
-
-
-def _tell_scorer(name: str, option: str) -> None:
+def tell_scorer(options: Options) -> None:
     """Tell who judges, and how to get the stronger scorer, where the choice was left to us."""
-    from ..scoring.registry import SCORERS
+    from ..scoring.registry import SCORERS, resolve_scorer
 
-    if option == "auto" and name != "laion":
+    name = resolve_scorer(options.scorer, options.mode).name
+    if options.scorer == "auto" and name != "laion":
         size = sum(file.size for file in SCORERS["laion"].files) / 1e6
         tell(
             f"judged by {name}, which is built in; for the stronger laion ({size:.0f} MB): nuli scorers download laion"
         )
 
 
-def _report(task: FileTask, result: Result) -> None:
-    """Print what was done to one picture, and what each step is worth."""
-    tell_files(task.source, task.target, result.notes)
-    if result.changed:
-        gain = result.score_after - result.score_before
-        say(f"  {result.scorer} {result.score_before:.2f} -> {result.score_after:.2f} ({gain:+.2f})")
-        for i, words in enumerate(result.recipe.words()):
-            worth = f"  worth {result.contributions[i]:.2f}" if result.contributions else ""
+def report(record: Record, others: int, as_json: bool) -> None:
+    """Print what was done to one picture, and what each step is worth.
+
+    Args:
+        others: how many other results were asked for.
+        as_json: print the record itself.
+    """
+    if as_json:
+        say(json.dumps(record))
+        return
+    tell_files(record["input"], record["output"], record["notes"])
+    before, after = record["score_before"], record["score_after"]
+    if record["changed"]:
+        say(f"  {record['scorer']} {before:.2f} -> {after:.2f} ({after - before:+.2f})")
+        for i, words in enumerate(record["steps"]):
+            worth = f"  worth {record['contributions'][i]:.2f}" if record["contributions"] else ""
             say(f"  {i + 1}. {words:<30}{worth}".rstrip())
     else:
-        say(f"  {result.scorer} {result.score_before:.2f}: nothing makes it clearly better; copied as it is")
-    for other, path in _pairs(result, task):
-        about = f"{other.direction or 'another look'}, {other.score:.2f}, {other.distance:.0f} dE from the original"
-        say(f"  or {path} ({about}): {', '.join(other.recipe.words())}")
-    if len(result.others) < len(task.others):
-        say(f"  found {len(result.others)} of {len(task.others)} others: no more look different enough and are good")
-    say(f"  {result.evaluations} evaluations, {result.seconds:.1f} s")
+        say(f"  {record['scorer']} {before:.2f}: nothing makes it clearly better; copied as it is")
+    for other in record["others"]:
+        about = f"{other['direction'] or 'another look'}, {other['score']:.2f}, {other['distance']:.0f} dE"
+        say(f"  or {other['output']} ({about} from the original): {', '.join(other['steps'])}")
+    if len(record["others"]) < others:
+        found = f"found {len(record['others'])} of {others} others"
+        say(f"  {found}: no more look different enough and are good")
+    say(f"  {record['evaluations']} evaluations, {record['seconds']:.1f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,16 @@ from .enhance import enhance
 
 
 def run() -> None:
-    """Run the `nuli` command and leave the process at once, since taking torch down takes a third of a second."""
+    """Run the `nuli` command. Where torch is loaded, leave the process at once: to take it down takes a third of a
+    second."""
     try:
         code = main()
     except SystemExit as end:  # from argparse: wrong usage, --help, --version
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    os._exit(console.flush(code))
+    code = console.flush(code)
+    if "torch" in sys.modules:
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.json",
         help="of one picture: go on from the search saved there, if there is one, and save this one there",
     )
+    _add_bulk(sub)
     for row in rows.values():
         _add_option(sub, row)
 
@@ -139,6 +145,20 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="a file for one photo, else a folder; without it photo.jpg becomes photo-nuli.jpg beside it",
     )
     parser.add_argument("--in-place", action="store_true", help="write over the source")
+
+
+def _add_bulk(parser: argparse.ArgumentParser) -> None:
+    """Add how a command goes about many pictures."""
+    parser.add_argument(
+        "--jobs", default="auto", metavar="N", help="pictures at a time (auto: as many as there are processors)"
+    )
+    parser.add_argument("--redo", action="store_true", help="do pictures again that were done before by these options")
+    parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done")
+    parser.add_argument(
+        "--summary", type=Path, metavar="FILE.csv|.json", help="write what became of each picture, failures too"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tell which pictures would be done, and do nothing")
+    parser.add_argument("--watch", action="store_true", help="go on with pictures as they come into the folder")
 
 
 def _add_option(parser: argparse.ArgumentParser, row: Option) -> None:

@@ -47,11 +47,3 @@ def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
     say(f"{source} -> {target}")
     for note in notes:
         say(f"  note: {note}")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all. Raises ImageError."""
-    from ..imaging.atomic import atomic_write
-
-    with atomic_write(path) as file:
-        file.write(text.encode())

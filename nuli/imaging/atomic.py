@@ -10,7 +10,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,8 @@ try:
     import fcntl
 except ImportError:  # Windows, which removes no file that is open
     fcntl = None
+
+OnWritten = Callable[[os.stat_result], None]
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
@@ -65,11 +67,14 @@ def as_image_error(subject: str | os.PathLike[str], action: str) -> Iterator[Non
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], on_written: OnWritten | None = None) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     Its bytes are on the disk before it takes that place, so that a power cut leaves the old file or the new one.
 
+    Args:
+        on_written: called with the file's status when it is complete, just before it takes its place: it keeps its size
+            and its time there.
     Raises:
         ImageError: `path` is read-only or cannot be written, or for any error within the block.
     """
@@ -87,12 +92,20 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 _to_disk(raw.fileno())
             with suppress(FileNotFoundError):
                 shutil.copymode(target, part)
+            if on_written:
+                on_written(part.stat())
             os.replace(part, target)
         except BaseException:
             with suppress(OSError):
                 part.unlink()
             raise
         _folder_to_disk(target.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all. Raises ImageError."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
 
 
 def check_place(path: str | os.PathLike[str]) -> None:

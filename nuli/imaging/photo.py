@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .atomic import MAX_PIXELS, as_image_error, atomic_write, check_place
+from .atomic import MAX_PIXELS, OnWritten, as_image_error, atomic_write, check_place
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
 from .metadata import Meta, image_info, read_meta
 from .pixels import compose, conversion, from_array, from_image, to_arrays
@@ -63,7 +63,12 @@ def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
 
 
 def save_photo(
-    photo: Photo, pixels: np.ndarray | Image.Image, path: str | os.PathLike, *, overwrite_input: bool = False
+    photo: Photo,
+    pixels: np.ndarray | Image.Image,
+    path: str | os.PathLike,
+    *,
+    overwrite_input: bool = False,
+    on_written: OnWritten | None = None,
 ) -> Path:
     """Write new pixels in the photo's frame, in the format of the extension, and return the path.
 
@@ -74,6 +79,7 @@ def save_photo(
         pixels: [H, W, 1 or 3] in uint8, uint16 or floating point 0..1; or the image that `to_image` made of them.
         path: where to, with an extension that `can_write` knows.
         overwrite_input: whether `path` may be the photo's own file.
+        on_written: called when the file is complete, see `atomic_write`.
     Raises:
         ImageError: the pixels don't fit, or the file cannot be written.
     """
@@ -88,7 +94,7 @@ def save_photo(
         if max(photo.pixels.shape[:2]) > LONGEST_SIDE.get(kind, MAX_PIXELS):
             raise ImageError(f"{kind} ends at {LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
         image = _image_for(kind, photo, pixels)
-    with atomic_write(path) as file:
+    with atomic_write(path, on_written) as file:
         write_image(image, file, kind, photo.meta)
     return path
 
@@ -102,17 +108,25 @@ def _image_for(kind: str, photo: Photo, pixels: np.ndarray | Image.Image) -> Ima
     return compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
 
 
-def copy_photo(photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False) -> Path:
+def copy_photo(
+    photo: Photo, path: str | os.PathLike, *, overwrite_input: bool = False, on_written: OnWritten | None = None
+) -> Path:
     """Copy the source file byte for byte where the extension asks for its format, else save its pixels.
 
     Returns the path. Raises ImageError.
     """
     path = Path(path)
     if _is_source(photo, path):
+        if on_written:
+            on_written(path.stat())
         return path
     if photo.path is None or EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
-        return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input)
-    with as_image_error(photo.path, "copied"), open(photo.path, "rb") as original, atomic_write(path) as file:
+        return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input, on_written=on_written)
+    with (
+        as_image_error(photo.path, "copied"),
+        open(photo.path, "rb") as original,
+        atomic_write(path, on_written) as file,
+    ):
         shutil.copyfileobj(original, file)
     return path
 

@@ -1,0 +1,90 @@
+"""The journal of a run over many pictures: what is done already, so that an interrupted run goes on.
+
+A row is written when a result is complete, just before it takes its place, with the size and the time that it will have
+there. So after a crash at any moment a row and its file either fit together, or the picture is done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ImageError
+from ..sources import FileTask
+
+NAME = ".nuli-journal.sqlite"
+"""Of the file, in the folder of the results."""
+_PATIENCE = 60.0
+"""Seconds to wait for others that write."""
+_TABLE = """create table if not exists done (
+    target text primary key, source text, settings text, source_size integer, source_time integer,
+    target_size integer, target_time integer, record text) without rowid"""
+
+
+class Journal:
+    """Notes what is done, for several processes at a time.
+
+    Args:
+        path: the file; it is made where there is none.
+        settings: tells settings apart that make other results.
+    Raises:
+        ImageError: the file can't be used.
+    """
+
+    def __init__(self, path: Path, settings: str) -> None:
+        self._path, self._settings = path, settings
+        with self._advising():
+            self._connection = sqlite3.connect(path, _PATIENCE, check_same_thread=False)
+            with self._connection:
+                self._connection.execute(_TABLE)
+
+    def note(self, task: FileTask, source: os.stat_result, target: os.stat_result, record: dict[str, Any]) -> None:
+        """Note that a picture is done: the status of its source as it was read, and of the result."""
+        if task.source == task.target:  # what is there now is what a next run would read
+            source = target
+        stats = (source.st_size, source.st_mtime_ns, target.st_size, target.st_mtime_ns)
+        names = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
+        with self._advising(), self._connection:
+            row = (*names, *stats, json.dumps(record))
+            self._connection.execute("insert or replace into done values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def find(self, task: FileTask) -> dict[str, Any] | None:
+        """The record of a picture that is done: by the same settings, and neither source nor result changed since."""
+        query = """select source_size, source_time, target_size, target_time, record from done
+            where target = ? and source = ? and settings = ?"""
+        key = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
+        with self._advising():
+            row = self._connection.execute(query, key).fetchone()
+        if row is None:
+            return None
+        try:
+            stats = [value for file in (task.source, task.target) for value in _fingerprint(file)]
+            record = json.loads(row[4])
+        except (OSError, ValueError):
+            return None
+        others = [Path(other["output"]) for other in record.get("others", ())]
+        return record if stats == list(row[:4]) and all(path.exists() for path in others) else None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ImageError(
+                f"{self._path}: the journal can't be used ({error}); remove it to do all pictures anew, or go without "
+                "by --no-journal"
+            ) from None
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,192 @@
+"""Several pictures at a time on this machine.
+
+The embedded scorers work in processes, one thread each: nothing is shared, so that a picture more costs nothing but a
+processor. A large network, or a GPU, is shared by threads of one process, which score their candidates together.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from ..errors import ImageError, NuliError
+from ..options import Options
+from ..sources import FileTask
+from .memory import Gate
+from .work import Record, Settings, Worker, failure
+
+AHEAD = 4
+"""Pictures begun for each job before the record of the first of them has been taken."""
+SHARED_JOBS = 4
+"""Pictures at a time that keep a large network, or a GPU, busy."""
+
+
+DIED = "the process that worked on it died, perhaps for want of memory: try it by itself"
+KEPT_BLOCKS = 16
+"""Blocks of 16 MB that Pillow keeps for its next picture: to get fresh memory costs as much time as to fill it."""
+
+
+def shares_a_device(options: Options) -> bool:
+    """Whether pictures have to share a GPU, or a scorer too large for every process to have its own."""
+    from ..scoring.registry import resolve_scorer
+
+    return options.device not in ("auto", "cpu") or bool(resolve_scorer(options.scorer, options.mode).files)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_jobs(options: Options) -> int:
+    """How many pictures at a time suit this machine and the scorer."""
+    return min(SHARED_JOBS, processors()) if shares_a_device(options) else processors()
+
+
+def run(tasks: Iterable[FileTask], settings: Settings, jobs: int, stop: threading.Event) -> Iterator[Record]:
+    """Do all tasks, and give their records in order. After a stop, those that have not begun are left out.
+
+    Args:
+        jobs: pictures at a time.
+        stop: ends all searches with their best so far.
+    Raises:
+        NuliError: what was asked for can't be done with any picture.
+    """
+    remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
+    iterator = iter(tasks)
+    if jobs == 1:
+        worker = Worker(settings, stop.is_set)
+        yield from map(worker, remaining)
+        return
+    pool = (_Threads if shares_a_device(settings.options) else _Processes)(settings, jobs, stop)
+    try:
+        waiting = deque(pool.submit(task) for task in islice(remaining, AHEAD * jobs))
+        while waiting:
+            record = waiting.popleft()()
+            waiting.extend(pool.submit(task) for task in islice(remaining, 1))
+            if record is not None:
+                yield record
+    finally:
+        pool.close()
+
+
+Pending = Callable[[], "Record | None"]
+"""Waits for a record; None where the picture was left out after a stop."""
+
+
+class _Threads:
+    """A pool of threads that share one scorer."""
+
+    def __init__(self, settings: Settings, jobs: int, stop: threading.Event) -> None:
+        import torch
+
+        from .shared import share
+
+        self._stop, self._gate = stop, Gate(threading)
+        self._worker = Worker(settings, stop.is_set, partial(share, threads=torch.get_num_threads()))
+        # a thread's own arithmetic is on small pictures
+        self._pool = ThreadPoolExecutor(jobs, "nuli", lambda: torch.set_num_threads(1))
+
+    def submit(self, task: FileTask) -> Pending:
+        return self._pool.submit(self._work, task).result
+
+    def _work(self, task: FileTask) -> Record | None:
+        with self._gate.room_for(task.source):
+            return None if self._stop.is_set() else self._worker(task)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+class _Processes:
+    """A pool of processes. One that dies, as for want of memory, takes no other picture along."""
+
+    def __init__(self, settings: Settings, jobs: int, stop: threading.Event) -> None:
+        kind = "forkserver" if sys.platform == "linux" else "spawn"
+        self._context = multiprocessing.get_context(kind)
+        if kind == "forkserver":  # loads torch once, and all of them share its memory
+            self._context.set_forkserver_preload(["nuli.enhancer", "nuli.scoring.tone", "nuli.scoring.taste"])
+        # each by itself is quicker on a processor than all of them on one GPU
+        self._settings, self._jobs = replace(settings, options=replace(settings.options, device="cpu")), jobs
+        self._stop = self._context.Event()
+        threading.Thread(target=lambda: (stop.wait(), self._stop.set()), daemon=True).start()
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        given = (self._settings, self._stop, Gate(self._context))
+        return ProcessPoolExecutor(self._jobs, self._context, _begin, given)
+
+    def submit(self, task: FileTask) -> Pending:
+        pool = self._pool
+        future = pool.submit(_work, task)
+
+        def wait() -> Record | None:
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                return self._alone(task, pool)
+
+        return wait
+
+    def _alone(self, task: FileTask, broken: ProcessPoolExecutor) -> Record | None:
+        """Do a picture that was under way when a process died, by itself: if it is to blame, that shows now."""
+        if self._pool is broken:
+            self._pool = self._start()
+        pool = self._pool
+        try:
+            return pool.submit(_work, task).result()
+        except BrokenProcessPool:
+            self._pool = self._start()
+            return failure(
+                task, ImageError(f"{task.source}: the process that worked on it died, as for want of memory")
+            )
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+_state: tuple[Worker | NuliError, Any, Gate]
+"""Of a process of the pool: what does the work, the event that stops it, and the gate."""
+
+
+def _begin(settings: Settings, stop: Any, gate: Gate) -> None:
+    """Prepare a process of the pool."""
+    global _state
+    import torch
+    from PIL import Image
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and says so by `stop`
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    Image.core.set_blocks_max(KEPT_BLOCKS)
+    try:
+        _state = Worker(settings, stop.is_set), stop, gate
+    except NuliError as error:  # raised here, it would break the pool, and nobody would hear of it
+        _state = error, stop, gate
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can't end its children."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(task: FileTask) -> Record | None:
+    worker, stop, gate = _state
+    if isinstance(worker, NuliError):
+        raise worker
+    with gate.room_for(task.source):
+        return None if stop.is_set() else worker(task)

@@ -1,0 +1,75 @@
+"""Memory for pictures, shared by all that work at the same time: one more is begun only where there is room for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+BYTES_A_PIXEL = 24
+"""What a picture takes at most while it is worked on: its pixels, the result's, and between two stages of
+a recipe a copy in float32."""
+SHARE = 0.6
+"""The part of the free memory that pictures may take together."""
+_UNKNOWN = 8 << 30
+"""Bytes taken for free where the system doesn't tell."""
+
+
+def free_memory() -> int:
+    """Bytes that programs can get without swapping, as far as the system tells."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        pass  # not Linux
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return _UNKNOWN
+
+
+class Gate:
+    """Lets pictures in as long as there is memory for them; one that needs more than all waits to be alone.
+
+    Args:
+        context: `threading` or a context of `multiprocessing`, for those who share it.
+        budget: bytes for all pictures together.
+    """
+
+    def __init__(self, context: Any, budget: int | None = None) -> None:
+        self._budget = int(SHARE * free_memory()) if budget is None else budget
+        self._changed = context.Condition()
+        self._taken = context.Value("q", 0, lock=False) if hasattr(context, "Value") else _Value()
+
+    @contextmanager
+    def room_for(self, path: Path) -> Iterator[None]:
+        """Wait for room for the picture in a file, and hold it meanwhile."""
+        need = min(needed(path), self._budget)
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken.value + need <= self._budget)
+            self._taken.value += need
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken.value -= need
+                self._changed.notify_all()
+
+
+class _Value:
+    value = 0
+
+
+def needed(path: Path) -> int:
+    """Bytes that it takes to work on the picture in a file, by the size that its header tells."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except Exception:  # whatever is wrong with it, who reads it will tell
+        return 0
+    return BYTES_A_PIXEL * width * height

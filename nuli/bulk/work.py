@@ -1,0 +1,149 @@
+"""What is done to one picture of many, and the record of it: the same in every engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import NuliError, OptionError
+from ..imaging.atomic import write_text
+from ..options import Options
+from ..sources import FileTask
+from .journal import Journal
+
+if TYPE_CHECKING:
+    from ..checkpoint import SavedSearch
+    from ..result import Event, Other, Result
+    from ..scoring.protocol import Scorer
+
+Record = dict[str, Any]
+"""What became of one picture, as JSON: `input`, `output`, `status`, and what `Result.to_dict` tells."""
+ENHANCED, UNCHANGED, FAILED = "enhanced", "unchanged", "failed"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to do to each picture."""
+
+    options: Options
+    others: int = 0
+    """Other results of hard mode to save, at most."""
+    in_place: bool = False
+    """Whether sources may be written over."""
+    save_recipe: bool = False
+    """Whether to write each recipe beside its picture."""
+    journal: Path | None = None
+    """Where to note what is done."""
+
+
+class Worker:
+    """Enhances files, one after the other, with a scorer that is loaded once.
+
+    Args:
+        settings: what to do.
+        stop: asked after every batch; once it says True, a search ends with its best so far.
+        wrap: what to make of the scorer that the options name.
+    Raises:
+        NuliError: the scorer can't be loaded, or the options contradict each other.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stop: Callable[[], bool] = lambda: False,
+        wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
+    ) -> None:
+        from ..ops.registry import select_ops
+        from ..scoring.registry import load_scorer
+
+        select_ops(settings.options.mode, settings.options.ops)
+        self.settings, self.stop = settings, stop
+        self.scorer = wrap(load_scorer(settings.options))
+        digest = digest_of(settings, self.scorer.name)
+        self._journal = Journal(settings.journal, digest) if settings.journal else None
+
+    def __call__(self, task: FileTask) -> Record:
+        """Enhance and save one picture. Whatever goes wrong with it is told in the record."""
+        try:
+            result = self.search(task)
+            return self.save(task, result)
+        except Exception as error:
+            return failure(task, error)
+
+    def search(self, task: FileTask, known: SavedSearch | Path | None = None) -> Result:
+        """The result for one picture. Raises NuliError."""
+        for item in self.events(task, known):
+            result = item
+        return result
+
+    def events(self, task: FileTask, known: SavedSearch | Path | None = None) -> Iterator[Event | Result]:
+        """Search for one picture, as `enhance_iter` does."""
+        from ..enhancer import enhance_iter
+
+        settings = self.settings
+        return enhance_iter(
+            task.source, settings.options, scorer=self.scorer, others=settings.others, known=known, stop=self.stop
+        )
+
+    def save(self, task: FileTask, result: Result) -> Record:
+        """Save a result and its others, with their recipes where that is asked for, and note it. Raises ImageError."""
+        record = record_of(task, result)
+        for other, path in pairs(result, task):
+            other.save(path)
+        if self.settings.save_recipe:
+            for item, path in ((result, task.target), *pairs(result, task)):
+                write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
+        source = os.stat(task.source)
+
+        def note(target: os.stat_result) -> None:
+            # before the result takes its place: one that is there is noted, and what a stop cut short is done again
+            if self._journal and not self.stop():
+                self._journal.note(task, source, target, record)
+
+        result.save(task.target, self.settings.in_place, note)
+        return record
+
+
+def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:
+    """Each other result that there is, and where it goes."""
+    return list(zip(result.others, task.others, strict=False))
+
+
+def record_of(task: FileTask, result: Result) -> Record:
+    """What there is to tell about a result."""
+    told = result.to_dict()
+    told["others"] = [{"output": str(path), **other.to_dict()} for other, path in pairs(result, task)]
+    status = ENHANCED if result.changed else UNCHANGED
+    return {"input": str(task.source), "output": str(task.target), "status": status, **told}
+
+
+def failure(task: FileTask, error: Exception) -> Record:
+    """The record of a picture that could not be done: `error`, its exit code, and of a bug where it happened."""
+    record = {"input": str(task.source), "output": str(task.target), "status": FAILED, "code": 1}
+    if isinstance(error, NuliError):
+        return {**record, "error": str(error), "code": 2 if isinstance(error, OptionError) else 1}
+    reason = ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
+    return {
+        **record,
+        "error": f"{task.source}: internal error: {reason}",
+        "trace": "".join(traceback.format_exception(error)),
+    }
+
+
+def digest_of(settings: Settings, scorer: str) -> str:
+    """Tells settings apart that make other results, or other files.
+
+    Args:
+        scorer: the name of the scorer that judges.
+    """
+    fields = {**asdict(settings.options), "scorer": scorer, "others": settings.others, "recipes": settings.save_recipe}
+    del fields["device"]  # which only makes a rounding's difference
+    text = json.dumps([__version__, sorted(fields.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,207 @@
+"""`nuli enhance` for many pictures: several at a time, what is done already left out, and a summary at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..bulk.journal import NAME, Journal
+from ..bulk.local import pick_jobs, run
+from ..bulk.summary import check_name, count_words, row_of, write_summary
+from ..bulk.work import FAILED, Record, Settings, digest_of
+from ..errors import NuliError, OptionError
+from ..scoring.registry import resolve_scorer
+from ..sources import FileTask, plan_files
+from .console import complain, complain_of_failure, say, tell
+from .enhance import Stop, bar, report, tell_scorer
+
+SKIPPED = "skipped"
+POLL = 2.0
+"""Seconds between two looks at a watched folder; a file that stayed as it was between them is complete."""
+
+
+def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
+    """Enhance many pictures; returns the exit code."""
+    jobs = _number_of_jobs(parsed.jobs, settings)
+    if parsed.summary:
+        check_name(parsed.summary)
+    if parsed.watch and not any(path.is_dir() for path in parsed.pictures):
+        raise OptionError("--watch is for a folder: name one")
+    place = None if parsed.no_journal else _journal_place(parsed.pictures, parsed.output)
+    settings = replace(settings, journal=None if parsed.dry_run else place)
+    bulk = _Bulk(parsed, settings, jobs, place)
+    if not parsed.json:
+        tell_scorer(settings.options)
+    with Stop() as stop:
+        code = bulk.once(stop)
+        if parsed.watch and not parsed.dry_run:
+            code = max(code, bulk.watch(stop))
+    return code
+
+
+def _number_of_jobs(text: str, settings: Settings) -> int:
+    """How many pictures at a time, of the text of --jobs. Raises OptionError."""
+    if text == "auto":
+        return pick_jobs(settings.options)
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise OptionError(f"--jobs cannot be {text!r}: give auto or a number from 1 to 1024")
+    return int(text)
+
+
+def _journal_place(pictures: list[Path], output: Path | None) -> Path | None:
+    """Where the journal is: in the folder of the results, else in the first folder with sources; none for one file."""
+    if len(pictures) == 1 and not pictures[0].is_dir():
+        return None
+    return (output or (pictures[0] if pictures[0].is_dir() else pictures[0].absolute().parent)) / NAME
+
+
+class _Bulk:
+    """A run over many pictures: what became of each so far, and the exit code."""
+
+    def __init__(self, parsed: argparse.Namespace, settings: Settings, jobs: int, place: Path | None) -> None:
+        self._parsed, self._settings, self._jobs = parsed, settings, jobs
+        self._place = place
+        self._rows: dict[Path, dict[str, Any]] = {}
+
+    def once(self, stop: Stop) -> int:
+        """Do all pictures that there are now; returns the exit code."""
+        tasks, errors = self._plan()
+        code = max([complain(error) for error in errors if not self._parsed.watch], default=0)
+        if self._parsed.dry_run:
+            return max(code, self._tell_plan(tasks))
+        return max(code, self._do(tasks, stop))
+
+    def watch(self, stop: Stop) -> int:
+        """Do pictures as they come, until Ctrl-C; returns the exit code."""
+        tell("nuli: watching for pictures; Ctrl-C ends it")
+        code, before = 0, {}
+        done = {task.source: _signature(task.source) for task in self._plan()[0]}
+        while not stop.wait(POLL):
+            tasks, _ = self._plan()
+            now = {task.source: _signature(task.source) for task in tasks}
+            ready = [t for t in tasks if now[t.source] != done.get(t.source) and now[t.source] == before.get(t.source)]
+            before = now
+            if ready:
+                code = max(code, self._do(ready, stop))
+                done |= {task.source: _signature(task.source) for task in ready}
+        return code
+
+    def _plan(self) -> tuple[list[FileTask], list[NuliError]]:
+        asked = self._parsed
+        return plan_files(asked.pictures, asked.recursive, asked.output, asked.in_place, self._settings.others)
+
+    def _known(self, tasks: list[FileTask]) -> dict[Path, Record]:
+        """The records of pictures that were done before, by their sources."""
+        if self._place is None or self._parsed.redo or not self._place.exists():
+            return {}
+        options = self._settings.options
+        name = resolve_scorer(options.scorer, options.mode).name
+        journal = Journal(self._place, digest_of(self._settings, name))
+        try:
+            found = {task.source: journal.find(task) for task in tasks}
+        finally:
+            journal.close()
+        return {source: record for source, record in found.items() if record is not None}
+
+    def _tell_plan(self, tasks: list[FileTask]) -> int:
+        known = self._known(tasks)
+        for task in tasks:
+            say(f"{task.source} -> {task.target}" + (" (done before)" if task.source in known else ""))
+        say(f"{len(tasks)} pictures, {len(tasks) - len(known)} to do, {self._jobs} at a time")
+        return 0
+
+    def _do(self, tasks: list[FileTask], stop: Stop) -> int:
+        """Do pictures, but for those that were done before; returns the exit code."""
+        known = self._known(tasks)
+        waiting = [task for task in tasks if task.source not in known]
+        progress = _Progress(len(waiting), quiet=self._parsed.json)
+        records = run(waiting, self._settings, max(1, min(self._jobs, len(waiting))), stop)
+        code, done = 0, 0
+        counts: Counter[str] = Counter()
+        try:
+            for task, record in self._in_order(tasks, known, records):
+                counts[record["status"]] += 1
+                self._rows[task.source] = row_of(record)
+                progress.clear()
+                code = max(code, self._tell(task, record))
+                if record["status"] != SKIPPED:
+                    done += 1
+                    progress.show(done, task.source)
+        finally:
+            progress.clear()
+            if self._parsed.summary:
+                write_summary(self._parsed.summary, list(self._rows.values()))
+        if not self._parsed.json:
+            tell(f"{count_words(counts)}; {progress.words(done)}")
+        if done < len(waiting):
+            tell(f"nuli: stopped; {len(waiting) - done} pictures left")
+            return 130
+        return code
+
+    def _in_order(
+        self, tasks: list[FileTask], known: dict[Path, Record], records: Iterator[Record]
+    ) -> Iterator[tuple[FileTask, Record]]:
+        """Each picture with its record, as far as they were done."""
+        for task in tasks:
+            if task.source in known:
+                yield task, {**known[task.source], "status": SKIPPED}
+                continue
+            record = next(records, None)
+            if record is None:
+                return
+            yield task, record
+
+    def _tell(self, task: FileTask, record: Record) -> int:
+        """Report one picture; returns its exit code."""
+        if record["status"] == FAILED:
+            return complain_of_failure(record["error"], record.get("trace"), record["code"])
+        if record["status"] != SKIPPED or self._parsed.json:
+            report(record, len(task.others), self._parsed.json)
+        return 0
+
+
+class _Progress:
+    """A line that tells how far a run has come, where a person is looking."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self._total, self._show = total, not quiet and sys.stderr.isatty() and total > 1
+        self._began = time.monotonic()
+
+    def words(self, done: int) -> str:
+        seconds = time.monotonic() - self._began
+        return f"{seconds:.1f} s, {done / max(seconds, 1e-3):.1f} a second"
+
+    def show(self, done: int, source: Path) -> None:
+        """Draw the line anew."""
+        if self._show:
+            rate = done / max(time.monotonic() - self._began, 1e-3)
+            left = (self._total - done) / rate
+            words = f"{done} of {self._total}, {rate:.1f} a second, {_duration(left)} left  {source.name[:30]}"
+            tell(f"\r{bar(done / self._total)} {words}\x1b[K", end="")
+
+    def clear(self) -> None:
+        """Make room for other lines."""
+        if self._show:
+            tell("\r\x1b[K", end="")
+
+
+def _duration(seconds: float) -> str:
+    """'42 s', '3 min', '5.2 h'"""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
