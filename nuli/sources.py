@@ -14,7 +14,8 @@ from .imaging.photo import check_target
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""
-_RESULT = re.compile(re.escape(SUFFIX) + r"(-\d+)?$")
+RESULT = re.compile(re.escape(SUFFIX) + r"(-\d+)?$")
+"""Found in the stem of a name of ours: NAME-nuli, NAME-nuli-2..."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> 
 
 def _is_result(path: Path, folder: Path, output: Path | None) -> bool:
     """Whether a picture in a folder is, by its name or its place, a result of ours."""
-    if _RESULT.search(path.stem):
+    if RESULT.search(path.stem):
         return True
     return output is not None and output.resolve() != folder.resolve() and output.resolve() in path.resolve().parents
 
@@ -131,15 +132,26 @@ def _numbered(target: Path, in_place: bool, count: int) -> tuple[Path, ...]:
 
 
 def _target(source: Path, pictures: list[Path], output: Path | None, several: bool) -> Path:
-    """Where the result of one picture goes; makes the folder for it in an output folder. Raises ImageError."""
+    """Where the result of one picture goes. Raises ImageError."""
     extension = source.suffix if can_write(source) else ".png"
     if output is None:
         return source.with_name(source.stem + SUFFIX + extension)
     if not several and not output.is_dir() and output.suffix:
         return output
-    # keep the layout of a folder that was walked through
+    return target_in(output, source, pictures, extension)
+
+
+def target_in(folder: Path, source: Path, pictures: list[Path], extension: str) -> Path:
+    """Where a picture goes in a folder: in the layout of the folder that was walked through, which is made.
+
+    Args:
+        pictures: the files and folders named.
+        extension: the new one.
+    Raises:
+        ImageError: a folder can't be made.
+    """
     root = next((parent for parent in source.parents if parent in pictures), source.parent)
-    target = output / source.relative_to(root).with_suffix(extension)
+    target = folder / source.relative_to(root).with_suffix(extension)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -96,10 +96,10 @@ def test_an_odd_failure_of_one_picture_does_not_end_a_folder(
         return fail
 
     if command == "apply":
-        import nuli.ops.pipeline as pipeline
+        import nuli.ops.render as rendering
 
-        render = fail_for_the_first(pipeline.render, lambda photo, *_: photo.pixels.shape[:2])
-        monkeypatch.setattr(pipeline, "render", render)
+        render_rows = fail_for_the_first(rendering.render_rows, lambda photo, *_: photo.pixels.shape[:2])
+        monkeypatch.setattr(rendering, "render_rows", render_rows)
         arguments = ["apply", CONTRAST, str(folder)]
     else:
         from nuli import enhancer
@@ -107,10 +107,10 @@ def test_an_odd_failure_of_one_picture_does_not_end_a_folder(
         make_frame = fail_for_the_first(enhancer.make_frame, lambda pixels, *_: pixels.shape[:2])
         monkeypatch.setattr(enhancer, "make_frame", make_frame)
         monkeypatch.setattr("nuli.search.loop.make_frame", make_frame)
-        arguments = [command, str(folder), *(QUICK if command == "enhance" else QUICK[2:6])]
+        arguments = [command, str(folder), *(QUICK if command == "enhance" else QUICK[2:6]), "--jobs", "1"]
     assert main(arguments) == 1
     out, err = capsys.readouterr()
-    [line] = lines(err)
+    [line] = [line for line in lines(err) if line.startswith("nuli: ")]
     assert line.startswith(f"nuli: {folder / 'a.jpg'}: internal error: {type(error).__name__}")
     assert "NULI_DEBUG=1" in line and "b.png" in out
     if command != "score":

@@ -24,7 +24,7 @@ from ..errors import ImageError, NuliError
 from ..options import Options
 from ..sources import FileTask
 from .memory import Gate
-from .work import Record, Settings, Worker, failure
+from .work import Record, ScoreSettings, Settings, failure
 
 AHEAD = 4
 """Pictures begun for each job before the record of the first of them has been taken."""
@@ -54,7 +54,9 @@ def pick_jobs(options: Options) -> int:
     return min(SHARED_JOBS, processors()) if shares_a_device(options) else processors()
 
 
-def run(tasks: Iterable[FileTask], settings: Settings, jobs: int, stop: threading.Event) -> Iterator[Record]:
+def run(
+    tasks: Iterable[FileTask], settings: Settings | ScoreSettings, jobs: int, stop: threading.Event
+) -> Iterator[Record]:
     """Do all tasks, and give their records in order. After a stop, those that have not begun are left out.
 
     Args:
@@ -66,8 +68,7 @@ def run(tasks: Iterable[FileTask], settings: Settings, jobs: int, stop: threadin
     remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
     iterator = iter(tasks)
     if jobs == 1:
-        worker = Worker(settings, stop.is_set)
-        yield from map(worker, remaining)
+        yield from map(settings.worker(stop.is_set, lambda scorer: scorer), remaining)
         return
     pool = (_Threads if shares_a_device(settings.options) else _Processes)(settings, jobs, stop)
     try:
@@ -88,13 +89,13 @@ Pending = Callable[[], "Record | None"]
 class _Threads:
     """A pool of threads that share one scorer."""
 
-    def __init__(self, settings: Settings, jobs: int, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings | ScoreSettings, jobs: int, stop: threading.Event) -> None:
         import torch
 
         from .shared import share
 
         self._stop, self._gate = stop, Gate(threading)
-        self._worker = Worker(settings, stop.is_set, partial(share, threads=torch.get_num_threads()))
+        self._worker = settings.worker(stop.is_set, partial(share, threads=torch.get_num_threads()))
         # a thread's own arithmetic is on small pictures
         self._pool = ThreadPoolExecutor(jobs, "nuli", lambda: torch.set_num_threads(1))
 
@@ -112,7 +113,7 @@ class _Threads:
 class _Processes:
     """A pool of processes. One that dies, as for want of memory, takes no other picture along."""
 
-    def __init__(self, settings: Settings, jobs: int, stop: threading.Event) -> None:
+    def __init__(self, settings: Settings | ScoreSettings, jobs: int, stop: threading.Event) -> None:
         kind = "forkserver" if sys.platform == "linux" else "spawn"
         self._context = multiprocessing.get_context(kind)
         if kind == "forkserver":  # loads torch once, and all of them share its memory
@@ -156,11 +157,11 @@ class _Processes:
         self._pool.shutdown(cancel_futures=True)
 
 
-_state: tuple[Worker | NuliError, Any, Gate]
+_state: tuple[Callable[[FileTask], Record] | NuliError, Any, Gate]
 """Of a process of the pool: what does the work, the event that stops it, and the gate."""
 
 
-def _begin(settings: Settings, stop: Any, gate: Gate) -> None:
+def _begin(settings: Settings | ScoreSettings, stop: Any, gate: Gate) -> None:
     """Prepare a process of the pool."""
     global _state
     import torch
@@ -171,7 +172,7 @@ def _begin(settings: Settings, stop: Any, gate: Gate) -> None:
     torch.set_num_threads(1)
     Image.core.set_blocks_max(KEPT_BLOCKS)
     try:
-        _state = Worker(settings, stop.is_set), stop, gate
+        _state = settings.worker(stop.is_set, lambda scorer: scorer), stop, gate
     except NuliError as error:  # raised here, it would break the pool, and nobody would hear of it
         _state = error, stop, gate
 

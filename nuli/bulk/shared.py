@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..scoring.laion import Laion
-from ..scoring.protocol import Score, Scorer
+
+if TYPE_CHECKING:
+    from ..scoring.protocol import Score, Scorer
 
 LARGEST = 256
 """Views scored at once, at most."""

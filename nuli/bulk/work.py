@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 """What became of one picture, as JSON: `input`, `output`, `status`, and what `Result.to_dict` tells."""
-ENHANCED, UNCHANGED, FAILED = "enhanced", "unchanged", "failed"
+ENHANCED, UNCHANGED, SCORED, FAILED = "enhanced", "unchanged", "scored", "failed"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Settings:
     """Whether to write each recipe beside its picture."""
     journal: Path | None = None
     """Where to note what is done."""
+
+    def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Worker:
+        """What does it; for the arguments see `Worker`."""
+        return Worker(self, stop, wrap)
 
 
 class Worker:
@@ -109,6 +113,36 @@ class Worker:
 
         result.save(task.target, self.settings.in_place, note)
         return record
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """To tell how good each picture is."""
+
+    options: Options
+
+    def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Judge:
+        """What does it."""
+        return Judge(self, wrap)
+
+
+class Judge:
+    """Scores files, one after the other, by a scorer that is loaded once. Raises NuliError where it can't be."""
+
+    def __init__(self, settings: ScoreSettings, wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer) -> None:
+        from ..scoring.registry import load_scorer
+
+        self._options, self._scorer = settings.options, wrap(load_scorer(settings.options))
+
+    def __call__(self, task: FileTask) -> Record:
+        """The record of one picture, with its `score`. Whatever goes wrong with it is told there."""
+        from ..enhancer import score
+
+        try:
+            [value] = score(task.source, self._scorer, options=self._options)
+        except Exception as error:
+            return failure(task, error)
+        return {"input": str(task.source), "status": SCORED, "scorer": self._scorer.name, "score": value}
 
 
 def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:

@@ -16,10 +16,12 @@ from ..bulk.local import pick_jobs, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
 from ..bulk.work import FAILED, Record, Settings, digest_of
 from ..errors import NuliError, OptionError
+from ..options import Options
 from ..scoring.registry import resolve_scorer
 from ..sources import FileTask, plan_files
-from .console import complain, complain_of_failure, say, tell
-from .enhance import Stop, bar, report, tell_scorer
+from .console import bar, complain, complain_of_failure, say, tell
+from .enhance import report, tell_scorer
+from .stop import Stop
 
 SKIPPED = "skipped"
 POLL = 2.0
@@ -28,7 +30,7 @@ POLL = 2.0
 
 def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     """Enhance many pictures; returns the exit code."""
-    jobs = _number_of_jobs(parsed.jobs, settings)
+    jobs = number_of_jobs(parsed.jobs, settings.options)
     if parsed.summary:
         check_name(parsed.summary)
     if parsed.watch and not any(path.is_dir() for path in parsed.pictures):
@@ -45,10 +47,10 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     return code
 
 
-def _number_of_jobs(text: str, settings: Settings) -> int:
+def number_of_jobs(text: str, options: Options) -> int:
     """How many pictures at a time, of the text of --jobs. Raises OptionError."""
     if text == "auto":
-        return pick_jobs(settings.options)
+        return pick_jobs(options)
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise OptionError(f"--jobs cannot be {text!r}: give auto or a number from 1 to 1024")
     return int(text)
@@ -120,7 +122,7 @@ class _Bulk:
         """Do pictures, but for those that were done before; returns the exit code."""
         known = self._known(tasks)
         waiting = [task for task in tasks if task.source not in known]
-        progress = _Progress(len(waiting), quiet=self._parsed.json)
+        progress = Progress(len(waiting), quiet=self._parsed.json)
         records = run(waiting, self._settings, max(1, min(self._jobs, len(waiting))), stop)
         code, done = 0, 0
         counts: Counter[str] = Counter()
@@ -137,7 +139,7 @@ class _Bulk:
             progress.clear()
             if self._parsed.summary:
                 write_summary(self._parsed.summary, list(self._rows.values()))
-        if not self._parsed.json:
+        if tasks and not self._parsed.json:
             tell(f"{count_words(counts)}; {progress.words(done)}")
         if done < len(waiting):
             tell(f"nuli: stopped; {len(waiting) - done} pictures left")
@@ -166,7 +168,7 @@ class _Bulk:
         return 0
 
 
-class _Progress:
+class Progress:
     """A line that tells how far a run has come, where a person is looking."""
 
     def __init__(self, total: int, quiet: bool) -> None:

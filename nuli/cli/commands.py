@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
-from .console import attempt, complain, say, tell
+from .console import say, tell
 from .tasks import FileTask, do_tasks, parse_options, tell_files
 
 if TYPE_CHECKING:
@@ -20,27 +18,10 @@ if TYPE_CHECKING:
 
 
 def score(parsed: argparse.Namespace) -> int:
-    """Print the score of every picture named; returns the exit code."""
-    options = replace(parse_options(parsed), mode="hard")  # whose scorers compare pictures
-    from ..enhancer import score
-    from ..scoring.registry import load_scorer
-    from ..sources import find_sources
+    """Print how good pictures are; returns the exit code."""
+    from .score import score  # which loads what works on several at a time
 
-    scorer = load_scorer(options)
-    sources, errors = find_sources(parsed.pictures, parsed.recursive, None)
-    code = max([complain(error) for error in errors], default=0)
-
-    def print_score(source: Path) -> None:
-        """Print the score of one picture. Raises NuliError."""
-        [value] = score(source, scorer, options=options)
-        if parsed.json:
-            say(json.dumps({"input": str(source), "scorer": scorer.name, "score": value}))
-        else:
-            say(f"{value:8.3f}  {source}")
-
-    for source in sources:
-        code = max(code, attempt(lambda source=source: print_score(source), source))
-    return code
+    return score(parsed)
 
 
 def apply(parsed: argparse.Namespace) -> int:

@@ -122,3 +122,9 @@ def flush(code: int) -> int:
         failure.__cause__ = error
         return code or complain_of_output(failure)
     return code
+
+
+def bar(share: float) -> str:
+    """A bar of 20 signs."""
+    filled = int(20 * share)
+    return f"[{'#' * filled}{'.' * (20 - filled)}]"

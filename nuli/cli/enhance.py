@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError
 from ..options import Options
 from ..sources import FileTask, plan_files
-from .console import attempt, complain, say, tell
+from .console import attempt, bar, complain, say, tell
+from .stop import Stop
 from .tasks import parse_options, tell_files
 
 if TYPE_CHECKING:
@@ -96,24 +95,6 @@ def _number_of_others(text: str, mode: str) -> int:
     return count
 
 
-class Stop(threading.Event):
-    """Set by the first Ctrl-C, so that searches end and their best is saved; the second one interrupts."""
-
-    def __enter__(self) -> Stop:
-        """Handle Ctrl-C from now on."""
-        self._previous = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave Ctrl-C to whoever handled it before."""
-        signal.signal(signal.SIGINT, self._previous)
-
-    def _handle(self, *_: object) -> None:
-        """Note the first Ctrl-C, and let the next one interrupt."""
-        self.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Result:
     """Wait for the result of one picture, and draw a progress line where a person is looking."""
     from ..result import Result
@@ -129,12 +110,6 @@ def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Resul
         if show:
             tell("\r\x1b[K", end="")
     return result
-
-
-def bar(share: float) -> str:
-    """A bar of 20 signs."""
-    filled = int(20 * share)
-    return f"[{'#' * filled}{'.' * (20 - filled)}]"
 
 
 def _progress(source: Path, event: Event) -> str:

@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("score", commands.score, "tell how good pictures are")
     _add_pictures(sub)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    sub.add_argument("--sort", action="store_true", help="the best first")
+    sub.add_argument("--best", metavar="N", help="only the N best, the best first")
+    sub.add_argument("--min", metavar="S", help="only those with a score of at least S")
+    sub.add_argument(
+        "--keep-best", type=Path, metavar="FOLDER", help="copy the pictures chosen by --best and --min there"
+    )
+    _add_jobs(sub)
     for name in ("scorer", "device", "mirror", "precision"):
         _add_option(sub, rows[name])
 
@@ -147,11 +154,16 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in-place", action="store_true", help="write over the source")
 
 
-def _add_bulk(parser: argparse.ArgumentParser) -> None:
-    """Add how a command goes about many pictures."""
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add how many pictures a command works on at a time."""
     parser.add_argument(
         "--jobs", default="auto", metavar="N", help="pictures at a time (auto: as many as there are processors)"
     )
+
+
+def _add_bulk(parser: argparse.ArgumentParser) -> None:
+    """Add how a command goes about many pictures."""
+    _add_jobs(parser)
     parser.add_argument("--redo", action="store_true", help="do pictures again that were done before by these options")
     parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done")
     parser.add_argument(

@@ -32,12 +32,15 @@ class Photo:
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
 
 
-def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray | Photo) -> Photo:
+def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray | Photo, at_least: int = 0) -> Photo:
     """The picture in a file, in a file's bytes, a PIL image (left as it is), or an array; a Photo is one already.
 
     Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1. Warnings that
     Pillow gives, on large pictures and on damage that does not matter, are for the program's own filters.
 
+    Args:
+        at_least: where it is given, a JPEG may come smaller than it is, its short side that many pixels at least: that
+            takes a part of the time.
     Raises:
         ImageError: there is no picture, or it cannot be read.
     """
@@ -51,7 +54,9 @@ def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray | Ph
     with as_image_error(source if is_path else "the picture", "read"):
         if isinstance(source, Image.Image):
             return _from_image(source)
-        return _from_stream(io.BytesIO(source)) if isinstance(source, bytes) else _from_file(Path(source).absolute())
+        if isinstance(source, bytes):
+            return _from_stream(io.BytesIO(source), at_least)
+        return _from_file(Path(source).absolute(), at_least)
 
 
 def to_image(photo: Photo, pixels: np.ndarray) -> Image.Image:
@@ -145,7 +150,7 @@ def _is_source(photo: Photo, path: Path) -> bool:
     return False
 
 
-def _from_file(path: Path) -> Photo:
+def _from_file(path: Path, at_least: int) -> Photo:
     """The photo in a file; raises ImageError, or whatever Pillow does."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -155,23 +160,26 @@ def _from_file(path: Path) -> Photo:
     if not status.st_size:
         raise ImageError("the file is empty: get a fresh copy")
     with open(path, "rb") as file:
-        return replace(_from_stream(file), path=path)
+        return replace(_from_stream(file, at_least), path=path)
 
 
-def _from_stream(file: BinaryIO) -> Photo:
+def _from_stream(file: BinaryIO, at_least: int) -> Photo:
     """The photo in an open file; raises ImageError, or whatever Pillow does."""
     # closing frees Pillow's pixels at once: tracebacks and cycles would keep them
     with closing(Image.open(file, formats=readable_formats())) as image:
-        return _from_image(image, file)
+        return _from_image(image, file, at_least)
 
 
-def _from_image(image: Image.Image, file: BinaryIO | None = None) -> Photo:
+def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int = 0) -> Photo:
     """The photo in a PIL image and in the open file that it came from, if there is one."""
     width, height = image.size
     if not width or not height:
         raise ImageError("the picture has no pixels: choose another one")
     if width * height > MAX_PIXELS:
         raise Image.DecompressionBombError
+    if at_least and file:
+        # libjpeg makes 1/2, 1/4 or 1/8 of the pixels in the first place
+        image.draft(None, [side * at_least // min(width, height) for side in image.size])
     deep = not image.mode.startswith("I") and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
     image.load()
     mode, convert, notes = conversion(image)
@@ -186,4 +194,4 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None) -> Photo:
         with suppress(Exception):  # the first frame is good, whatever follows
             frames = image.n_frames
         notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
-    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated))
+    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or at_least))
