@@ -65,7 +65,7 @@ def test_jobs_change_neither_order_nor_pixels(folder: Path, tmp_path: Path) -> N
     for jobs in (1, 2):
         output = tmp_path / f"out{jobs}"
         tasks = tasks_of(folder, output)
-        records = list(run(tasks, SETTINGS, jobs, threading.Event()))
+        records = [record for _, record in run(tasks, SETTINGS, jobs, threading.Event())]
         assert [r["input"] for r in records] == [str(t.source) for t in tasks]
         assert "enhanced" in {r["status"] for r in records}
         made[jobs] = results(output)
@@ -74,7 +74,7 @@ def test_jobs_change_neither_order_nor_pixels(folder: Path, tmp_path: Path) -> N
 
 def test_a_picture_that_fails_is_told_and_the_others_are_done(folder: Path, tmp_path: Path) -> None:
     (folder / "3.jpg").write_bytes(b"no picture")
-    records = list(run(tasks_of(folder, tmp_path / "out"), SETTINGS, 2, threading.Event()))
+    records = [r for _, r in run(tasks_of(folder, tmp_path / "out"), SETTINGS, 2, threading.Event())]
     assert [r["status"] == "failed" for r in records] == [i == 3 for i in range(8)]
     assert "3.jpg" in records[3]["error"] and records[3]["code"] == 1
     assert len(results(tmp_path / "out")) == 7
@@ -98,14 +98,15 @@ def test_a_process_that_is_killed_costs_no_picture(
     for pid in list(pools[0]._processes):
         os.kill(pid, signal.SIGKILL)
     rest = list(records)
-    assert len(pools) == 2 and {r["status"] for r in (first, *rest)} <= {"enhanced", "unchanged"}
+    assert len(pools) == 2 and {r["status"] for _, r in (first, *rest)} <= {"enhanced", "unchanged"}
     assert len(results(tmp_path / "out")) == 8
 
 
 def test_after_a_stop_the_rest_is_left_out(folder: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         stop, done = threading.Event(), []
-        for record in run(tasks_of(folder, tmp_path / f"out{jobs}") * 3, SETTINGS, jobs, stop):
+        for task, record in run(tasks_of(folder, tmp_path / f"out{jobs}") * 3, SETTINGS, jobs, stop):
+            assert record["input"] == str(task.source)
             done.append(record)
             stop.set()
         assert 1 <= len(done) < 24

@@ -30,8 +30,6 @@ AHEAD = 4
 """Pictures begun for each job before the record of the first of them has been taken."""
 SHARED_JOBS = 4
 """Pictures at a time that keep a large network, or a GPU, busy."""
-
-
 DIED = "the process that worked on it died, perhaps for want of memory: try it by itself"
 KEPT_BLOCKS = 16
 """Blocks of 16 MB that Pillow keeps for its next picture: to get fresh memory costs as much time as to fill it."""
@@ -56,8 +54,8 @@ def pick_jobs(options: Options) -> int:
 
 def run(
     tasks: Iterable[FileTask], settings: Settings | ScoreSettings, jobs: int, stop: threading.Event
-) -> Iterator[Record]:
-    """Do all tasks, and give their records in order. After a stop, those that have not begun are left out.
+) -> Iterator[tuple[FileTask, Record]]:
+    """Do all tasks, and give each with its record, in order. After a stop, those that have not begun are left out.
 
     Args:
         jobs: pictures at a time.
@@ -68,18 +66,24 @@ def run(
     remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
     iterator = iter(tasks)
     if jobs == 1:
-        yield from map(settings.worker(stop.is_set, lambda scorer: scorer), remaining)
+        if not shares_a_device(settings.options):
+            _work_alone()
+        worker = settings.worker(stop.is_set, lambda scorer: scorer)
+        yield from ((task, worker(task)) for task in remaining)
         return
     pool = (_Threads if shares_a_device(settings.options) else _Processes)(settings, jobs, stop)
     try:
-        waiting = deque(pool.submit(task) for task in islice(remaining, AHEAD * jobs))
+        waiting = deque((task, pool.submit(task)) for task in islice(remaining, AHEAD * jobs))
         while waiting:
-            record = waiting.popleft()()
-            waiting.extend(pool.submit(task) for task in islice(remaining, 1))
+            task, result = waiting.popleft()
+            record = result()
+            waiting.extend((task, pool.submit(task)) for task in islice(remaining, 1))
             if record is not None:
-                yield record
-    finally:
-        pool.close()
+                yield task, record
+        pool.close(at_once=False)
+    except BaseException:  # an interruption, or nobody wants any more
+        pool.close(at_once=True)
+        raise
 
 
 Pending = Callable[[], "Record | None"]
@@ -94,8 +98,9 @@ class _Threads:
 
         from .shared import share
 
-        self._stop, self._gate = stop, Gate(threading)
-        self._worker = settings.worker(stop.is_set, partial(share, threads=torch.get_num_threads()))
+        self._closed, self._gate = threading.Event(), Gate(threading)
+        self._stopped = lambda: stop.is_set() or self._closed.is_set()
+        self._worker = settings.worker(self._stopped, partial(share, threads=torch.get_num_threads()))
         # a thread's own arithmetic is on small pictures
         self._pool = ThreadPoolExecutor(jobs, "nuli", lambda: torch.set_num_threads(1))
 
@@ -104,10 +109,11 @@ class _Threads:
 
     def _work(self, task: FileTask) -> Record | None:
         with self._gate.room_for(task.source):
-            return None if self._stop.is_set() else self._worker(task)
+            return None if self._stopped() else self._worker(task)
 
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    def close(self, at_once: bool) -> None:
+        self._closed.set()
+        self._pool.shutdown(wait=not at_once, cancel_futures=True)
 
 
 class _Processes:
@@ -129,8 +135,12 @@ class _Processes:
         return ProcessPoolExecutor(self._jobs, self._context, _begin, given)
 
     def submit(self, task: FileTask) -> Pending:
+        try:
+            future = self._pool.submit(_work, task)
+        except BrokenProcessPool:
+            self._pool = self._start()
+            future = self._pool.submit(_work, task)
         pool = self._pool
-        future = pool.submit(_work, task)
 
         def wait() -> Record | None:
             try:
@@ -144,16 +154,16 @@ class _Processes:
         """Do a picture that was under way when a process died, by itself: if it is to blame, that shows now."""
         if self._pool is broken:
             self._pool = self._start()
-        pool = self._pool
         try:
-            return pool.submit(_work, task).result()
+            return self._pool.submit(_work, task).result()
         except BrokenProcessPool:
             self._pool = self._start()
-            return failure(
-                task, ImageError(f"{task.source}: the process that worked on it died, as for want of memory")
-            )
+            return failure(task, ImageError(f"{task.source}: {DIED}"))
 
-    def close(self) -> None:
+    def close(self, at_once: bool) -> None:
+        self._stop.set()
+        for child in multiprocessing.active_children() if at_once else ():
+            child.kill()
         self._pool.shutdown(cancel_futures=True)
 
 
@@ -164,17 +174,22 @@ _state: tuple[Callable[[FileTask], Record] | NuliError, Any, Gate]
 def _begin(settings: Settings | ScoreSettings, stop: Any, gate: Gate) -> None:
     """Prepare a process of the pool."""
     global _state
-    import torch
-    from PIL import Image
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and says so by `stop`
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    Image.core.set_blocks_max(KEPT_BLOCKS)
+    _work_alone()
     try:
         _state = settings.worker(stop.is_set, lambda scorer: scorer), stop, gate
     except NuliError as error:  # raised here, it would break the pool, and nobody would hear of it
         _state = error, stop, gate
+
+
+def _work_alone() -> None:
+    """Let this process do one picture after the other, on one processor."""
+    import torch
+    from PIL import Image
+
+    torch.set_num_threads(1)
+    Image.core.set_blocks_max(KEPT_BLOCKS)
 
 
 def _end_with_parent() -> None:

@@ -123,11 +123,11 @@ class _Bulk:
         known = self._known(tasks)
         waiting = [task for task in tasks if task.source not in known]
         progress = Progress(len(waiting), quiet=self._parsed.json)
-        records = run(waiting, self._settings, max(1, min(self._jobs, len(waiting))), stop)
+        results = run(waiting, self._settings, min(self._jobs, len(waiting)), stop) if waiting else iter(())
         code, done = 0, 0
         counts: Counter[str] = Counter()
         try:
-            for task, record in self._in_order(tasks, known, records):
+            for task, record in self._in_order(tasks, known, results):
                 counts[record["status"]] += 1
                 self._rows[task.source] = row_of(record)
                 progress.clear()
@@ -147,17 +147,20 @@ class _Bulk:
         return code
 
     def _in_order(
-        self, tasks: list[FileTask], known: dict[Path, Record], records: Iterator[Record]
+        self, tasks: list[FileTask], known: dict[Path, Record], done: Iterator[tuple[FileTask, Record]]
     ) -> Iterator[tuple[FileTask, Record]]:
-        """Each picture with its record, as far as they were done."""
-        for task in tasks:
+        """Each picture with its record, as far as they were done, now or before."""
+        following = iter(tasks)
+        for task, record in done:
+            for earlier in following:
+                if earlier.source in known:
+                    yield earlier, {**known[earlier.source], "status": SKIPPED}
+                elif earlier is task:
+                    break
+            yield task, record
+        for task in following:
             if task.source in known:
                 yield task, {**known[task.source], "status": SKIPPED}
-                continue
-            record = next(records, None)
-            if record is None:
-                return
-            yield task, record
 
     def _tell(self, task: FileTask, record: Record) -> int:
         """Report one picture; returns its exit code."""

@@ -37,7 +37,7 @@ def score(parsed: argparse.Namespace) -> int:
     records: list[Record] = []
     progress = Progress(len(tasks), quiet=parsed.json)
     with Stop() as stop:
-        for record in run(tasks, ScoreSettings(options), max(1, min(jobs, len(tasks))), stop):
+        for _, record in run(tasks, ScoreSettings(options), max(1, min(jobs, len(tasks))), stop):
             progress.clear()
             if record["status"] == FAILED:
                 code = max(code, complain_of_failure(record["error"], record.get("trace"), record["code"]))
