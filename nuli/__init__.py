@@ -18,38 +18,46 @@ if TYPE_CHECKING:
     from .checkpoint import SavedSearch
     from .enhancer import enhance, enhance_iter, score
     from .errors import NuliError
+    from .look import Look
     from .ops.step import Step
     from .options import Options
     from .recipe import Recipe
     from .result import Event, Result
     from .scoring.protocol import Scorer
+    from .series import Series, enhance_together
 
 # no module may bear the name of what is offered here: importing it would take the name's place
 _HOMES = {
     "Event": "result",
+    "Look": "look",
     "NuliError": "errors",
     "Options": "options",
     "Recipe": "recipe",
     "Result": "result",
     "SavedSearch": "checkpoint",
     "Scorer": "scoring.protocol",
+    "Series": "series",
     "Step": "ops.step",
     "enhance": "enhancer",
     "enhance_iter": "enhancer",
+    "enhance_together": "series",
     "score": "enhancer",
 }
 __all__ = [
     "Event",
+    "Look",
     "NuliError",
     "Options",
     "Recipe",
     "Result",
     "SavedSearch",
     "Scorer",
+    "Series",
     "Step",
     "__version__",
     "enhance",
     "enhance_iter",
+    "enhance_together",
     "score",
 ]
 

@@ -14,6 +14,7 @@ from .checkpoint import SavedSearch
 from .devices import pick_device
 from .imaging.frames import make_frame
 from .imaging.photo import Photo, load_photo
+from .imaging.reduce import REDUCED
 from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
@@ -25,7 +26,8 @@ from .search.finish import finish
 from .search.loop import Search
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
-_ONE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
+ONE_SOURCE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
+"""The types of a Source, to tell one from several."""
 
 
 def enhance(source: Source, options: Options | None = None, **arguments: Any) -> Result:
@@ -64,7 +66,7 @@ def enhance_iter(
     Raises:
         NuliError: for a source, option, scorer or saved search that can't be used.
     """
-    options = _options(options, scorer, values)
+    options = choose_options(options, scorer, values)
     select_ops(options.mode, options.ops)  # complain before the picture and the weights are loaded
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
@@ -76,7 +78,7 @@ def enhance_iter(
         saved.check_picture(photo)
     search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved)
     yield from search.events()
-    yield finish(search, others)
+    yield finish(search, photo, others)
 
 
 def score(
@@ -95,19 +97,20 @@ def score(
     Raises:
         NuliError: for a source, option, or scorer that can't be used.
     """
-    options = _options(options, scorer, values)
+    options = choose_options(options, scorer, values)
     named = scorer is None or isinstance(scorer, str)
     loaded = load_scorer(replace(options, mode="hard"), folders) if named else scorer
     scores = []
-    for source in [sources] if isinstance(sources, _ONE) else sources:
-        photo = load_photo(source)
+    for source in [sources] if isinstance(sources, ONE_SOURCE) else sources:
+        photo = load_photo(source, at_least=REDUCED)
         frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         scores.append(evaluator.score_frames(frame)[0].score)
     return scores
 
 
-def _options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:
+def choose_options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:
+    """The options of a call that takes all of them, or their values by name and a scorer's name apart."""
     if options is not None:
         if values or isinstance(scorer, str):
             raise TypeError("give either options or their values by name")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nuli.imaging.frames import resize_like
+from nuli.imaging.frames import make_frame, to_pixels
 from nuli.recipe import Recipe
 from nuli.scoring import laion
 from nuli.scoring.clip_vit import VisionTransformer
@@ -43,7 +43,7 @@ def test_the_random_file_has_all_that_a_tower_takes(weights: Path) -> None:
 
 def test_the_scorers_time_is_taken_both_ways(photo_tensor: torch.Tensor) -> None:
     timed = speed.Timed(Vivid())
-    evaluator = Evaluator(resize_like(photo_tensor, torch.empty(1, 3, 224, 300)), 300, timed)
+    evaluator = Evaluator(make_frame(to_pixels(photo_tensor, "uint8")), 300, timed)
     evaluator.score_frames(evaluator.original)
     forward = timed.seconds
     assert forward > 0

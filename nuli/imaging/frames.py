@@ -62,13 +62,21 @@ def reduced(photo: Photo) -> Photo:
     return photo if pixels is photo.pixels else replace(photo, pixels=pixels, alpha=alpha)
 
 
-def make_frame(pixels: np.ndarray, alpha: np.ndarray | None = None, device: str | torch.device = "cpu") -> Tensor:
+def make_frame(
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
+    device: str | torch.device = "cpu",
+    size: tuple[int, int] | None = None,
+) -> Tensor:
     """The frame [1,3,h,w], float32 0..1, of a picture's pixels [H,W,C]: reduced, then resized as by Pillow's bicubic
     filter, unrounded.
 
     What is transparent by `alpha` [H,W] takes the mean colour of what is not, so that no score depends on it.
+
+    Args:
+        size: height and width of the frame in pixels, where they are to be others than its `frame_size`.
     """
-    size = frame_size(*pixels.shape[:2])
+    size = size or frame_size(*pixels.shape[:2])
     pixels, alpha = reduce(pixels, alpha)
     height, width = pixels.shape[:2]
     rows = max(1, _BAND // width)
@@ -111,6 +119,11 @@ def scorer_view(frames: Tensor, view_mode: str, input_size: int) -> Tensor:
 def is_grey(frame: Tensor) -> bool:
     """Whether a picture has no colours, by its frame [1,3,h,w]."""
     return bool((frame.amax(1) - frame.amin(1)).max() < 2 / 255)
+
+
+def stacked(x: Tensor, count: int) -> Tensor:
+    """[N*count,C,H,W] -> [N,C,count*H,W]: every `count` pictures in a row made one, each below the one before."""
+    return x.unflatten(0, (-1, count)).transpose(1, 2).flatten(2, 3)
 
 
 def subsample(x: Tensor) -> Tensor:

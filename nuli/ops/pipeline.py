@@ -34,7 +34,7 @@ def at_strength(steps: Sequence[Step], strength: float) -> tuple[Step, ...]:
 
 
 def scale_of(frame: Tensor, full: float) -> Scale:
-    """The scale of a frame [1,3,h,w] of a picture whose short side has `full` pixels.
+    """The scale of a frame [N,3,h,w] of a picture whose short side has `full` pixels.
 
     Of a picture of a few pixels the frame shows each pixel as a field; filtering that as the picture is
     filtered would take kernels as large as the frame, for nothing that a score can tell. So there is a limit.
@@ -44,11 +44,16 @@ def scale_of(frame: Tensor, full: float) -> Scale:
 
 
 def chain_statistics(frame: Tensor, steps: Sequence[Step], scale: Scale) -> list[Tensor | None]:
-    """The statistics of each step, measured in the frame [1,3,h,w] as the steps before it left it."""
-    statistics = []
+    """The statistics [1,...] of each step, measured in the frame as the steps before it left it.
+
+    Args:
+        frame: of a picture [1,3,h,w], or of several [K,3,h,w], which are measured together.
+    """
+    statistics: list[Tensor | None] = []
     for step in steps:
-        statistics.append(measure_statistics(get_op(step.op), frame))
-        frame = apply_step(frame, step, statistics[-1], scale)
+        measured = measure_statistics(get_op(step.op), frame, len(frame))
+        statistics.append(measured if measured is None else measured[:1])
+        frame = torch.cat([apply_step(x, step, statistics[-1], scale) for x in frame.split(1)])
     return statistics
 
 
@@ -68,19 +73,21 @@ def apply_chains(
     frames: Sequence[Tensor],
     chains: Sequence[Sequence[Step]],
     scale: Scale,
-    measure: Callable[[Op, Tensor], Tensor | None] = measure_statistics,
+    measure: Callable[[Op, Tensor, int], Tensor | None] = measure_statistics,
 ) -> list[Tensor]:
-    """Apply to each frame [1,3,h,w], all of one size, the steps of its chain; steps of one op as one batch.
+    """Apply to each frame, all of one size, the steps of its chain; steps of one op as one batch.
 
     The op that most chains wait for goes first: that makes the fewest and largest batches.
 
     Args:
-        measure: gives an op's statistics of the frames before it.
+        frames: each [1,3,h,w], or [K,3,h,w] of as many pictures, which are measured together.
+        measure: gives an op's statistics of the frames before it, every K of them together.
     """
     frames, pending = list(frames), [list(reversed(steps)) for steps in chains]
     # a processor's cache holds so many of what becomes of a frame
     on_cpu = frames[0].device.type == "cpu"
-    batch = max(1, _BATCH_PIXELS // frames[0][0, 0].numel()) if on_cpu else len(frames)
+    batch = max(1, _BATCH_PIXELS // frames[0][:, 0].numel()) if on_cpu else len(frames)
+    pictures = len(frames[0])
     waiting: dict[str, list[int]] = defaultdict(list)
     for i, steps in enumerate(pending):
         if steps:
@@ -90,9 +97,9 @@ def apply_chains(
         op, members = get_op(name), waiting.pop(name)
         for part in (members[i : i + batch] for i in range(0, len(members), batch)):
             x = torch.cat([frames[i] for i in part]) if len(part) > 1 else frames[part[0]]
-            values = x.new_tensor([pending[i].pop().values for i in part])
-            x = apply_op(op, x, values, measure(op, x), scale)
-            for i, frame in zip(part, x.split(1), strict=True):
+            values = x.new_tensor([pending[i].pop().values for i in part]).repeat_interleave(pictures, 0)
+            x = apply_op(op, x, values, measure(op, x, pictures), scale)
+            for i, frame in zip(part, x.split(pictures), strict=True):
                 frames[i] = frame
                 if pending[i]:
                     waiting[pending[i][-1].op].append(i)
@@ -100,7 +107,7 @@ def apply_chains(
 
 
 def apply_chains_subsampled(frame: Tensor, chains: Sequence[Sequence[Step]], scale: Scale) -> list[Tensor]:
-    """Apply chains to one frame [1,3,h,w], and keep every second pixel of each result in both directions.
+    """Apply chains to one frame (see `apply_chains`), and keep every second pixel of each result in both directions.
 
     The others are computed only as long as an op is still to come that looks at neighbours.
     """

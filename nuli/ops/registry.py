@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError
-from ..imaging.frames import subsample
+from ..imaging.frames import stacked, subsample
 from ..options import GROUPS
 
 Unit = Literal["factor", "amount", "shift", "ev", "plain", "bits", "radius"]
@@ -112,6 +112,9 @@ class Op:
     """Whether gradients flow to the picture and to every parameter, with the statistics held fixed."""
     statistics: Callable[[Tensor], Tensor] | None
     """Statistics that it needs: [N,3,H,W] -> [N,...]. Taken from the frame, frozen for the full-size picture."""
+    measures_places: bool
+    """Whether the statistics depend on where in the picture its colours are. Then those of several pictures together
+    are the mean of what is measured in each of them; else they are measured in all of their pixels at once."""
     halo: Callable[[tuple[float, ...], float], int] | None
     """For ops that look at neighbours: (values, short side in pixels) -> how far, in pixels."""
 
@@ -141,6 +144,7 @@ def op(
     soft: bool = True,
     differentiable: bool = True,
     statistics: Callable[[Tensor], Tensor] | None = None,
+    measures_places: bool = False,
     halo: Callable[[tuple[float, ...], float], int] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Op]:
     """Declare the decorated function as an op under its own name."""
@@ -149,7 +153,7 @@ def op(
         name = function.__name__
         if name in OPS:
             raise ValueError(f"there is an op {name!r} already: give this one another name")
-        OPS[name] = Op(name, group, params, function, soft, differentiable, statistics, halo)
+        OPS[name] = Op(name, group, params, function, soft, differentiable, statistics, measures_places, halo)
         return OPS[name]
 
     return register
@@ -163,14 +167,24 @@ def get_op(name: str) -> Op:
         raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
 
 
-def measure_statistics(op: Op, frames: Tensor) -> Tensor | None:
-    """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to."""
-    return measure_subsampled(op, subsample(frames)) if op.statistics else None
+def measure_statistics(op: Op, frames: Tensor, together: int = 1) -> Tensor | None:
+    """What an op needs to know about the whole frames [N,3,h,w] that it will be applied to, [N,...].
+
+    Args:
+        together: every so many frames in a row get the same statistics, those of all of them.
+    """
+    return measure_subsampled(op, subsample(frames), together) if op.statistics else None
 
 
-def measure_subsampled(op: Op, frames: Tensor) -> Tensor | None:
+def measure_subsampled(op: Op, frames: Tensor, together: int = 1) -> Tensor | None:
     """The statistics of frames [N,3,h,w] that are subsampled already."""
-    return op.statistics(frames) if op.statistics else None
+    if op.statistics is None or together == 1:
+        return op.statistics(frames) if op.statistics else None
+    if op.measures_places:  # a seam would be measured as an edge
+        common = op.statistics(frames).unflatten(0, (-1, together)).mean(1)
+    else:
+        common = op.statistics(stacked(frames, together))
+    return common.repeat_interleave(together, 0)
 
 
 def apply_op(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Scale) -> Tensor:

@@ -54,6 +54,7 @@ def render_rows(
     stop: Callable[[], bool] = lambda: False,
     full: float | None = None,
     palette: Palette | None = None,
+    statistics: Sequence[Tensor | None] | None = None,
 ) -> np.ndarray | Recoloured:
     """Apply a chain of steps as `render` does, or put it off until rows of the result are asked for.
 
@@ -64,17 +65,22 @@ def render_rows(
     Args:
         full: short side of the full-size picture, in pixels, where the photo is a smaller view of it.
         palette: of the photo, where the caller has it already.
+        statistics: of each step [1,...], where they are not to be measured in this photo.
     """
-    steps = [step for step in steps if not step.is_noop]
+    acting = [i for i, step in enumerate(steps) if not step.is_noop]
+    steps = [steps[i] for i in acting]
     if not steps:
         return photo.pixels
     device, source = pick_device(device), photo.pixels
     height, width = source.shape[:2]
     short = min(height, width)
     scale = Scale(short, full or short)
-    if frame is None:
-        frame = make_frame(source, photo.alpha, device)
-    statistics = chain_statistics(frame, steps, scale_of(frame, scale.full))
+    if statistics is not None:
+        found = (statistics[i] for i in acting)
+        statistics = [None if stats is None else stats.to(device) for stats in found]
+    else:
+        frame = make_frame(source, photo.alpha, device) if frame is None else frame
+        statistics = chain_statistics(frame, steps, scale_of(frame, scale.full))
 
     def check() -> None:
         if stop():

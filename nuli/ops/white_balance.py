@@ -124,6 +124,7 @@ def apply_gains(x: Tensor, logs: Tensor) -> Tensor:
     Param("edges", 0, (0, 1), (0, 1), shapes=True),
     Param("daylight", 0, (0, 1), (0, 1), shapes=True),
     statistics=white_gains,
+    measures_places=True,
 )
 def white_balance(x: Tensor, amount: Tensor, edges: Tensor, daylight: Tensor, gains: Tensor) -> Tensor:
     """Make the light neutral: by shades of grey, or as far as the others are from 0 by grey edges, by daylight."""

@@ -247,8 +247,9 @@ class Tone:
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
-        """The correction for a picture, by its frame [1,3,h,w], as a recipe."""
-        values = self.correction(frame)
+        """The correction for a picture, by its frame [1,3,h,w], as a recipe; the mean one for several [K,3,h,w]."""
+        several = frame.split(1) if len(frame) > 1 else [frame]
+        values = torch.stack([self.correction(one) for one in several]).mean(0)
         steps = [Step(name, tuple(v.item() for v in _columns(get_op(name), values))) for name in STEPS]
         # of each of these ops the first parameter alone decides whether it does anything
         return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))

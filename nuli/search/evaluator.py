@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import DeviceMemoryError, ScoreError
-from ..imaging.frames import scorer_view, subsample
+from ..imaging.frames import scorer_view, stacked, subsample
 from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
@@ -23,6 +24,9 @@ from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
+
+if TYPE_CHECKING:
+    from ..scoring.protocol import Score
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
@@ -48,10 +52,11 @@ class Evaluation:
 
 
 class Evaluator:
-    """Scores recipes on one picture.
+    """Scores recipes on one picture; or on several, each by its mean over them.
 
     Args:
-        frame: the untouched picture's frame [1,3,h,w] (see `imaging.frames`), on the device to work on.
+        frame: the untouched picture's frame [1,3,h,w] (see `imaging.frames`), on the device to work on; of K pictures
+            [K,3,h,w]. In all that follows N frames are those of N/K recipes, and K in a row those of one recipe.
         full: short side of the full-size picture, in pixels.
         scorer: scores the candidates.
         mode: "soft" or "hard", whose guards to use.
@@ -63,7 +68,7 @@ class Evaluator:
     def __init__(
         self,
         frame: Tensor,
-        full: int,
+        full: float,
         scorer: Scorer,
         mode: str = "soft",
         guard_weight: float = 1.0,
@@ -76,15 +81,17 @@ class Evaluator:
         """A tenth of the scorer's range."""
         self.evaluations = 0
         """Candidates scored so far."""
-        self.batch = 8 if frame.device.type == "cpu" else 64
+        self.pictures = len(frame)
+        self.batch = max(1, (8 if frame.device.type == "cpu" else 64) // self.pictures)
         """Candidates scored at once; halved for good when memory runs out."""
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
         self.has_target = getattr(scorer, "has_target", False)
         self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
-        self._score = scorer.bind(frame if self._view_mode == "subsampled" else self._view(frame))
-        self._guarded = self._guarded_part(frame)
-        self._lacking = critic.bind_guard(self._seen_by_critic(self._guarded)) if critic else None
+        self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
+        guarded = self._guarded_part(frame)
+        self._penalties = bind_each(self._bind_penalties, guarded)
+        self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
         self._thumbnail = thumbnail(frame)
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -99,24 +106,24 @@ class Evaluator:
 
     @torch.no_grad()
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
-        """Score frames [N,3,h,w] as they are. Counts as N evaluations."""
+        """Score frames [N,3,h,w] as they are. Counts as N/K evaluations."""
         return self._score_views(self._view(frames), self._guarded_part(frames))
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
-        scores = self._score(views)
-        if not isinstance(scores, Tensor) or scores.shape != (len(views),):
-            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise ScoreError(f"the scorer must return one score per view, a tensor [{len(views)}]; it gave {got}")
+        scores = checked(self._score(views), len(views) // self.pictures)
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
         penalties = self._penalize(guarded) if self._weight else torch.zeros_like(scores)
-        self.evaluations += len(views)
+        self.evaluations += len(scores)
         pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
         return [Evaluation(*pair) for pair in pairs]
 
+    def _bind_penalties(self, original: Tensor) -> Score:
+        return lambda guarded: penalize(guarded, original, self._mode, self._weight)
+
     def _penalize(self, guarded: Tensor) -> Tensor:
-        penalties = penalize(guarded, self._guarded, self._mode, self._weight)
+        penalties = self._penalties(guarded)
         if self._lacking:
             penalties = penalties + self._weight * self._lacking(self._seen_by_critic(guarded))
         return penalties
@@ -133,7 +140,8 @@ class Evaluator:
                 for step in steps:
                     op = get_op(step.op)
                     rows.append(frame.new_tensor([step.values]).requires_grad_())
-                    frame = apply_op(op, frame, rows[-1], measure_statistics(op, frame.detach()), self.scale)
+                    measured = measure_statistics(op, frame.detach(), self.pictures)
+                    frame = apply_op(op, frame, rows[-1].expand(self.pictures, -1), measured, self.scale)
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
@@ -196,14 +204,41 @@ class Evaluator:
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
-        """The thumbnails [N,3,h,w] that the recipes make. Costs no evaluation."""
+        """The thumbnails [N,3,h,w] that the recipes make: of several pictures one, in which they lie one below the
+        other. Costs no evaluation."""
         scale = scale_of(self._thumbnail, self.scale.full)
-        return torch.cat(apply_chains([self._thumbnail] * len(recipes), [r.steps for r in recipes], scale))
+        made = torch.cat(apply_chains([self._thumbnail] * len(recipes), [r.steps for r in recipes], scale))
+        return stacked(made, self.pictures) if self.pictures > 1 else made
 
     def features(self, recipes: Sequence[Recipe], config: FeatureConfig) -> Tensor:
         """The features [N,F] of what recipes make, float64 on the CPU. Costs no evaluation."""
         batches = self.thumbnails(recipes).split(FEATURE_BATCH)
         return torch.cat([features(batch, config) for batch in batches]).cpu().double()
+
+
+def bind_each(bind: Callable[[Tensor], Score], originals: Tensor) -> Score:
+    """What scores candidates made from K pictures [K,3,H,W]: their views [N*K,3,H,W], K in a row of one candidate, to
+    the mean [N] of the scores that each gets beside its own original."""
+    if len(originals) == 1:
+        return bind(originals)
+    scores = [bind(original) for original in originals.split(1)]
+    count = len(scores)
+
+    def mean(views: Tensor) -> Tensor:
+        if all(score == scores[0] for score in scores):  # of a scorer that looks at candidates alone
+            return checked(scores[0](views), len(views)).unflatten(0, (-1, count)).mean(1)
+        parts = [part.contiguous() for part in views.unflatten(0, (-1, count)).unbind(1)]
+        return torch.stack([checked(score(v), len(v)) for score, v in zip(scores, parts, strict=True)]).mean(0)
+
+    return mean
+
+
+def checked(scores: Tensor, count: int) -> Tensor:
+    """A scorer's answer to `count` views. Raises ScoreError where it isn't a tensor of as many scores."""
+    if not isinstance(scores, Tensor) or scores.shape != (count,):
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ScoreError(f"the scorer must return one score per view, a tensor [{count}]; it gave {got}")
+    return scores
 
 
 def release_free_memory() -> None:

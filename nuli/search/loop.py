@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from ..checkpoint import SavedSearch
 from ..devices import pick_device
-from ..imaging.frames import is_grey, make_frame, reduced, to_pixels
+from ..imaging.frames import is_grey, to_pixels
 from ..imaging.photo import Photo
 from ..ops.registry import select_ops
 from ..options import Options
@@ -27,17 +28,21 @@ from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST
 from .directions import starts as side_starts
 from .evaluator import Evaluation, Evaluator, release_free_memory
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
+from .sample import Sample, make_frames
 from .tree import Tree
 
 FINAL = 5
 """Evaluations that it takes at most to predict the result's score, and to score the result."""
+SEVERAL_TARGETS = 64
+"""Evaluations without a real improvement after which a search on several pictures ends whose scorer has a target."""
 
 
 class Search:
-    """One search on one picture: its state, and the loop that changes it.
+    """One search on one picture, or on several that get one recipe: its state, and the loop that changes it.
 
     Args:
-        photo: the picture.
+        pictures: the picture; or samples of all of them. Of several none is looked for that goes another direction,
+            and without a given budget there is the time of as many searches.
         options: all options of the enhancement.
         scorer: scores the candidates.
         stop: asked after every batch; once it says True, the search ends.
@@ -47,7 +52,7 @@ class Search:
 
     def __init__(
         self,
-        photo: Photo,
+        pictures: Photo | Sequence[Sample],
         options: Options,
         scorer: Scorer,
         stop: Callable[[], bool],
@@ -56,19 +61,20 @@ class Search:
     ) -> None:
         self.unlimited = options.seconds is None and options.evaluations is None
         """Whether nobody gave a budget."""
-        seconds = default_seconds(scorer.name) if self.unlimited else options.seconds
+        self.samples = [Sample.of(pictures)] if isinstance(pictures, Photo) else list(pictures)
+        several = len(self.samples) > 1
+        seconds = default_seconds(scorer.name) * len(self.samples) if self.unlimited else options.seconds
         self.budget = Budget(seconds, options.evaluations, stop)
-        self.photo, self.options, self.scorer, self.saved = photo, options, scorer, saved
-        self.notes = list(photo.notes)
+        self.options, self.scorer, self.saved = options, scorer, saved
+        self.notes = list(dict.fromkeys(note for sample in self.samples for note in sample.photo.notes))
         self.device = pick_device(options.device)
         self.ops = select_ops(options.mode, options.ops)
-        self.reduced = reduced(photo)
-        """The picture made smaller, as far as predictions need it."""
-        frame = make_frame(self.reduced.pixels, self.reduced.alpha, self.device)
+        frame = make_frames(self.samples, self.device)
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
-        short, weight = min(photo.pixels.shape[:2]), WEIGHTS[options.guards]
+        # large and small pictures of one series are judged at a size between
+        short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
         self.margin = options.margin * self.evaluator.unit
@@ -78,11 +84,18 @@ class Search:
         self.trace = [(1, self.budget.elapsed, self.before.score)]
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
-        self.archive = Archive(self.evaluator, self.before.objective) if options.mode == "hard" else None
+        apart = options.mode == "hard" and not several
+        self.archive = Archive(self.evaluator, self.before.objective) if apart else None
         # beside a definite picture there is nothing to look for
-        sideways = self.archive if not self.evaluator.has_target and self.config.sideways else None
+        varied = options.mode == "hard" and not self.evaluator.has_target and self.config.sideways > 0
+        sideways = self.archive if varied else None
         # a saved search began with them
-        starts = side_starts(self.config.side_starts) if sideways and not saved else []
+        starts = side_starts(self.config.side_starts) if varied and not saved else []
+        self.patience = self.config.patience if self.unlimited else sys.maxsize
+        """Evaluations without a real improvement after which the search ends."""
+        if several and self.evaluator.has_target:
+            # one recipe reaches no picture's target, but what comes nearest to all of them is soon found
+            self.patience = SEVERAL_TARGETS
         self.tree = Tree(
             self.ops,
             options.mode,
@@ -135,7 +148,7 @@ class Search:
                 release_free_memory()
                 trimmed_at = spent
             remaining = self.budget.remaining(reserve)
-            if self._is_done() or (self.unlimited and spent >= improved_at + self.config.patience):
+            if self._is_done() or spent >= improved_at + self.patience:
                 remaining = 0
             if remaining:
                 request = _answer(plan, response)
@@ -151,7 +164,8 @@ class Search:
         return whole if limit is None else min(whole, limit // 4 + FINAL, limit - 2)
 
     def _starts(self) -> list[Recipe]:
-        """What `tone` predicts for the picture, as far as the options allow: a start for every scorer."""
+        """What `tone` predicts for the picture, of several the mean of it, as far as the options allow: a start for
+        every scorer."""
         tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
         allowed = {o.name for o in self.ops}
         steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..imaging.color import color_difference, color_differences, to_lab
+from ..imaging.color import color_differences, to_lab
 from ..ops.registry import get_op
 from ..ops.step import Step
 from ..recipe import Recipe
@@ -32,13 +32,13 @@ def leave_out_invisible(evaluator: Evaluator, recipe: Recipe) -> list[Recipe]:
     finished = current = _lab(evaluator, [recipe])
     while candidates := _lesser(recipe):
         frames = _lab(evaluator, candidates)
-        change, moved = color_differences(frames, current), color_difference(frames, finished)
-        local = F.adaptive_avg_pool2d(change[:, None], CELLS).amax((1, 2, 3))
-        hidden = (change.mean((1, 2)) < INVISIBLE) & (local < LOCAL) & (moved <= TOTAL)
+        change, moved = _differences(frames, current), _differences(frames, finished).mean((1, 2, 3))
+        local = F.adaptive_avg_pool2d(change, CELLS).amax((1, 2, 3))
+        hidden = (change.mean((1, 2, 3)) < INVISIBLE) & (local < LOCAL) & (moved <= TOTAL)
         if not hidden.any():
             break
         i = int(torch.where(hidden, moved, torch.inf).argmin())
-        recipe, current = candidates[i], frames[i : i + 1]
+        recipe, current = candidates[i], frames.split(len(current))[i]
         found.append(recipe)
     return found
 
@@ -46,7 +46,14 @@ def leave_out_invisible(evaluator: Evaluator, recipe: Recipe) -> list[Recipe]:
 def distances(evaluator: Evaluator, recipes: list[Recipe]) -> list[float]:
     """How far each recipe moves the picture: mean color differences (CIE94). Costs no evaluation."""
     with torch.no_grad():
-        return color_difference(_lab(evaluator, recipes), _lab(evaluator, [Recipe()])).tolist()
+        return _differences(_lab(evaluator, recipes), _lab(evaluator, [Recipe()])).mean((1, 2, 3)).tolist()
+
+
+def _differences(frames: Tensor, reference: Tensor) -> Tensor:
+    """Color differences (CIE94) of frames [N*K,3,h,w] from those of K pictures [K,3,h,w], both CIELAB -> [N,K,h,w]."""
+    count = len(reference)
+    repeated = reference if count == 1 else reference.repeat(len(frames) // count, 1, 1, 1)
+    return color_differences(frames, repeated).unflatten(0, (-1, count))
 
 
 def _lab(evaluator: Evaluator, recipes: list[Recipe]) -> Tensor:

@@ -1,0 +1,121 @@
+"""What a search came to: its best recipe, simplified, without what nobody sees, and given up where it gains nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..recipe import Recipe
+from .evaluator import Evaluation
+from .loop import FINAL, Search
+from .simplify import carried, simplify
+from .visibility import KEPT, leave_out_invisible
+
+Predict = Callable[[Recipe], Evaluation]
+"""The evaluation that a recipe will get at full size. Costs an evaluation."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """The recipe that a search ends with."""
+
+    recipe: Recipe
+    """As found: at full strength."""
+    scaled: Recipe
+    """As it is to be applied, strength included; empty where nothing that gains enough was found."""
+    predicted: Evaluation
+    """What that will get at full size; the untouched picture's evaluation where it is empty."""
+    contributions: tuple[float, ...]
+    """For each of its steps, what the objective loses without it; empty where the budget ended before, and at another
+    strength than 1."""
+    careful: bool
+    """Whether the budget allowed predictions; without any, `predicted` is what the frame got."""
+
+
+def conclude(search: Search, predict: Predict) -> Conclusion:
+    """Simplify what a search that has ended found, drop what is invisible, and see whether it gains enough."""
+    strength, before = search.options.strength, search.before
+    # of the smallest budgets nothing is left but to score the result
+    careful = search.budget.remaining_evaluations(0) >= (3 if strength == 1 else FINAL)
+    recipe, best, least = search.recipe, search.best, before.objective
+    if search.saved and search.resumed:
+        least = search.resumed[1].objective
+        if best is search.resumed[0]:  # nothing better was found: the same result again
+            recipe, best = search.saved.recipe, search.resumed[1]
+    if careful:
+        recipe, best = _settle(search, recipe, best)
+    recipe, contributions = _simplified(search, recipe, best, least)
+    scaled, predicted = recipe.scaled(strength), before
+    if len(scaled):
+        predicted = predict(recipe) if careful else best
+    if not len(scaled) or not gains(search, predicted.objective, search.margin):
+        return Conclusion(recipe, Recipe(), before, (), careful)
+    if strength != 1 and careful:
+        predicted, contributions = predict(scaled), ()
+    if careful and (strength != 1 or not search.saved or recipe != search.saved.recipe):
+        shorter, predicted = _visible(search, scaled, predicted, predict, least)
+        contributions = carried(scaled, contributions, shorter)
+        recipe, scaled = shorter if strength == 1 else recipe, shorter
+    return Conclusion(recipe, scaled, predicted, contributions, careful)
+
+
+def gains(search: Search, objective: float, least: float) -> bool:
+    """Whether a change gains anything, and at least so much."""
+    gain = objective - search.before.objective
+    return gain > 0 and gain >= least
+
+
+def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, Evaluation]:
+    """The best recipe; where it gains nothing at the strength asked for, another good one that does."""
+    strength = search.options.strength
+    if strength == 1 or not len(recipe):
+        return recipe, best
+    [objective] = search.evaluator.objectives([recipe.scaled(strength)])
+    nodes = search.tree.best_of_each_chain(search.config.parents)
+    nodes = [node for node in nodes if gains(search, node.objective, search.margin)]
+    nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
+    if not nodes or gains(search, objective, 0):
+        return recipe, best
+    objectives = search.evaluator.objectives([node.recipe.scaled(strength) for node in nodes])
+    node = nodes[max(range(len(nodes)), key=objectives.__getitem__)]
+    [evaluation] = search.evaluator.score_frames(search.evaluator.frames([node.recipe]))
+    return node.recipe, evaluation
+
+
+def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) -> tuple[Recipe, tuple[float, ...]]:
+    """The recipe without steps that add nothing, and what each step of it contributes."""
+    gain = best.objective - search.before.objective
+    # all steps that are dropped together may cost a tenth of the gain, and never the margin
+    floor = max(search.before.objective + max(0.9 * gain, min(search.margin, gain)), least)
+    budget, limit = search.budget, search.budget.evaluations
+
+    def may_go_on(count: int, first: bool) -> bool:
+        # the first pass may be a batch late, but not one evaluation too many
+        fits = limit is None or search.evaluator.evaluations + count + FINAL <= limit
+        return fits and (first or budget.remaining(count + FINAL) > 0)
+
+    return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
+
+
+def _visible(
+    search: Search, recipe: Recipe, predicted: Evaluation, predict: Predict, least: float
+) -> tuple[Recipe, Evaluation]:
+    """The recipe as applied, without what doesn't show in the picture, as far as most of the gain stays.
+
+    Args:
+        predicted: what the full-size picture with it will get.
+        least: what must be reached to be no worse than a saved search's result.
+    """
+    gain, full = predicted.objective - search.before.objective, search.options.strength == 1
+    floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
+    check = full and search.resumed is not None
+    cost = 2 if check else 1
+    for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
+        # one may be a little late
+        remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
+        if remaining < cost:
+            break
+        evaluation = predict(shorter)
+        if evaluation.objective >= floor and (not check or search.evaluator.objectives([shorter])[0] >= least):
+            return shorter, evaluation
+    return recipe, predicted
