@@ -30,6 +30,7 @@ from nuli.cli.main import main
 from nuli.enhancer import score
 from nuli.errors import ImageError, OptionError
 from nuli.imaging.photo import load_photo
+from nuli.look import Look
 from nuli.options import Options
 from nuli.sources import FileTask, plan_files
 
@@ -324,6 +325,32 @@ def test_an_error_of_a_shared_scorer_reaches_who_asked() -> None:
     with pytest.raises(RuntimeError, match="out of memory"):
         score(torch.zeros(2, 3, 8, 8))
     assert score(torch.ones(1, 3, 8, 8)).tolist() == [1]
+
+
+def test_a_series_gets_one_correction(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "out"
+    for path in folder.rglob("*.jpg"):
+        with Image.open(path) as image:
+            light = 0.5 / (1 - 0.08 * int(path.stem))  # all of them dark
+            dark = image.point(lambda v, light=light: int(v * light))
+        dark.save(path, quality=95)
+    command = ["enhance", str(folder), "-r", "-o", str(output), "--together", *QUICK]
+    assert main([*command, "--jobs", "2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("together, by 8 pictures: tone ") and "7.jpg" in out
+    made = results(output)
+    look = Look.from_dict(json.loads((output / ".nuli-together.json").read_text()))
+    assert len(look.recipe)
+    look.save(folder / "5.jpg", tmp_path / "5.jpg")
+    assert (tmp_path / "5.jpg").read_bytes() == made["5.jpg"]
+    (output / "5.jpg").unlink()
+    assert main([*command, "--json"]) == 0  # goes on with the same correction
+    records = told(capsys)
+    assert [r["status"] for r in records] == ["enhanced" if i == 5 else "skipped" for i in range(8)]
+    assert {r["infotext"] for r in records} == {look.recipe.to_line()}
+    assert results(output) == made
+    assert main([*command, "--watch"]) == 2
+    assert "--watch" in capsys.readouterr().err
 
 
 def test_the_best_are_told_first_and_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

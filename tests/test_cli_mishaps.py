@@ -103,10 +103,12 @@ def test_an_odd_failure_of_one_picture_does_not_end_a_folder(
         arguments = ["apply", CONTRAST, str(folder)]
     else:
         from nuli import enhancer
+        from nuli.search import sample
 
         make_frame = fail_for_the_first(enhancer.make_frame, lambda pixels, *_: pixels.shape[:2])
         monkeypatch.setattr(enhancer, "make_frame", make_frame)
-        monkeypatch.setattr("nuli.search.loop.make_frame", make_frame)
+        fail = fail_for_the_first(sample.reduced, lambda photo: photo.pixels.shape[:2])
+        monkeypatch.setattr(sample, "reduced", fail)
         arguments = [command, str(folder), *(QUICK if command == "enhance" else QUICK[2:6]), "--jobs", "1"]
     assert main(arguments) == 1
     out, err = capsys.readouterr()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ImageError
+from ..imaging.atomic import OnWritten
 from ..sources import FileTask
 
 NAME = ".nuli-journal.sqlite"
@@ -52,6 +53,20 @@ class Journal:
         with self._advising(), self._connection:
             row = (*names, *stats, json.dumps(record))
             self._connection.execute("insert or replace into done values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def noting(
+        self, task: FileTask, source: os.stat_result, record: dict[str, Any], stop: Callable[[], bool]
+    ) -> OnWritten:
+        """What to call when the result is complete, just before it takes its place: a result that is there is noted.
+
+        What a stop cut short is not, so that it will be done again.
+        """
+
+        def note(target: os.stat_result) -> None:
+            if not stop():
+                self.note(task, source, target, record)
+
+        return note
 
     def find(self, task: FileTask) -> dict[str, Any] | None:
         """The record of a picture that is done: by the same settings, and neither source nor result changed since."""

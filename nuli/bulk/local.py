@@ -24,7 +24,7 @@ from ..errors import ImageError, NuliError
 from ..options import Options
 from ..sources import FileTask
 from .memory import Gate
-from .work import Record, ScoreSettings, Settings, failure
+from .work import AnySettings, LookSettings, Record, failure
 
 AHEAD = 4
 """Pictures begun for each job before the record of the first of them has been taken."""
@@ -36,7 +36,7 @@ KEPT_BLOCKS = 16
 
 
 def shares_a_device(options: Options) -> bool:
-    """Whether pictures have to share a GPU, or a scorer too large for every process to have its own."""
+    """Whether searches have to share a GPU, or a scorer too large for every process to have its own."""
     from ..scoring.registry import resolve_scorer
 
     return options.device not in ("auto", "cpu") or bool(resolve_scorer(options.scorer, options.mode).files)
@@ -53,7 +53,7 @@ def pick_jobs(options: Options) -> int:
 
 
 def run(
-    tasks: Iterable[FileTask], settings: Settings | ScoreSettings, jobs: int, stop: threading.Event
+    tasks: Iterable[FileTask], settings: AnySettings, jobs: int, stop: threading.Event
 ) -> Iterator[tuple[FileTask, Record]]:
     """Do all tasks, and give each with its record, in order. After a stop, those that have not begun are left out.
 
@@ -66,12 +66,12 @@ def run(
     remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
     iterator = iter(tasks)
     if jobs == 1:
-        if not shares_a_device(settings.options):
+        if not _shares_a_device(settings):
             _work_alone()
         worker = settings.worker(stop.is_set, lambda scorer: scorer)
         yield from ((task, worker(task)) for task in remaining)
         return
-    pool = (_Threads if shares_a_device(settings.options) else _Processes)(settings, jobs, stop)
+    pool = (_Threads if _shares_a_device(settings) else _Processes)(settings, jobs, stop)
     try:
         waiting = deque((task, pool.submit(task)) for task in islice(remaining, AHEAD * jobs))
         while waiting:
@@ -86,6 +86,10 @@ def run(
         raise
 
 
+def _shares_a_device(settings: AnySettings) -> bool:
+    return not isinstance(settings, LookSettings) and shares_a_device(settings.options)
+
+
 Pending = Callable[[], "Record | None"]
 """Waits for a record; None where the picture was left out after a stop."""
 
@@ -93,7 +97,7 @@ Pending = Callable[[], "Record | None"]
 class _Threads:
     """A pool of threads that share one scorer."""
 
-    def __init__(self, settings: Settings | ScoreSettings, jobs: int, stop: threading.Event) -> None:
+    def __init__(self, settings: AnySettings, jobs: int, stop: threading.Event) -> None:
         import torch
 
         from .shared import share
@@ -119,7 +123,7 @@ class _Threads:
 class _Processes:
     """A pool of processes. One that dies, as for want of memory, takes no other picture along."""
 
-    def __init__(self, settings: Settings | ScoreSettings, jobs: int, stop: threading.Event) -> None:
+    def __init__(self, settings: AnySettings, jobs: int, stop: threading.Event) -> None:
         kind = "forkserver" if sys.platform == "linux" else "spawn"
         self._context = multiprocessing.get_context(kind)
         if kind == "forkserver":  # loads torch once, and all of them share its memory
@@ -171,7 +175,7 @@ _state: tuple[Callable[[FileTask], Record] | NuliError, Any, Gate]
 """Of a process of the pool: what does the work, the event that stops it, and the gate."""
 
 
-def _begin(settings: Settings | ScoreSettings, stop: Any, gate: Gate) -> None:
+def _begin(settings: AnySettings, stop: Any, gate: Gate) -> None:
     """Prepare a process of the pool."""
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and says so by `stop`

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import NuliError, OptionError
+from ..errors import ImageError, NuliError, OptionError
 from ..imaging.atomic import write_text
+from ..imaging.photo import load_photo
 from ..options import Options
 from ..sources import FileTask
 from .journal import Journal
 
 if TYPE_CHECKING:
     from ..checkpoint import SavedSearch
+    from ..look import Look
     from ..result import Event, Other, Result
     from ..scoring.protocol import Scorer
 
@@ -76,16 +78,14 @@ class Worker:
     def __call__(self, task: FileTask) -> Record:
         """Enhance and save one picture. Whatever goes wrong with it is told in the record."""
         try:
-            result = self.search(task)
-            return self.save(task, result)
+            source = os.stat(task.source)  # as it is read: it may change meanwhile
+            for item in self.events(task):
+                result = item
+            return self.save(task, result, source)
+        except OSError as error:
+            return failure(task, ImageError(f"{task.source}: cannot be read ({error.strerror}); check the name"))
         except Exception as error:
             return failure(task, error)
-
-    def search(self, task: FileTask, known: SavedSearch | Path | None = None) -> Result:
-        """The result for one picture. Raises NuliError."""
-        for item in self.events(task, known):
-            result = item
-        return result
 
     def events(self, task: FileTask, known: SavedSearch | Path | None = None) -> Iterator[Event | Result]:
         """Search for one picture, as `enhance_iter` does."""
@@ -96,22 +96,69 @@ class Worker:
             task.source, settings.options, scorer=self.scorer, others=settings.others, known=known, stop=self.stop
         )
 
-    def save(self, task: FileTask, result: Result) -> Record:
-        """Save a result and its others, with their recipes where that is asked for, and note it. Raises ImageError."""
+    def save(self, task: FileTask, result: Result, source: os.stat_result | None = None) -> Record:
+        """Save a result and its others, with their recipes where that is asked for, and note it. Raises ImageError.
+
+        Args:
+            source: the status of the source when it was read; without it nothing is noted.
+        """
         record = record_of(task, result)
         for other, path in pairs(result, task):
             other.save(path)
         if self.settings.save_recipe:
             for item, path in ((result, task.target), *pairs(result, task)):
                 write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
-        source = os.stat(task.source)
-
-        def note(target: os.stat_result) -> None:
-            # before the result takes its place: one that is there is noted, and what a stop cut short is done again
-            if self._journal and not self.stop():
-                self._journal.note(task, source, target, record)
-
+        note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
         result.save(task.target, self.settings.in_place, note)
+        return record
+
+
+@dataclass(frozen=True)
+class LookSettings:
+    """To give each picture one look."""
+
+    options: Options
+    look: Look
+    in_place: bool = False
+    """Whether sources may be written over."""
+    journal: Path | None = None
+    """Where to note what is done."""
+
+    def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Dresser:
+        """What does it. No scorer is needed."""
+        return Dresser(self, stop)
+
+
+class Dresser:
+    """Gives files a look, one after the other. Raises ImageError where the journal can't be used."""
+
+    def __init__(self, settings: LookSettings, stop: Callable[[], bool] = lambda: False) -> None:
+        self._settings, self._stop = settings, stop
+        digest = digest_of_look(settings.look)
+        self._journal = Journal(settings.journal, digest) if settings.journal else None
+
+    def __call__(self, task: FileTask) -> Record:
+        """Make and save one picture. Whatever goes wrong with it is told in the record."""
+        look, settings = self._settings.look, self._settings
+        recipe = look.recipe
+        record: Record = {
+            "input": str(task.source),
+            "output": str(task.target),
+            "status": ENHANCED if len(recipe) else UNCHANGED,
+            "changed": len(recipe) > 0,
+            "steps": recipe.words(),
+            "infotext": recipe.to_line(),
+        }
+        try:
+            source = os.stat(task.source)
+            photo = load_photo(task.source)
+            record["notes"] = list(photo.notes)
+            note = self._journal.noting(task, source, record, self._stop) if self._journal else None
+            look.save(photo, task.target, settings.options.device, self._stop, settings.in_place, note)
+        except OSError as error:
+            return failure(task, ImageError(f"{task.source}: cannot be read ({error.strerror}); check the name"))
+        except Exception as error:
+            return failure(task, error)
         return record
 
 
@@ -145,6 +192,9 @@ class Judge:
         return {"input": str(task.source), "status": SCORED, "scorer": self._scorer.name, "score": value}
 
 
+AnySettings = Settings | LookSettings | ScoreSettings
+
+
 def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:
     """Each other result that there is, and where it goes."""
     return list(zip(result.others, task.others, strict=False))
@@ -171,6 +221,11 @@ def failure(task: FileTask, error: Exception) -> Record:
     }
 
 
+def digest_of_look(look: Look) -> str:
+    """Tells looks apart."""
+    return _digest(look.to_dict())
+
+
 def digest_of(settings: Settings, scorer: str) -> str:
     """Tells settings apart that make other results, or other files.
 
@@ -179,5 +234,9 @@ def digest_of(settings: Settings, scorer: str) -> str:
     """
     fields = {**asdict(settings.options), "scorer": scorer, "others": settings.others, "recipes": settings.save_recipe}
     del fields["device"]  # which only makes a rounding's difference
-    text = json.dumps([__version__, sorted(fields.items())])
+    return _digest(fields)
+
+
+def _digest(data: Any) -> str:
+    text = json.dumps([__version__, data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

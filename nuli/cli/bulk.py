@@ -14,7 +14,7 @@ from typing import Any
 from ..bulk.journal import NAME, Journal
 from ..bulk.local import pick_jobs, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
-from ..bulk.work import FAILED, Record, Settings, digest_of
+from ..bulk.work import FAILED, AnySettings, LookSettings, Record, Settings, digest_of, digest_of_look
 from ..errors import NuliError, OptionError
 from ..options import Options
 from ..scoring.registry import resolve_scorer
@@ -22,6 +22,7 @@ from ..sources import FileTask, plan_files
 from .console import bar, complain, complain_of_failure, say, tell
 from .enhance import report, tell_scorer
 from .stop import Stop
+from .together import find_look
 
 SKIPPED = "skipped"
 POLL = 2.0
@@ -35,6 +36,8 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
         check_name(parsed.summary)
     if parsed.watch and not any(path.is_dir() for path in parsed.pictures):
         raise OptionError("--watch is for a folder: name one")
+    if parsed.together:
+        _check_together(parsed)
     place = None if parsed.no_journal else _journal_place(parsed.pictures, parsed.output)
     settings = replace(settings, journal=None if parsed.dry_run else place)
     bulk = _Bulk(parsed, settings, jobs, place)
@@ -63,6 +66,14 @@ def _journal_place(pictures: list[Path], output: Path | None) -> Path | None:
     return (output or (pictures[0] if pictures[0].is_dir() else pictures[0].absolute().parent)) / NAME
 
 
+def _check_together(parsed: argparse.Namespace) -> None:
+    """Raise OptionError for what a series can't have."""
+    wrong = {"--watch": parsed.watch, "--others": parsed.others != "0", "--save-recipe": parsed.save_recipe}
+    for name, given in wrong.items():
+        if given:
+            raise OptionError(f"--together is for pictures that there are, and one result of each: leave {name} out")
+
+
 class _Bulk:
     """A run over many pictures: what became of each so far, and the exit code."""
 
@@ -70,6 +81,8 @@ class _Bulk:
         self._parsed, self._settings, self._jobs = parsed, settings, jobs
         self._place = place
         self._rows: dict[Path, dict[str, Any]] = {}
+        self._done: dict[Path, tuple[int, int] | None] = {}
+        """What was begun, whatever became of it, and the signature that it had."""
 
     def once(self, stop: Stop) -> int:
         """Do all pictures that there are now; returns the exit code."""
@@ -83,28 +96,29 @@ class _Bulk:
         """Do pictures as they come, until Ctrl-C; returns the exit code."""
         tell("nuli: watching for pictures; Ctrl-C ends it")
         code, before = 0, {}
-        done = {task.source: _signature(task.source) for task in self._plan()[0]}
         while not stop.wait(POLL):
             tasks, _ = self._plan()
             now = {task.source: _signature(task.source) for task in tasks}
-            ready = [t for t in tasks if now[t.source] != done.get(t.source) and now[t.source] == before.get(t.source)]
+            news = [task for task in tasks if now[task.source] != self._done.get(task.source)]
+            ready = [task for task in news if now[task.source] == before.get(task.source)]
             before = now
             if ready:
                 code = max(code, self._do(ready, stop))
-                done |= {task.source: _signature(task.source) for task in ready}
         return code
 
     def _plan(self) -> tuple[list[FileTask], list[NuliError]]:
         asked = self._parsed
         return plan_files(asked.pictures, asked.recursive, asked.output, asked.in_place, self._settings.others)
 
-    def _known(self, tasks: list[FileTask]) -> dict[Path, Record]:
+    def _known(self, tasks: list[FileTask], settings: AnySettings) -> dict[Path, Record]:
         """The records of pictures that were done before, by their sources."""
         if self._place is None or self._parsed.redo or not self._place.exists():
             return {}
-        options = self._settings.options
-        name = resolve_scorer(options.scorer, options.mode).name
-        journal = Journal(self._place, digest_of(self._settings, name))
+        if isinstance(settings, LookSettings):
+            digest = digest_of_look(settings.look)
+        else:
+            digest = digest_of(settings, resolve_scorer(settings.options.scorer, settings.options.mode).name)
+        journal = Journal(self._place, digest)
         try:
             found = {task.source: journal.find(task) for task in tasks}
         finally:
@@ -112,7 +126,8 @@ class _Bulk:
         return {source: record for source, record in found.items() if record is not None}
 
     def _tell_plan(self, tasks: list[FileTask]) -> int:
-        known = self._known(tasks)
+        # the correction of a series is not searched for this
+        known = {} if self._parsed.together else self._known(tasks, self._settings)
         for task in tasks:
             say(f"{task.source} -> {task.target}" + (" (done before)" if task.source in known else ""))
         say(f"{len(tasks)} pictures, {len(tasks) - len(known)} to do, {self._jobs} at a time")
@@ -120,10 +135,14 @@ class _Bulk:
 
     def _do(self, tasks: list[FileTask], stop: Stop) -> int:
         """Do pictures, but for those that were done before; returns the exit code."""
-        known = self._known(tasks)
+        self._done |= {task.source: _signature(task.source) for task in tasks}
+        settings: AnySettings = self._settings
+        if self._parsed.together and tasks:
+            settings = find_look(self._settings, tasks, self._parsed.redo, self._parsed.json, stop.is_set)
+        known = self._known(tasks, settings)
         waiting = [task for task in tasks if task.source not in known]
         progress = Progress(len(waiting), quiet=self._parsed.json)
-        results = run(waiting, self._settings, min(self._jobs, len(waiting)), stop) if waiting else iter(())
+        results = run(waiting, settings, min(self._jobs, len(waiting)), stop) if waiting else iter(())
         code, done = 0, 0
         counts: Counter[str] = Counter()
         try:
@@ -139,6 +158,8 @@ class _Bulk:
             progress.clear()
             if self._parsed.summary:
                 write_summary(self._parsed.summary, list(self._rows.values()))
+        if self._parsed.in_place:
+            self._done |= {task.source: _signature(task.source) for task in tasks}
         if tasks and not self._parsed.json:
             tell(f"{count_words(counts)}; {progress.words(done)}")
         if done < len(waiting):

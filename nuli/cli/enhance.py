@@ -30,7 +30,7 @@ def enhance(parsed: argparse.Namespace) -> int:
     from ..bulk.work import Settings
 
     settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
-    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary:
+    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
         from .bulk import enhance_many
 
         return enhance_many(parsed, settings)
@@ -143,6 +143,8 @@ def report(record: Record, others: int, as_json: bool) -> None:
         say(json.dumps(record))
         return
     tell_files(record["input"], record["output"], record["notes"])
+    if "scorer" not in record:  # of a series, which was scored as a whole
+        return
     before, after = record["score_before"], record["score_after"]
     if record["changed"]:
         say(f"  {record['scorer']} {before:.2f} -> {after:.2f} ({after - before:+.2f})")

@@ -164,6 +164,9 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
 def _add_bulk(parser: argparse.ArgumentParser) -> None:
     """Add how a command goes about many pictures."""
     _add_jobs(parser)
+    parser.add_argument(
+        "--together", action="store_true", help="one correction for all, so that a series or a video doesn't flicker"
+    )
     parser.add_argument("--redo", action="store_true", help="do pictures again that were done before by these options")
     parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done")
     parser.add_argument(
