@@ -239,11 +239,14 @@ def test_a_watched_folder(folder: Path, tmp_path: Path) -> None:
             time.sleep(0.1)
         raise AssertionError(f"{name} did not come")
 
-    wait_for("5.jpg")
-    shutil.copy(folder / "trip" / "7.jpg", folder / "new.jpg")
-    wait_for("new.jpg")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    try:
+        wait_for("5.jpg")
+        shutil.copy(folder / "trip" / "7.jpg", folder / "new.jpg")
+        wait_for("new.jpg")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 0 and "Traceback" not in err and "new.jpg" in out
     assert not (output / "7.jpg").exists()
 
