@@ -77,7 +77,8 @@ def apply_chains(
 ) -> list[Tensor]:
     """Apply to each frame, all of one size, the steps of its chain; steps of one op as one batch.
 
-    The op that most chains wait for goes first: that makes the fewest and largest batches.
+    The op that most chains wait for goes first: that makes the fewest and largest batches. What chains have in common,
+    from the same frame on, is done once.
 
     Args:
         frames: each [1,3,h,w], or [K,3,h,w] of as many pictures, which are measured together.
@@ -94,15 +95,24 @@ def apply_chains(
             waiting[steps[-1].op].append(i)
     while waiting:
         name = max(waiting, key=lambda name: len(waiting[name]))
-        op, members = get_op(name), waiting.pop(name)
-        for part in (members[i : i + batch] for i in range(0, len(members), batch)):
-            x = torch.cat([frames[i] for i in part]) if len(part) > 1 else frames[part[0]]
-            values = x.new_tensor([pending[i].pop().values for i in part]).repeat_interleave(pictures, 0)
-            x = apply_op(op, x, values, measure(op, x, pictures), scale)
-            for i, frame in zip(part, x.split(pictures), strict=True):
-                frames[i] = frame
-                if pending[i]:
-                    waiting[pending[i][-1].op].append(i)
+        op, same = get_op(name), defaultdict(list)
+        for i in waiting.pop(name):
+            same[id(frames[i]), pending[i].pop().values].append(i)
+        keys = list(same)
+        for part in (keys[i : i + batch] for i in range(0, len(keys), batch)):
+            before = [frames[same[key][0]] for key in part]
+            values = before[0].new_tensor([values for _, values in part]).repeat_interleave(pictures, 0)
+            x = torch.cat(before) if len(part) > 1 else before[0]
+            if len({key[0] for key in part}) == 1:
+                stats = measure(op, before[0], pictures)
+                stats = stats if stats is None else stats.repeat(len(part), *[1] * (stats.ndim - 1))
+            else:
+                stats = measure(op, x, pictures)
+            for key, frame in zip(part, apply_op(op, x, values, stats, scale).split(pictures), strict=True):
+                for i in same[key]:
+                    frames[i] = frame
+                    if pending[i]:
+                        waiting[pending[i][-1].op].append(i)
     return frames
 
 
