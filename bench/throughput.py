@@ -108,7 +108,7 @@ def commands(folder: Path, out: Path, script: Path, asked: argparse.Namespace) -
         "nuli, 2 jobs": [*nuli, "2"],
     }
     if asked.magick:
-        ways["ImageMagick -auto-level"] = [asked.magick, folder / "*.jpg", "-auto-level", out / "%d.jpg"]
+        ways["ImageMagick -auto-level"] = [asked.magick, "-path", out, "-auto-level", *sorted(folder.iterdir())]
     if asked.autolevels:
         files = sorted(folder.iterdir())
         ways["autolevels"] = [asked.autolevels, "--outdir", out, *files]
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--megapixels", type=float, default=12)
     parser.add_argument("--many", type=int, default=500, help="photos of the last part (500)")
     parser.add_argument("--parts", default=",".join(PARTS), help="(%(default)s)")
-    parser.add_argument("--magick", default=shutil.which("convert") or "", help="ImageMagick's convert")
+    parser.add_argument("--magick", default=shutil.which("mogrify") or "", help="ImageMagick's mogrify")
     parser.add_argument("--autolevels", default=shutil.which("autolevels") or "", help="the program autolevels")
     asked = parser.parse_args(arguments)
     parts = asked.parts.split(",")
