@@ -11,7 +11,7 @@ commands, start and end included; processor time is that of all their processes.
 
 alone    one photo, one command
 busy     the same beside two processes that spin
-memory   the most memory of one command with a photo of 12, 24 and 100 megapixels; beside it, what torch alone takes
+memory   the most memory of its own that one command has, with a photo of 12, 24 and 100 megapixels, and torch alone
 many     the memory of all processes together while so many photos are done: after the 50th it must not grow
 """
 
@@ -199,16 +199,28 @@ def measure_beside(command: Sequence[str | Path], others: Sequence[subprocess.Po
 
 def memory(source: Path, place: Path, rng: np.random.Generator) -> None:
     """The most memory of one command, by the photo's size."""
-    base = measure([sys.executable, "-c", "import torch"]).memory
+    base = most_memory([sys.executable, "-c", "import torch"])
     print(f"torch alone: {base / 1e6:.0f} MB")
     for megapixels in (12, 24, 100):
         photo = place / "large.jpg"
         make_photo(source, photo, megapixels, rng)
         recipe = "nuli1 auto_level=0.4/0.3 exposure=0.2 saturation=1.1"
-        command = [sys.executable, "-m", "nuli"]
-        for name, words in (("enhance", ["enhance"]), ("apply", ["apply", recipe])):
-            run = measure([*command, *words, photo, "-o", place / "made.jpg"])
-            print(f"{megapixels} megapixels, {name}: {run.memory / 1e6:.0f} MB, {(run.memory - base) / 1e6:.0f} ours")
+        for words in (["enhance"], ["apply", recipe]):
+            used = most_memory([sys.executable, "-m", "nuli", *words, photo, "-o", place / "made.jpg"])
+            print(
+                f"{megapixels} megapixels, {words[0]}: {used / 1e6:.0f} MB, {(used - base) / 1e6:.0f} more", flush=True
+            )
+
+
+def most_memory(command: Sequence[str | Path]) -> int:
+    """The most bytes that a command had to itself; what it maps from files, such as torch's code, is not counted."""
+    process = subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0
+    while process.poll() is None:
+        for line in Path("/proc", str(process.pid), "status").read_text().splitlines():
+            most = max(most, int(line.split()[1]) << 10 if line.startswith("RssAnon:") else 0)
+        time.sleep(0.005)
+    return most
 
 
 def many(folder: Path, place: Path, count: int) -> None:

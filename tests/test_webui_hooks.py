@@ -239,15 +239,15 @@ def test_extras_enhance_what_is_nearly_white(host, toasts):
 
 @pytest.mark.parametrize("flag", ["interrupted", "skipped"])
 def test_a_recipe_is_given_up_when_the_user_says_so(host, picture, toasts, monkeypatch, flag):
-    from nuli.ops import pipeline
+    from nuli.ops import render
 
-    begun = pipeline.chain_statistics
+    begun = render.chain_statistics
 
     def press(*args: Any) -> Any:
         setattr(host.state, flag, True)  # while the picture is being rendered
         return begun(*args)
 
-    monkeypatch.setattr(pipeline, "chain_statistics", press)
+    monkeypatch.setattr(render, "chain_statistics", press)
     p = Commented(comments=[])
     assert after(host, p, picture, {"recipe": RECIPE}) is picture
     assert host.state.interrupted or host.state.skipped
