@@ -25,11 +25,17 @@ def enhance(parsed: argparse.Namespace) -> int:
     """Enhance every picture named; returns the exit code."""
     options = parse_options(parsed)  # complain before the slow imports
     others = _number_of_others(parsed.others, options.mode)
-    if parsed.tree is not None:
+    if parsed.engine == "local":
+        _refuse_urls([*parsed.pictures, parsed.output])
+    if parsed.tree is not None and parsed.engine == "local":
         _check_tree(parsed)
     from ..bulk.work import Settings
 
     settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
+    if parsed.engine == "ray":
+        from .cluster import enhance_on_cluster
+
+        return enhance_on_cluster(parsed, settings)
     if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
         from .bulk import enhance_many
 
@@ -37,6 +43,13 @@ def enhance(parsed: argparse.Namespace) -> int:
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
     return max([code, *(_enhance_one(parsed, settings, task) for task in tasks)])
+
+
+def _refuse_urls(names: list[Path | str | None]) -> None:
+    """Raise OptionError for a URL."""
+    for name in names:
+        if isinstance(name, str):
+            raise OptionError(f"{name} is no file of this machine: say --engine ray")
 
 
 def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask) -> int:

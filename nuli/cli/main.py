@@ -61,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
     rows = {row.name: row for row in table()}
     sub = command("enhance", enhance, "make photos better")
-    _add_pictures(sub)
-    _add_output(sub)
+    _add_pictures(sub, urls=True)
+    _add_output(sub, urls=True)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
     sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as NAME.json")
     sub.add_argument(
@@ -136,18 +136,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_pictures(parser: argparse.ArgumentParser) -> None:
+def _path_or_url(text: str) -> Path | str:
+    """A path; a URL as it is, for a path would lose a slash of it."""
+    return text if "://" in text else Path(text)
+
+
+def _add_pictures(parser: argparse.ArgumentParser, urls: bool = False) -> None:
     """Add the pictures that a command works on."""
-    parser.add_argument("pictures", nargs="+", metavar="PHOTO|FOLDER", type=Path)
+    parser.add_argument("pictures", nargs="+", metavar="PHOTO|FOLDER", type=_path_or_url if urls else Path)
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too")
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
+def _add_output(parser: argparse.ArgumentParser, urls: bool = False) -> None:
     """Add where the results of a command go."""
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=_path_or_url if urls else Path,
         metavar="OUT",
         help="a file for one photo, else a folder; without it photo.jpg becomes photo-nuli.jpg beside it",
     )
@@ -166,6 +171,17 @@ def _add_bulk(parser: argparse.ArgumentParser) -> None:
     _add_jobs(parser)
     parser.add_argument(
         "--together", action="store_true", help="one correction for all, so that a series or a video doesn't flicker"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: on the machines of a Ray cluster, and for URLs such as s3://bucket/folder (local)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="of the Ray cluster, auto for the one that this machine is in (without: RAY_ADDRESS, else a new one here)",
     )
     parser.add_argument("--redo", action="store_true", help="do pictures again that were done before by these options")
     parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done")
