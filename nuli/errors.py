@@ -9,6 +9,10 @@ class ImageError(NuliError):
     """A picture that cannot be read or written."""
 
 
+class EmptyError(ImageError):
+    """A folder without pictures."""
+
+
 class RecipeError(NuliError):
     """A recipe that is malformed, of a newer version, or names an op that does not exist."""
 

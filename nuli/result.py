@@ -134,12 +134,16 @@ class Result:
     @cached_property
     def image(self) -> Image.Image:
         """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
-        return self._image or to_image(self.photo, self.photo.pixels)
+        return self._image.copy() if self._image else to_image(self.photo, self.photo.pixels)
 
     @cached_property
     def pixels(self) -> np.ndarray:
         """[H,W,3], the enhanced picture without its alpha; the photo's own where nothing was changed."""
-        return from_image(self._image) if self._image else self.photo.pixels
+        if self._image is None:
+            return self.photo.pixels
+        if self.photo.pixels.dtype != np.uint8:  # an image has but 8 bits a colour
+            return render(self.photo, self.recipe.steps)
+        return np.array(from_image(self._image))
 
     def save(
         self, path: str | os.PathLike[str], overwrite_input: bool = False, on_written: OnWritten | None = None
@@ -155,7 +159,8 @@ class Result:
         how = {"overwrite_input": overwrite_input, "on_written": on_written}
         if not self.changed and self.photo.path is not None:
             return copy_photo(self.photo, path, **how)
-        return save_photo(self.photo, self.image, path, **how)
+        pixels = self.photo.pixels if self._image is None else self._image
+        return save_photo(self.photo, pixels, path, **how)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ImageError, NuliError, OptionError
+from .errors import EmptyError, ImageError, NuliError, OptionError
 from .imaging.atomic import as_image_error
 from .imaging.formats import EXTENSIONS, can_write, readable_formats
 from .imaging.photo import check_target
@@ -66,7 +66,7 @@ def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> 
         try:
             inside = [p for p in list_images(path, recursive) if not _is_result(p, path, output)]
             if not inside:
-                raise ImageError(f"{path}: no pictures in this folder; name another, or add --recursive")
+                raise EmptyError(f"{path}: no pictures in this folder; name another, or add --recursive")
             sources += inside
         except ImageError as error:
             errors.append(error)
@@ -81,7 +81,12 @@ def _is_result(path: Path, folder: Path, output: Path | None) -> bool:
 
 
 def plan_files(
-    pictures: list[Path], recursive: bool, output: Path | None, in_place: bool, others: int = 0
+    pictures: list[Path],
+    recursive: bool,
+    output: Path | None,
+    in_place: bool,
+    others: int = 0,
+    prepare: bool = True,
 ) -> tuple[list[FileTask], list[NuliError]]:
     """All tasks of a command, checked before any of them starts; and what went wrong with the other pictures.
 
@@ -93,6 +98,7 @@ def plan_files(
         output: a file for one picture, else a folder; None for names beside the sources.
         in_place: whether to write over the sources.
         others: how many other results of each picture to write, at most.
+        prepare: whether to make the folders for results, and to check that these can be written.
     Raises:
         OptionError: the options contradict each other or what they name.
     """
@@ -107,7 +113,7 @@ def plan_files(
     tasks = []
     for source in sources:
         try:
-            target = source if in_place else _target(source, pictures, output, several)
+            target = source if in_place else _target(source, pictures, output, several, prepare)
             further = _numbered(target, in_place, others)
             for path in further if in_place else (target, *further):
                 if path.resolve() in own:
@@ -115,7 +121,7 @@ def plan_files(
             for path in (target, *further):
                 if path.resolve() in targets:
                     raise ImageError(f"{source}: its result would replace another one, {path}; do it by itself")
-            for path in (target, *further):
+            for path in (target, *further) if prepare else ():
                 check_target(path)  # now, rather than after a search of hours
         except ImageError as error:
             errors.append(error)
@@ -131,29 +137,31 @@ def _numbered(target: Path, in_place: bool, count: int) -> tuple[Path, ...]:
     return tuple(target.with_name(f"{stem}-{number}{target.suffix}") for number in range(2, count + 2))
 
 
-def _target(source: Path, pictures: list[Path], output: Path | None, several: bool) -> Path:
+def _target(source: Path, pictures: list[Path], output: Path | None, several: bool, prepare: bool) -> Path:
     """Where the result of one picture goes. Raises ImageError."""
     extension = source.suffix if can_write(source) else ".png"
     if output is None:
         return source.with_name(source.stem + SUFFIX + extension)
     if not several and not output.is_dir() and output.suffix:
         return output
-    return target_in(output, source, pictures, extension)
+    return target_in(output, source, pictures, extension, prepare)
 
 
-def target_in(folder: Path, source: Path, pictures: list[Path], extension: str) -> Path:
-    """Where a picture goes in a folder: in the layout of the folder that was walked through, which is made.
+def target_in(folder: Path, source: Path, pictures: list[Path], extension: str, make: bool = True) -> Path:
+    """Where a picture goes in a folder: in the layout of the folder that was walked through.
 
     Args:
         pictures: the files and folders named.
         extension: the new one.
+        make: whether to make the folders that it takes.
     Raises:
         ImageError: a folder can't be made.
     """
     root = next((parent for parent in source.parents if parent in pictures), source.parent)
     target = folder / source.relative_to(root).with_suffix(extension)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if make:
+            target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{target.parent}: can't be made ({error.strerror}); choose another --output") from None
     return target

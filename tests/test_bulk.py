@@ -7,11 +7,14 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,7 @@ from nuli.bulk.journal import NAME, Journal
 from nuli.bulk.local import run
 from nuli.bulk.memory import BYTES_A_PIXEL, Gate, free_memory, needed
 from nuli.bulk.shared import SharedScorer
-from nuli.bulk.work import Settings
+from nuli.bulk.work import Settings, Worker, digest_of
 from nuli.cli.main import main
 from nuli.enhancer import score
 from nuli.errors import ImageError, OptionError
@@ -47,6 +50,15 @@ def folder(tmp_path: Path, photo: Image.Image) -> Path:
         dark = photo.resize((240 + i, 180)).point(lambda v, i=i: int(v * (1 - 0.08 * i)))
         dark.save(place / ("trip" if i > 5 else ".") / f"{i}.jpg", quality=95)
     return place
+
+
+def darken(folder: Path, light: float = 0.0) -> None:
+    """Make all pictures as dark as each other, or all of them darker."""
+    for path in folder.rglob("*.jpg"):
+        with Image.open(path) as image:
+            factor = light or 0.5 / (1 - 0.08 * int(path.stem))
+            dark = image.point(lambda v, factor=factor: int(v * factor))
+        dark.save(path, quality=95)
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -93,13 +105,13 @@ def test_a_process_that_is_killed_costs_no_picture(
 ) -> None:
     pools = []
     start = local._Processes._start
-    monkeypatch.setattr(local._Processes, "_start", lambda self: pools.append(start(self)) or pools[-1])
+    monkeypatch.setattr(local._Processes, "_start", lambda self, n: pools.append(start(self, n)) or pools[-1])
     records = run(tasks_of(folder, tmp_path / "out"), SETTINGS, 2, threading.Event())
     first = next(records)
     for pid in list(pools[0]._processes):
         os.kill(pid, signal.SIGKILL)
     rest = list(records)
-    assert len(pools) == 2 and {r["status"] for _, r in (first, *rest)} <= {"enhanced", "unchanged"}
+    assert len(pools) > 1 and {r["status"] for _, r in (first, *rest)} <= {"enhanced", "unchanged"}
     assert len(results(tmp_path / "out")) == 8
 
 
@@ -144,6 +156,67 @@ def test_sources_that_are_written_over_are_not_enhanced_twice(folder: Path, caps
     assert main(command) == 0
     assert {r["status"] for r in told(capsys)} == {"skipped"}
     assert results(folder) == made
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_a_stop_cut_short(folder: Path, tmp_path: Path, in_place: bool) -> None:
+    """It is done again; but a source that was written over never."""
+    settings = replace(SETTINGS, in_place=in_place, journal=tmp_path / "journal")
+    source = folder / "5.jpg"
+    task = FileTask(source, source if in_place else tmp_path / "made.jpg")
+    worker = Worker(settings)
+    status, result = source.stat(), list(worker.events(task))[-1]
+    worker.stop = lambda: True
+    assert worker.save(task, result, status)["status"] == "enhanced"
+    known = Journal(tmp_path / "journal", digest_of(settings, "tone")).find(task)
+    assert (known is not None) == in_place
+
+
+def test_a_source_that_changes_meanwhile_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+    source = folder / "5.jpg"
+    task, worker = FileTask(source, source), Worker(replace(SETTINGS, in_place=True, journal=tmp_path / "journal"))
+    status, result = source.stat(), list(worker.events(task))[-1]
+    new = (folder / "0.jpg").read_bytes()
+    source.write_bytes(new)
+    with pytest.raises(ImageError, match="changed while"):
+        worker.save(task, result, status)
+    assert source.read_bytes() == new
+
+
+def test_threads_share_a_journal(folder: Path, tmp_path: Path) -> None:
+    journal, source = Journal(tmp_path / "journal", "s"), folder / "0.jpg"
+    failed: list[BaseException] = []
+
+    def note(part: int) -> None:
+        try:
+            for i in range(50):
+                task = FileTask(source, tmp_path / f"{part}-{i}.jpg")
+                journal.note(task, source.stat(), source.stat(), {"status": "enhanced"})
+                journal.find(task)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=note, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failed
+    with closing(sqlite3.connect(tmp_path / "journal")) as connection:
+        assert connection.execute("select count(*) from done").fetchone() == (200,)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
+@pytest.mark.parametrize("after", [0.6, 1.0, 1.6])
+def test_ctrl_c_while_processes_start(folder: Path, tmp_path: Path, after: float) -> None:
+    """The whole group hears it, as from a terminal."""
+    command = [sys.executable, "-m", "nuli", "enhance", str(folder), "-o", str(tmp_path / "out"), "--jobs", "2"]
+    process = subprocess.Popen([*command, *QUICK], stdout=-1, stderr=-1, text=True, start_new_session=True)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err and "internal error" not in err
+    assert process.returncode in (0, 130)
 
 
 def test_a_journal_that_is_none_says_what_to_do(
@@ -196,7 +269,7 @@ def test_a_dry_run_does_nothing(folder: Path, tmp_path: Path, capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 9 and lines[0].endswith(f"0.jpg -> {tmp_path / 'out' / '0.jpg'}")
     assert lines[-1] == "8 pictures, 8 to do, 3 at a time"
-    assert not list((tmp_path / "out").rglob("*.*"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_summary_tells_of_all(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -332,11 +405,7 @@ def test_an_error_of_a_shared_scorer_reaches_who_asked() -> None:
 
 def test_a_series_gets_one_correction(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
-    for path in folder.rglob("*.jpg"):
-        with Image.open(path) as image:
-            light = 0.5 / (1 - 0.08 * int(path.stem))  # all of them dark
-            dark = image.point(lambda v, light=light: int(v * light))
-        dark.save(path, quality=95)
+    darken(folder)
     command = ["enhance", str(folder), "-r", "-o", str(output), "--together", *QUICK]
     assert main([*command, "--jobs", "2"]) == 0
     out = capsys.readouterr().out
@@ -356,6 +425,39 @@ def test_a_series_gets_one_correction(folder: Path, tmp_path: Path, capsys: pyte
     assert "--watch" in capsys.readouterr().err
 
 
+def test_a_series_that_is_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes on with the same correction, and never gets a second one on top."""
+    darken(folder)
+    command = ["enhance", str(folder), "-r", "--in-place", "--together", "--jobs", "1", "--json", *QUICK]
+    whole = {path: path.read_bytes() for path in folder.rglob("*.jpg")}
+    assert main(command) == 0
+    assert {r["status"] for r in told(capsys)} == {"enhanced"}
+    made = results(folder)
+    assert main(command) == 0
+    assert {r["status"] for r in told(capsys)} == {"skipped"}
+    (folder / "3.jpg").write_bytes(whole[folder / "3.jpg"])
+    os.utime(folder / "3.jpg", ns=(5, 5))
+    assert main(command) == 2  # another picture than the correction was found for
+    assert "second one on top" in capsys.readouterr().err
+    (folder / "3.jpg").write_bytes(made["3.jpg"])
+    shutil.copy(folder / "0.jpg", folder / "new.jpg")
+    assert main(command) == 2
+    assert {name: data for name, data in results(folder).items() if name != "new.jpg"} == made
+
+
+def test_other_pictures_of_the_same_names_get_their_own_correction(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["enhance", str(folder), "-r", "-o", str(tmp_path / "out"), "--together", "--json", *QUICK]
+    darken(folder)
+    assert main(command) == 0
+    [first] = {r["infotext"] for r in told(capsys)}
+    darken(folder, 0.8)
+    assert main(command) == 0
+    [second] = {r["infotext"] for r in told(capsys)}
+    assert first != second
+
+
 def test_the_best_are_told_first_and_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["score", str(folder), "-r", "--scorer", "vivid", "--device", "cpu", "--json"]
     assert main([*command, "--jobs", "1"]) == 0
@@ -372,8 +474,10 @@ def test_the_best_are_told_first_and_kept(folder: Path, tmp_path: Path, capsys: 
     least = scores[ranked[4]]
     assert main([*command, "--min", str(least)]) == 0
     assert {record["input"] for record in told(capsys)} == set(ranked[:5])
+    (keep / Path(ranked[0]).relative_to(folder)).write_bytes(b"something else")
     assert main([*command, "--min", str(least), "--best", "8", "--keep-best", str(keep)]) == 1
     assert "is there already" in capsys.readouterr().err
+    assert set(results(keep)) == {str(Path(name).relative_to(folder)) for name in ranked[:5]}
     assert main([*command, "--min", "99"]) == 0 and told(capsys) == []
 
 

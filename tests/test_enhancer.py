@@ -428,6 +428,22 @@ def test_sixteen_bits_stay_sixteen_bits() -> None:
     assert np.abs(made[..., 0] - expected).max() <= 1
 
 
+def test_what_becomes_of_an_image_does_not_change_what_is_saved(dull: Image.Image, tmp_path: Path) -> None:
+    result = enhance(dull, evaluations=30, **CPU)
+    assert result.changed
+    result.image.thumbnail((50, 50))
+    result.pixels[:] = 0
+    result.save(tmp_path / "made.png")
+    with Image.open(tmp_path / "made.png") as image:
+        assert image.size == dull.size and np.asarray(image).any()
+
+
+def test_pixels_have_the_depth_of_the_source(dull: Image.Image) -> None:
+    deep = np.asarray(dull).astype(np.uint16) * 257
+    result = enhance(deep, evaluations=30, **CPU)
+    assert result.changed and result.pixels.dtype == np.uint16 and (result.pixels % 257).any()
+
+
 def test_the_public_names_are_there() -> None:
     for name in nuli.__all__:
         assert getattr(nuli, name) is not None

@@ -106,6 +106,12 @@ def close(a, b, tolerance):
 # ---------------------------------------------------------------- arrays
 
 
+def test_pixels_between_others_are_the_right_ones() -> None:
+    four = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    for part in (four[..., :3], four[..., 1:]):
+        assert np.array_equal(np.asarray(to_image(load_photo(np.zeros((2, 3, 3), np.uint8)), part)), part)
+
+
 @pytest.mark.parametrize("shape", [(6, 7), (6, 7, 1), (6, 7, 3), (6, 7, 4)])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, ">u2", np.float32, np.float64, np.float16])
 def test_arrays(shape, kind):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ _TABLE = """create table if not exists done (
 
 
 class Journal:
-    """Notes what is done, for several processes at a time.
+    """Notes what is done, for several processes and threads at a time.
 
     Args:
         path: the file; it is made where there is none.
@@ -39,6 +40,7 @@ class Journal:
 
     def __init__(self, path: Path, settings: str) -> None:
         self._path, self._settings = path, settings
+        self._lock = threading.Lock()  # threads of one process share the connection
         with self._advising():
             self._connection = sqlite3.connect(path, _PATIENCE, check_same_thread=False)
             with self._connection:
@@ -48,9 +50,9 @@ class Journal:
         """Note that a picture is done: the status of its source as it was read, and of the result."""
         if task.source == task.target:  # what is there now is what a next run would read
             source = target
-        stats = (source.st_size, source.st_mtime_ns, target.st_size, target.st_mtime_ns)
+        stats = (*_stamp(source), *_stamp(target))
         names = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
-        with self._advising(), self._connection:
+        with self._lock, self._advising(), self._connection:
             row = (*names, *stats, json.dumps(record))
             self._connection.execute("insert or replace into done values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -59,11 +61,15 @@ class Journal:
     ) -> OnWritten:
         """What to call when the result is complete, just before it takes its place: a result that is there is noted.
 
-        What a stop cut short is not, so that it will be done again.
+        What a stop cut short is not, so that it will be done again; but for a source that is written over, which must
+        not be enhanced twice.
         """
+        in_place = task.source == task.target
 
         def note(target: os.stat_result) -> None:
-            if not stop():
+            if in_place and not record["changed"] and _stamp(target) != _stamp(source):
+                return  # it is another one by now
+            if in_place or not stop():
                 self.note(task, source, target, record)
 
         return note
@@ -73,17 +79,25 @@ class Journal:
         query = """select source_size, source_time, target_size, target_time, record from done
             where target = ? and source = ? and settings = ?"""
         key = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
-        with self._advising():
+        with self._lock, self._advising():
             row = self._connection.execute(query, key).fetchone()
         if row is None:
             return None
         try:
-            stats = [value for file in (task.source, task.target) for value in _fingerprint(file)]
+            stats = (*_stamp(task.source.stat()), *_stamp(task.target.stat()))
             record = json.loads(row[4])
         except (OSError, ValueError):
             return None
-        others = [Path(other["output"]) for other in record.get("others", ())]
-        return record if stats == list(row[:4]) and all(path.exists() for path in others) else None
+        # a source that was written over can't be done again for want of others
+        others = [] if task.source == task.target else [Path(other["output"]) for other in record.get("others", ())]
+        return record if stats == row[:4] and all(path.exists() for path in others) else None
+
+    def was_written_over(self, task: FileTask) -> bool:
+        """Whether a source is a result of ours by now, by other settings than these."""
+        query = "select target_size, target_time, settings from done where target = ?"
+        with self._lock, self._advising():
+            row = self._connection.execute(query, (os.path.abspath(task.source),)).fetchone()
+        return row is not None and row[2] != self._settings and row[:2] == _stamp(task.source.stat())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -100,6 +114,5 @@ class Journal:
             ) from None
 
 
-def _fingerprint(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _stamp(status: os.stat_result) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns

@@ -30,6 +30,8 @@ AHEAD = 4
 """Pictures begun for each job before the record of the first of them has been taken."""
 SHARED_JOBS = 4
 """Pictures at a time that keep a large network, or a GPU, busy."""
+MOST_JOBS = 61 if sys.platform == "win32" else 4096
+"""Processes that the system can wait for."""
 DIED = "the process that worked on it died, perhaps for want of memory: try it by itself"
 KEPT_BLOCKS = 16
 """Blocks of 16 MB that Pillow keeps for its next picture: to get fresh memory costs as much time as to fill it."""
@@ -69,7 +71,8 @@ def run(
         if not _shares_a_device(settings):
             _work_alone()
         worker = settings.worker(stop.is_set, lambda scorer: scorer)
-        yield from ((task, worker(task)) for task in remaining)
+        done = ((task, worker(task)) for task in remaining)
+        yield from ((task, record) for task, record in done if record is not None)
         return
     pool = (_Threads if _shares_a_device(settings) else _Processes)(settings, jobs, stop)
     try:
@@ -130,19 +133,28 @@ class _Processes:
             self._context.set_forkserver_preload(["nuli.enhancer", "nuli.scoring.tone", "nuli.scoring.taste"])
         # each by itself is quicker on a processor than all of them on one GPU
         self._settings, self._jobs = replace(settings, options=replace(settings.options, device="cpu")), jobs
-        self._stop = self._context.Event()
-        threading.Thread(target=lambda: (stop.wait(), self._stop.set()), daemon=True).start()
-        self._pool = self._start()
+        if kind == "forkserver":
+            _start_fork_server()
+        self._stop, self._closed = self._context.Event(), False
+        threading.Thread(target=self._pass_on, args=(stop,), daemon=True).start()
+        self._pool = self._start(jobs)
 
-    def _start(self) -> ProcessPoolExecutor:
+    def _pass_on(self, stop: threading.Event) -> None:
+        """Let the processes know of a stop."""
+        while not self._closed:
+            if stop.wait(0.1):
+                self._stop.set()
+                return
+
+    def _start(self, jobs: int) -> ProcessPoolExecutor:
         given = (self._settings, self._stop, Gate(self._context))
-        return ProcessPoolExecutor(self._jobs, self._context, _begin, given)
+        return ProcessPoolExecutor(min(jobs, MOST_JOBS), self._context, _begin, given)
 
     def submit(self, task: FileTask) -> Pending:
         try:
             future = self._pool.submit(_work, task)
         except BrokenProcessPool:
-            self._pool = self._start()
+            self._pool = self._start(self._jobs)
             future = self._pool.submit(_work, task)
         pool = self._pool
 
@@ -157,14 +169,15 @@ class _Processes:
     def _alone(self, task: FileTask, broken: ProcessPoolExecutor) -> Record | None:
         """Do a picture that was under way when a process died, by itself: if it is to blame, that shows now."""
         if self._pool is broken:
-            self._pool = self._start()
-        try:
-            return self._pool.submit(_work, task).result()
-        except BrokenProcessPool:
-            self._pool = self._start()
-            return failure(task, ImageError(f"{task.source}: {DIED}"))
+            self._pool = self._start(self._jobs)
+        with self._start(1) as alone:
+            try:
+                return alone.submit(_work, task).result()
+            except BrokenProcessPool:
+                return failure(task, ImageError(f"{task.source}: {DIED}"))
 
     def close(self, at_once: bool) -> None:
+        self._closed = True
         self._stop.set()
         for child in multiprocessing.active_children() if at_once else ():
             child.kill()
@@ -185,6 +198,18 @@ def _begin(settings: AnySettings, stop: Any, gate: Gate) -> None:
         _state = settings.worker(stop.is_set, lambda scorer: scorer), stop, gate
     except NuliError as error:  # raised here, it would break the pool, and nobody would hear of it
         _state = error, stop, gate
+
+
+def _start_fork_server() -> None:
+    """Start the process that all others are forked from, deaf to Ctrl-C: it would die of it while it loads torch."""
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()  # which would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work_alone() -> None:

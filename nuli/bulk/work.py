@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import ImageError, NuliError, OptionError
-from ..imaging.atomic import write_text
+from ..errors import ImageError, NuliError, OptionError, StoppedError
+from ..imaging.atomic import as_image_error, write_text
 from ..imaging.photo import load_photo
 from ..options import Options
 from ..sources import FileTask
@@ -67,23 +67,21 @@ class Worker:
         wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
     ) -> None:
         from ..ops.registry import select_ops
-        from ..scoring.registry import load_scorer
+        from ..scoring.registry import cached_scorer
 
         select_ops(settings.options.mode, settings.options.ops)
         self.settings, self.stop = settings, stop
-        self.scorer = wrap(load_scorer(settings.options))
+        self.scorer = wrap(cached_scorer(settings.options))  # a folder that is watched needs it again and again
         digest = digest_of(settings, self.scorer.name)
         self._journal = Journal(settings.journal, digest) if settings.journal else None
 
     def __call__(self, task: FileTask) -> Record:
         """Enhance and save one picture. Whatever goes wrong with it is told in the record."""
         try:
-            source = os.stat(task.source)  # as it is read: it may change meanwhile
+            source = status_of(task.source)  # as it is read: it may change meanwhile
             for item in self.events(task):
                 result = item
             return self.save(task, result, source)
-        except OSError as error:
-            return failure(task, ImageError(f"{task.source}: cannot be read ({error.strerror}); check the name"))
         except Exception as error:
             return failure(task, error)
 
@@ -109,6 +107,8 @@ class Worker:
             for item, path in ((result, task.target), *pairs(result, task)):
                 write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
         note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
+        if source:
+            check_unchanged(task.source, source)
         result.save(task.target, self.settings.in_place, note)
         return record
 
@@ -137,8 +137,8 @@ class Dresser:
         digest = digest_of_look(settings.look)
         self._journal = Journal(settings.journal, digest) if settings.journal else None
 
-    def __call__(self, task: FileTask) -> Record:
-        """Make and save one picture. Whatever goes wrong with it is told in the record."""
+    def __call__(self, task: FileTask) -> Record | None:
+        """Make and save one picture. Whatever goes wrong with it is told in the record; None after a stop."""
         look, settings = self._settings.look, self._settings
         recipe = look.recipe
         record: Record = {
@@ -150,13 +150,14 @@ class Dresser:
             "infotext": recipe.to_line(),
         }
         try:
-            source = os.stat(task.source)
+            source = status_of(task.source)
             photo = load_photo(task.source)
             record["notes"] = list(photo.notes)
+            check_unchanged(task.source, source)
             note = self._journal.noting(task, source, record, self._stop) if self._journal else None
             look.save(photo, task.target, settings.options.device, self._stop, settings.in_place, note)
-        except OSError as error:
-            return failure(task, ImageError(f"{task.source}: cannot be read ({error.strerror}); check the name"))
+        except StoppedError:
+            return None
         except Exception as error:
             return failure(task, error)
         return record
@@ -193,6 +194,19 @@ class Judge:
 
 
 AnySettings = Settings | LookSettings | ScoreSettings
+
+
+def status_of(path: Path) -> os.stat_result:
+    """The status of a source. Raises ImageError where there is none."""
+    with as_image_error(path, "read"):
+        return path.stat()
+
+
+def check_unchanged(path: Path, before: os.stat_result) -> None:
+    """Raise ImageError for a source that is not the one any more that was read: a result would hide what is new."""
+    now = status_of(path)
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise ImageError(f"{path}: changed while it was worked on: do it again")
 
 
 def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:

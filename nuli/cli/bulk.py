@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from ..bulk.journal import NAME, Journal
 from ..bulk.local import pick_jobs, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
 from ..bulk.work import FAILED, AnySettings, LookSettings, Record, Settings, digest_of, digest_of_look
-from ..errors import NuliError, OptionError
+from ..errors import EmptyError, NuliError, OptionError
 from ..options import Options
 from ..scoring.registry import resolve_scorer
 from ..sources import FileTask, plan_files
@@ -34,8 +35,6 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     jobs = number_of_jobs(parsed.jobs, settings.options)
     if parsed.summary:
         check_name(parsed.summary)
-    if parsed.watch and not any(path.is_dir() for path in parsed.pictures):
-        raise OptionError("--watch is for a folder: name one")
     if parsed.together:
         _check_together(parsed)
     place = None if parsed.no_journal else _journal_place(parsed.pictures, parsed.output)
@@ -60,10 +59,14 @@ def number_of_jobs(text: str, options: Options) -> int:
 
 
 def _journal_place(pictures: list[Path], output: Path | None) -> Path | None:
-    """Where the journal is: in the folder of the results, else in the first folder with sources; none for one file."""
+    """Where the journal is: in the folder of the results, else in the first folder with sources that can be written to.
+
+    There is none for one file.
+    """
     if len(pictures) == 1 and not pictures[0].is_dir():
         return None
-    return (output or (pictures[0] if pictures[0].is_dir() else pictures[0].absolute().parent)) / NAME
+    folders = [path if path.is_dir() else path.absolute().parent for path in pictures]
+    return (output or next((folder for folder in folders if os.access(folder, os.W_OK)), folders[0])) / NAME
 
 
 def _check_together(parsed: argparse.Namespace) -> None:
@@ -83,11 +86,12 @@ class _Bulk:
         self._rows: dict[Path, dict[str, Any]] = {}
         self._done: dict[Path, tuple[int, int] | None] = {}
         """What was begun, whatever became of it, and the signature that it had."""
+        self._told: list[NuliError] = []
 
     def once(self, stop: Stop) -> int:
         """Do all pictures that there are now; returns the exit code."""
         tasks, errors = self._plan()
-        code = max([complain(error) for error in errors if not self._parsed.watch], default=0)
+        code = max([complain(error) for error in self._news(errors)], default=0)
         if self._parsed.dry_run:
             return max(code, self._tell_plan(tasks))
         return max(code, self._do(tasks, stop))
@@ -97,7 +101,8 @@ class _Bulk:
         tell("nuli: watching for pictures; Ctrl-C ends it")
         code, before = 0, {}
         while not stop.wait(POLL):
-            tasks, _ = self._plan()
+            tasks, errors = self._plan()
+            code = max([code, *(complain(error) for error in self._news(errors))])
             now = {task.source: _signature(task.source) for task in tasks}
             news = [task for task in tasks if now[task.source] != self._done.get(task.source)]
             ready = [task for task in news if now[task.source] == before.get(task.source)]
@@ -107,8 +112,16 @@ class _Bulk:
         return code
 
     def _plan(self) -> tuple[list[FileTask], list[NuliError]]:
-        asked = self._parsed
-        return plan_files(asked.pictures, asked.recursive, asked.output, asked.in_place, self._settings.others)
+        asked, others = self._parsed, self._settings.others
+        how = asked.recursive, asked.output, asked.in_place, others, not asked.dry_run
+        return plan_files(asked.pictures, *how)
+
+    def _news(self, errors: list[NuliError]) -> list[NuliError]:
+        """The errors that have not been told yet; a folder that is watched may be empty."""
+        told = {str(error) for error in self._told}
+        news = [e for e in errors if str(e) not in told and not (self._parsed.watch and isinstance(e, EmptyError))]
+        self._told += news
+        return news
 
     def _known(self, tasks: list[FileTask], settings: AnySettings) -> dict[Path, Record]:
         """The records of pictures that were done before, by their sources."""
@@ -139,6 +152,9 @@ class _Bulk:
         settings: AnySettings = self._settings
         if self._parsed.together and tasks:
             settings = find_look(self._settings, tasks, self._parsed.redo, self._parsed.json, stop.is_set)
+            if stop.is_set():
+                tell(f"nuli: stopped; {len(tasks)} pictures left")
+                return 130
         known = self._known(tasks, settings)
         waiting = [task for task in tasks if task.source not in known]
         progress = Progress(len(waiting), quiet=self._parsed.json)
@@ -158,9 +174,9 @@ class _Bulk:
             progress.clear()
             if self._parsed.summary:
                 write_summary(self._parsed.summary, list(self._rows.values()))
-        if self._parsed.in_place:
+        if self._parsed.in_place and self._place is None:  # else the journal tells what is ours
             self._done |= {task.source: _signature(task.source) for task in tasks}
-        if tasks and not self._parsed.json:
+        if (waiting or not self._parsed.watch) and tasks and not self._parsed.json:
             tell(f"{count_words(counts)}; {progress.words(done)}")
         if done < len(waiting):
             tell(f"nuli: stopped; {len(waiting) - done} pictures left")

@@ -29,6 +29,8 @@ def enhance(parsed: argparse.Namespace) -> int:
         _refuse_urls([*parsed.pictures, parsed.output])
     if parsed.tree is not None and parsed.engine == "local":
         _check_tree(parsed)
+    if parsed.watch and not any(Path(name).is_dir() for name in parsed.pictures):
+        raise OptionError("--watch is for a folder: name one")
     from ..bulk.work import Settings
 
     settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
@@ -36,9 +38,10 @@ def enhance(parsed: argparse.Namespace) -> int:
         from .cluster import enhance_on_cluster
 
         return enhance_on_cluster(parsed, settings)
-    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
-        from .bulk import enhance_many
+    from .bulk import enhance_many, number_of_jobs
 
+    number_of_jobs(parsed.jobs, options)
+    if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
         return enhance_many(parsed, settings)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
@@ -86,6 +89,13 @@ def _check_tree(parsed: argparse.Namespace) -> None:
         raise OptionError(f"{tree}: the name of the file for --tree must end in .json")
     if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir():
         raise OptionError("--tree is for one picture: name a single file, or leave --tree out")
+    for name, given in {
+        "--summary": parsed.summary,
+        "--together": parsed.together,
+        "--dry-run": parsed.dry_run,
+    }.items():
+        if given:
+            raise OptionError(f"{name} is for many pictures, --tree for one: leave one out")
     if not tree.parent.is_dir():
         raise OptionError(f"{tree.parent}: there is no such folder for --tree; make it first")
     from ..imaging.atomic import check_place

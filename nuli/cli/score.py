@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 import json
 import math
 import shutil
@@ -35,26 +36,27 @@ def score(parsed: argparse.Namespace) -> int:
     code = max([complain(error) for error in errors], default=0)
     tasks = [FileTask(source, source) for source in sources]
     records: list[Record] = []
+    done = 0
     progress = Progress(len(tasks), quiet=parsed.json)
     with Stop() as stop:
         for _, record in run(tasks, ScoreSettings(options), max(1, min(jobs, len(tasks))), stop):
             progress.clear()
+            done += 1
             if record["status"] == FAILED:
                 code = max(code, complain_of_failure(record["error"], record.get("trace"), record["code"]))
             else:
                 records.append(record)
                 if not selects:
                     _print([record], least, parsed.json)
-            progress.show(len(records), Path(record["input"]))
+            progress.show(done, Path(record["input"]))
         progress.clear()
-        stopped = stop.is_set()
     chosen = [record for record in records if least is None or record["score"] >= least]
     if selects:
         # of equal scores the earlier one is better
         chosen = sorted(chosen, key=lambda record: -record["score"])[:best]
         _print(chosen, None, parsed.json)
-    if stopped:
-        tell(f"nuli: stopped; {len(tasks) - len(records)} pictures left")
+    if done < len(tasks):
+        tell(f"nuli: stopped; {len(tasks) - done} pictures left")
         return 130
     for record in chosen if keep is not None else ():
         code = max(code, attempt(lambda r=record: _keep(Path(r["input"]), parsed.pictures, keep), record["input"]))
@@ -76,7 +78,9 @@ def _keep(source: Path, pictures: list[Path], folder: Path) -> None:
     from ..imaging.atomic import as_image_error, atomic_write
 
     target = target_in(folder, source, pictures, source.suffix)
-    if target.exists() and not target.samefile(source):
+    if target.exists() and filecmp.cmp(source, target, shallow=False):
+        return
+    if target.exists():
         raise ImageError(f"{target}: is there already; name another folder for --keep-best")
     with as_image_error(source, "copied"), open(source, "rb") as original, atomic_write(target) as file:
         shutil.copyfileobj(original, file)

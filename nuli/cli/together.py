@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bulk.work import LookSettings, Settings, digest_of
-from ..errors import RecipeError
+from ..bulk.journal import Journal
+from ..bulk.work import LookSettings, Settings, digest_of, digest_of_look
+from ..errors import OptionError, RecipeError
 from ..scoring.registry import resolve_scorer
 from ..sources import FileTask
 from .console import bar, say, tell
@@ -31,15 +32,22 @@ def find_look(
         tasks: all pictures of the series, in order.
         anew: whether to search in any case.
     Raises:
+        OptionError: a source that is to be written over is the result of another correction already.
         NuliError: it can't be searched.
     """
     from ..look import Look
     from ..series import enhance_together
 
     place = settings.journal.with_name(NAME) if settings.journal else None
-    key = _key(settings, tasks)
-    found = None if anew or place is None else _kept(place, key)
+    name = resolve_scorer(settings.options.scorer, settings.options.mode).name
+    digest, names = digest_of(settings, name), [os.path.abspath(task.source) for task in tasks]
+    found = None if anew or place is None else _kept(place, digest, names)
+    if found is not None and not _fits(found, settings, tasks):
+        found = None
     if found is None:
+        if settings.in_place and settings.journal and settings.journal.exists():
+            _refuse_what_is_done(settings.journal, tasks)
+        stamps = [_stamp(task.source) for task in tasks]
         show = not as_json and sys.stderr.isatty()
         series = enhance_together(
             [task.source for task in tasks],
@@ -53,7 +61,8 @@ def find_look(
         if place is not None and not stop():
             from ..imaging.atomic import write_text
 
-            write_text(place, json.dumps({"key": key, **found}) + "\n")
+            found |= {"settings": digest, "sources": names, "stamps": stamps}
+            write_text(place, json.dumps(found) + "\n")
     if not as_json:
         _report(found)
     return LookSettings(settings.options, Look.from_dict(found), settings.in_place, settings.journal)
@@ -64,25 +73,57 @@ def _draw(event: Event) -> None:
     tell(f"\r{bar(event.progress)} together  {words}\x1b[K", end="")
 
 
-def _key(settings: Settings, tasks: list[FileTask]) -> str:
-    """Tells apart what another correction may be found for."""
-    name = resolve_scorer(settings.options.scorer, settings.options.mode).name
-    text = json.dumps([digest_of(settings, name), [str(task.source) for task in tasks]])
-    return hashlib.sha256(text.encode()).hexdigest()
+def _stamp(path: Path) -> list[int]:
+    """What changes when a picture does; empty where it can't be asked."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
-def _kept(place: Path, key: str) -> dict[str, Any] | None:
-    """The correction that was kept for the same pictures and options, if there is one."""
+def _kept(place: Path, digest: str, names: list[str]) -> dict[str, Any] | None:
+    """The correction that was kept for pictures of these names and by these options, if there is one."""
     from ..look import Look
 
     try:
         found = json.loads(place.read_text())
-        if not isinstance(found, dict) or found.get("key") != key:
+        if not isinstance(found, dict) or found.get("settings") != digest or found.get("sources") != names:
             return None
         Look.from_dict(found)
+        return found if len(found.get("stamps", ())) == len(names) else None
     except (OSError, ValueError, RecipeError):  # none, or not ours: it is searched again
         return None
-    return found
+
+
+def _fits(found: dict[str, Any], settings: Settings, tasks: list[FileTask]) -> bool:
+    """Whether a correction was found for the very pictures: those that are there, or of which these are results."""
+    from ..look import Look
+
+    changed = [task for task, stamp in zip(tasks, found["stamps"], strict=True) if _stamp(task.source) != stamp]
+    if not changed:
+        return True
+    if not settings.in_place or settings.journal is None or not settings.journal.exists():
+        return False
+    journal = Journal(settings.journal, digest_of_look(Look.from_dict(found)))
+    try:
+        return all(journal.find(task) is not None for task in changed)
+    finally:
+        journal.close()
+
+
+def _refuse_what_is_done(place: Path, tasks: list[FileTask]) -> None:
+    """Raise OptionError where a picture that would be corrected was written over by a correction before."""
+    journal = Journal(place, "")
+    try:
+        done = next((task for task in tasks if journal.was_written_over(task)), None)
+    finally:
+        journal.close()
+    if done is not None:
+        raise OptionError(
+            f"{done.source} was written over with another correction already, and would get a second one on top: put "
+            "the original back, or name an --output"
+        )
 
 
 def _report(found: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ def _image_of(part: np.ndarray, mode: str) -> Image.Image:
     height, width = part.shape[:2]
     raw, base = "I;16N" if mode == "I;16" else mode, part.base
     padded = mode == "RGB" and part.strides == (4 * width, 4, 1)
-    if padded and base is not None and base.nbytes == 4 * height * width:
+    if padded and base is not None and base.nbytes == 4 * height * width and base.ctypes.data == part.ctypes.data:
         part, raw = base, "RGBX"  # three of four bytes, as Pillow itself has them
     part, size = np.ascontiguousarray(part), (width, height)
     return Image.frombuffer(mode, size, part, "raw", raw, 0, 1)
