@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -175,9 +174,9 @@ def _dataset(rows: list[str], settings: Settings, actors: tuple[int, int], alone
     most = min(actors[1], len(rows))
     together = 1 if alone else max(1, min(TOGETHER, len(rows) // (most * SHARES)))
     memory = min(ALONE if alone else MEMORY, _largest_memory())
-    with _quiet(), warnings.catch_warnings():
+    with _quiet():
         blocks = ray.data.from_items([{"task": row} for row in rows], override_num_blocks=-(-len(rows) // together))
-        warnings.simplefilter("ignore")  # these arguments go in Ray 2.64; what is to replace them, none has yet
+        # Ray warns that some of these go in 2.64, and has nothing yet that is to replace them
         return blocks.map_batches(
             Enhancer,
             fn_constructor_args=(settings,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -70,6 +71,8 @@ def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
 def _check(parsed: argparse.Namespace) -> tuple[int, int] | None:
     """Raise OptionError for what this engine has not; gives the number of processes, None for all processors."""
     check_ray()
+    # of what Ray has no other way for yet; now, since it shows its warnings from its import on
+    warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
     given = {"--watch": parsed.watch, "--together": parsed.together, "--in-place": parsed.in_place}
     for name in [name for name, value in {**given, "--tree": parsed.tree}.items() if value]:
         raise OptionError(f"the engine ray has no {name}: leave it out, or take the engine local")
