@@ -216,7 +216,7 @@ def test_ctrl_c_while_processes_start(folder: Path, tmp_path: Path, after: float
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert "Traceback" not in err and "internal error" not in err
-    assert process.returncode in (0, 130)
+    assert process.returncode in (0, 130, -signal.SIGINT)  # the last one where all was done already
 
 
 def test_a_journal_that_is_none_says_what_to_do(
