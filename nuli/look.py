@@ -34,9 +34,10 @@ class Look:
     """A recipe with frozen statistics: a few numbers, which any process can be handed, by pickle or as JSON."""
 
     recipe: Recipe
-    statistics: tuple[Any, ...] = ()
+    statistics: tuple[Any, ...] | None = ()
     """For each step what its op goes by (mean luma, level ends, white gains...), a float in nested tuples, as
-    `Op.statistics` gives it for one picture; None for an op that measures nothing."""
+    `Op.statistics` gives it for one picture; None for an op that measures nothing. None in place of all of them where
+    each picture is measured anew."""
 
     @staticmethod
     @torch.no_grad()
@@ -59,7 +60,9 @@ class Look:
         Raises:
             StoppedError: `stop` returned True.
         """
-        stats = [None if found is None else torch.tensor(found, dtype=torch.float32)[None] for found in self.statistics]
+        stats = None
+        if self.statistics is not None:
+            stats = [None if s is None else torch.tensor(s, dtype=torch.float32)[None] for s in self.statistics]
         return render_rows(photo, self.recipe.steps, device, stop=stop, full=full, statistics=stats)
 
     def apply(
@@ -103,7 +106,8 @@ class Look:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Read as a recipe, it is the recipe, which measures every picture anew."""
-        return {"recipe": self.recipe.to_dict(), "statistics": list(self.statistics)}
+        statistics = None if self.statistics is None else list(self.statistics)
+        return {"recipe": self.recipe.to_dict(), "statistics": statistics}
 
     @staticmethod
     def from_dict(data: Any) -> Look:

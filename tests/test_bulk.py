@@ -32,9 +32,10 @@ from nuli.bulk.work import Settings, Worker, digest_of
 from nuli.cli.main import main
 from nuli.enhancer import score
 from nuli.errors import ImageError, OptionError
-from nuli.imaging.photo import load_photo
+from nuli.imaging.photo import load_photo, save_photo
 from nuli.look import Look
 from nuli.options import Options
+from nuli.recipe import Recipe
 from nuli.sources import FileTask, plan_files
 
 QUICK = ["--evaluations", "30", "--device", "cpu", "--seed", "1"]
@@ -456,6 +457,23 @@ def test_other_pictures_of_the_same_names_get_their_own_correction(
     assert main(command) == 0
     [second] = {r["infotext"] for r in told(capsys)}
     assert first != second
+
+
+def test_a_recipe_is_applied_to_several_at_a_time(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each picture is measured anew, as one by itself is."""
+    line = "nuli1 auto_level=0.8/0.3 contrast=1.2"
+    for jobs in ("1", "2"):
+        assert main(["apply", line, str(folder), "-r", "-o", str(tmp_path / jobs), "--jobs", jobs]) == 0
+    made = results(tmp_path / "1")
+    assert results(tmp_path / "2") == made and len(made) == 8
+    Recipe.parse(line).apply(folder / "5.jpg").save(tmp_path / "5.png")
+    save_photo(load_photo(folder / "5.jpg"), np.asarray(Image.open(tmp_path / "5.png")), tmp_path / "5.jpg")
+    assert (tmp_path / "5.jpg").read_bytes() == made["5.jpg"]
+    assert [li.split(" -> ")[0] for li in capsys.readouterr().out.splitlines()][:8] == [
+        str(task.source) for task in tasks_of(folder, tmp_path / "x")
+    ]
 
 
 def test_the_best_are_told_first_and_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,11 +96,11 @@ def test_an_odd_failure_of_one_picture_does_not_end_a_folder(
         return fail
 
     if command == "apply":
-        import nuli.ops.render as rendering
+        from nuli import look
 
-        render_rows = fail_for_the_first(rendering.render_rows, lambda photo, *_: photo.pixels.shape[:2])
-        monkeypatch.setattr(rendering, "render_rows", render_rows)
-        arguments = ["apply", CONTRAST, str(folder)]
+        render_rows = fail_for_the_first(look.render_rows, lambda photo, *_: photo.pixels.shape[:2])
+        monkeypatch.setattr(look, "render_rows", render_rows)
+        arguments = ["apply", CONTRAST, str(folder), "--jobs", "1"]
     else:
         from nuli import enhancer
         from nuli.search import sample

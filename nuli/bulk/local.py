@@ -60,15 +60,15 @@ def run(
     """Do all tasks, and give each with its record, in order. After a stop, those that have not begun are left out.
 
     Args:
-        jobs: pictures at a time.
+        jobs: pictures at a time, each on one processor; 0 for one picture at a time on all of them.
         stop: ends all searches with their best so far.
     Raises:
         NuliError: what was asked for can't be done with any picture.
     """
     remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
     iterator = iter(tasks)
-    if jobs == 1:
-        if not _shares_a_device(settings):
+    if jobs <= 1:
+        if jobs and not _shares_a_device(settings):
             _work_alone()
         worker = settings.worker(stop.is_set, lambda scorer: scorer)
         done = ((task, worker(task)) for task in remaining)

@@ -130,10 +130,13 @@ class LookSettings:
 
 
 class Dresser:
-    """Gives files a look, one after the other. Raises ImageError where the journal can't be used."""
+    """Gives files a look, one after the other. Raises NuliError where the journal or the device can't be used."""
 
     def __init__(self, settings: LookSettings, stop: Callable[[], bool] = lambda: False) -> None:
+        from ..devices import pick_device
+
         self._settings, self._stop = settings, stop
+        self._device = pick_device(settings.options.device)
         digest = digest_of_look(settings.look)
         self._journal = Journal(settings.journal, digest) if settings.journal else None
 
@@ -155,7 +158,7 @@ class Dresser:
             record["notes"] = list(photo.notes)
             check_unchanged(task.source, source)
             note = self._journal.noting(task, source, record, self._stop) if self._journal else None
-            look.save(photo, task.target, settings.options.device, self._stop, settings.in_place, note)
+            look.save(photo, task.target, self._device, self._stop, settings.in_place, note)
         except StoppedError:
             return None
         except Exception as error:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
-from .console import say, tell
-from .tasks import FileTask, do_tasks, parse_options, tell_files
+from .console import complain, complain_of_failure, say, tell
+from .tasks import parse_options, tell_files
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -27,24 +27,30 @@ def score(parsed: argparse.Namespace) -> int:
 def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
     options = parse_options(parsed)
-    from ..devices import pick_device
-    from ..imaging.photo import copy_photo, load_photo, save_photo
-    from ..ops.render import render_rows
+    from ..bulk.local import run
+    from ..bulk.work import FAILED, LookSettings
+    from ..look import Look
+    from ..sources import plan_files
+    from .bulk import number_of_jobs
+    from .stop import Stop
 
-    device = pick_device(options.device)
+    # processes work on processors, so that a GPU does one picture after the other
+    jobs = number_of_jobs(parsed.jobs, options) if options.device in ("auto", "cpu") else 1
     recipe = _read_recipe(parsed.recipe).scaled(options.strength)
-
-    def work(task: FileTask) -> None:
-        """Apply the recipe to one picture. Raises NuliError."""
-        photo = load_photo(task.source)
-        if len(recipe.without_noops()):
-            pixels = render_rows(photo, recipe.steps, device)
-            save_photo(photo, pixels, task.target, overwrite_input=parsed.in_place)
-        else:
-            copy_photo(photo, task.target, overwrite_input=parsed.in_place)
-        tell_files(task.source, task.target, photo.notes)
-
-    return do_tasks(parsed, work)
+    settings = LookSettings(options, Look(recipe.without_noops(), None), parsed.in_place)
+    tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
+    code, done = max([complain(error) for error in errors], default=0), 0
+    with Stop() as stop:
+        for task, record in run(tasks, settings, min(jobs, len(tasks)) if len(tasks) > 1 else 0, stop):
+            done += 1
+            if record["status"] == FAILED:
+                code = max(code, complain_of_failure(record["error"], record.get("trace"), record["code"]))
+            else:
+                tell_files(task.source, task.target, record["notes"])
+    if done < len(tasks):
+        tell(f"nuli: stopped; {len(tasks) - done} pictures left")
+        return 130
+    return code
 
 
 def lut(parsed: argparse.Namespace) -> int:

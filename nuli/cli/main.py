@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("recipe", metavar="RECIPE", help="a file that holds a recipe, or the recipe itself")
     _add_pictures(sub)
     _add_output(sub)
+    _add_jobs(sub)
     for name in ("strength", "device"):
         _add_option(sub, rows[name])
 
