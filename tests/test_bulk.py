@@ -294,6 +294,13 @@ def test_the_summary_tells_of_all(folder: Path, tmp_path: Path, capsys: pytest.C
     assert main(["enhance", str(folder), "--summary", str(tmp_path / "s.txt")]) == 2
 
 
+def test_as_many_at_a_time_as_suit() -> None:
+    assert local.pick_jobs(Options()) == local.pick_jobs(Options(mode="hard", device="cpu")) == local.processors() >= 1
+    assert local.pick_jobs(Options(scorer="laion", device="cpu")) == 1
+    with pytest.raises(OptionError, match="device"):
+        local.pick_jobs(Options(device="toaster"))
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5"])
 def test_jobs_that_are_no_number(folder: Path, capsys: pytest.CaptureFixture[str], jobs: str) -> None:
     assert main(["enhance", str(folder), "--jobs", jobs]) == 2

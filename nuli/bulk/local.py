@@ -29,7 +29,7 @@ from .work import AnySettings, LookSettings, Record, failure
 AHEAD = 4
 """Pictures begun for each job before the record of the first of them has been taken."""
 SHARED_JOBS = 4
-"""Pictures at a time that keep a large network, or a GPU, busy."""
+"""Pictures at a time that keep a GPU busy."""
 MOST_JOBS = 61 if sys.platform == "win32" else 4096
 """Processes that the system can wait for."""
 DIED = "the process that worked on it died, perhaps for want of memory: try it by itself"
@@ -50,8 +50,13 @@ def processors() -> int:
 
 
 def pick_jobs(options: Options) -> int:
-    """How many pictures at a time suit this machine and the scorer."""
-    return min(SHARED_JOBS, processors()) if shares_a_device(options) else processors()
+    """How many pictures at a time suit this machine and the scorer. Raises OptionError for a device that is none."""
+    if not shares_a_device(options):
+        return processors()
+    from ..devices import pick_device
+
+    # a large network takes all processors for one picture: two at a time would get half as many candidates each
+    return 1 if pick_device(options.device).type == "cpu" else min(SHARED_JOBS, processors())
 
 
 def run(

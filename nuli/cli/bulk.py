@@ -7,17 +7,17 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..bulk.journal import NAME, Journal
-from ..bulk.local import pick_jobs, run
+from ..bulk.local import pick_jobs, processors, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
 from ..bulk.work import FAILED, AnySettings, LookSettings, Record, Settings, digest_of, digest_of_look
 from ..errors import EmptyError, NuliError, OptionError
-from ..options import Options
 from ..scoring.registry import resolve_scorer
 from ..sources import FileTask, plan_files
 from .console import bar, complain, complain_of_failure, say, tell
@@ -32,7 +32,8 @@ POLL = 2.0
 
 def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     """Enhance many pictures; returns the exit code."""
-    jobs = number_of_jobs(parsed.jobs, settings.options)
+    # one correction for all needs no scorer any more
+    jobs = number_of_jobs(parsed.jobs, processors if parsed.together else partial(pick_jobs, settings.options))
     if parsed.summary:
         check_name(parsed.summary)
     if parsed.together:
@@ -49,10 +50,10 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     return code
 
 
-def number_of_jobs(text: str, options: Options) -> int:
+def number_of_jobs(text: str, automatic: Callable[[], int]) -> int:
     """How many pictures at a time, of the text of --jobs. Raises OptionError."""
     if text == "auto":
-        return pick_jobs(options)
+        return automatic()
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise OptionError(f"--jobs cannot be {text!r}: give auto or a number from 1 to 1024")
     return int(text)

@@ -27,7 +27,7 @@ def score(parsed: argparse.Namespace) -> int:
 def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
     options = parse_options(parsed)
-    from ..bulk.local import run
+    from ..bulk.local import processors, run
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
     from ..sources import plan_files
@@ -35,7 +35,7 @@ def apply(parsed: argparse.Namespace) -> int:
     from .stop import Stop
 
     # processes work on processors, so that a GPU does one picture after the other
-    jobs = number_of_jobs(parsed.jobs, options) if options.device in ("auto", "cpu") else 1
+    jobs = number_of_jobs(parsed.jobs, processors) if options.device in ("auto", "cpu") else 1
     recipe = _read_recipe(parsed.recipe).scaled(options.strength)
     settings = LookSettings(options, Look(recipe.without_noops(), None), parsed.in_place)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)

@@ -40,7 +40,7 @@ def enhance(parsed: argparse.Namespace) -> int:
         return enhance_on_cluster(parsed, settings)
     from .bulk import enhance_many, number_of_jobs
 
-    number_of_jobs(parsed.jobs, options)
+    number_of_jobs(parsed.jobs, lambda: 1)
     if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
         return enhance_many(parsed, settings)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)

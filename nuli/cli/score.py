@@ -9,9 +9,10 @@ import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ..bulk.local import run
+from ..bulk.local import pick_jobs, run
 from ..bulk.work import FAILED, Record, ScoreSettings
 from ..errors import ImageError, OptionError
 from ..sources import FileTask, find_sources, target_in
@@ -24,7 +25,7 @@ from .tasks import parse_options
 def score(parsed: argparse.Namespace) -> int:
     """Print the score of every picture named, or of the best; returns the exit code."""
     options = replace(parse_options(parsed), mode="hard")  # whose scorers compare pictures
-    jobs = number_of_jobs(parsed.jobs, options)
+    jobs = number_of_jobs(parsed.jobs, partial(pick_jobs, options))
     best, least = _whole(parsed.best, "--best"), _number(parsed.min, "--min")
     selects = best is not None or parsed.sort
     keep: Path | None = parsed.keep_best
