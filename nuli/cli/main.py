@@ -163,7 +163,10 @@ def _add_output(parser: argparse.ArgumentParser, urls: bool = False) -> None:
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
     """Add how many pictures a command works on at a time."""
     parser.add_argument(
-        "--jobs", default="auto", metavar="N", help="pictures at a time (auto: as many as there are processors)"
+        "--jobs",
+        default="auto",
+        metavar="N",
+        help="pictures at a time (auto: as many as there are processors; fewer where they share a GPU or laion)",
     )
 
 
