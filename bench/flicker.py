@@ -4,7 +4,8 @@
 
 A camera pans over the photo by whole pixels while its exposure drifts and jitters. Flicker is the mean CIEDE2000
 between what two neighbouring frames have in common. One line for each photo: the flicker of the input, picture by
-picture and together, and what the latter two have beyond the input; then the mean score before and after.
+picture, together, and together with the light steadied first, as `--together` does it; what these three have beyond
+the input; then the mean score before and after.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from degrade import TRACKS, degrade
 from PIL import Image
 
 import nuli
+from nuli.steady import steady_light
 
 LONGEST = 640
 """Long side in pixels that photos are reduced to."""
@@ -66,7 +68,9 @@ def main() -> None:
     parser.add_argument("--steady", action="store_true", help="leave the exposure as it is: the input has no flicker")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    print(f"{'photo':<20} {'input':>7} {'singly':>7} {'together':>8} {'beyond the input':>18}   mean score")
+    print(
+        f"{'photo':<20} {'input':>7} {'singly':>7} {'together':>8} {'steadied':>8}{'beyond the input':>26}   mean score"
+    )
     for path in asked.photos:
         with Image.open(path) as image:
             image.thumbnail((LONGEST, LONGEST))
@@ -77,9 +81,12 @@ def main() -> None:
         singly = [nuli.enhance(frame, mode=asked.mode, seed=asked.seed).pixels for frame in frames]
         series = nuli.enhance_together(frames, mode=asked.mode, seed=asked.seed)
         together = [np.asarray(series.apply(frame)) for frame in frames]
-        before, alone, joint = (flicker(some, places) for some in (frames, singly, together))
+        looks = [series.look.lit(stops) for stops in steady_light(frames)]
+        steady = [np.asarray(look.apply(frame)) for look, frame in zip(looks, frames, strict=True)]
+        before, alone, joint, even = (flicker(some, places) for some in (frames, singly, together, steady))
         print(
-            f"{path.name:<20} {before:7.2f} {alone:7.2f} {joint:8.2f} {alone - before:+9.2f} {joint - before:+8.2f}   "
+            f"{path.name:<20} {before:7.2f} {alone:7.2f} {joint:8.2f} {even:8.2f}"
+            f"{alone - before:+9.2f} {joint - before:+8.2f} {even - before:+8.2f}   "
             f"{series.scorer} {series.score_before:.2f} -> {series.score_after:.2f}, {series.evaluations} evaluations, "
             f"{series.seconds:.1f} s: {', '.join(series.recipe.words())}",
             flush=True,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .result import Event, Result
     from .scoring.protocol import Scorer
     from .series import Series, enhance_together
+    from .steady import steady_light
 
 # no module may bear the name of what is offered here: importing it would take the name's place
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "enhance_iter": "enhancer",
     "enhance_together": "series",
     "score": "enhancer",
+    "steady_light": "steady",
 }
 __all__ = [
     "Event",
@@ -59,6 +61,7 @@ __all__ = [
     "enhance_iter",
     "enhance_together",
     "score",
+    "steady_light",
 ]
 
 

@@ -16,6 +16,7 @@ from .imaging.photo import Photo, copy_photo, load_photo, save_photo, to_image
 from .ops.pipeline import chain_statistics
 from .ops.registry import Op, Scale, get_op
 from .ops.render import render_rows
+from .ops.step import Step
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ class Look:
         """A recipe with what it measures in the frames [K,3,h,w] of K pictures together."""
         found = chain_statistics(frames, recipe.steps, scale)
         return Look(recipe, tuple(None if stats is None else _as_tuples(stats[0].tolist()) for stats in found))
+
+    def lit(self, stops: float) -> Look:
+        """This look on a picture that is made lighter by so many stops first. A look that does nothing stays so."""
+        if not stops or not len(self.recipe):
+            return self
+        step = Step("exposure", (stops,))
+        statistics = None if self.statistics is None else (None, *self.statistics)
+        return Look(Recipe((step, *self.recipe.steps)), statistics)
 
     def rows(
         self,

@@ -37,6 +37,7 @@ from nuli.look import Look
 from nuli.options import Options
 from nuli.recipe import Recipe
 from nuli.sources import FileTask, plan_files
+from nuli.steady import light_of
 
 QUICK = ["--evaluations", "30", "--device", "cpu", "--seed", "1"]
 SETTINGS = Settings(Options(evaluations=30, device="cpu", seed=1))
@@ -419,18 +420,38 @@ def test_a_series_gets_one_correction(folder: Path, tmp_path: Path, capsys: pyte
     out = capsys.readouterr().out
     assert out.startswith("together, by 8 pictures: tone ") and "7.jpg" in out
     made = results(output)
-    look = Look.from_dict(json.loads((output / ".nuli-together.json").read_text()))
+    kept = json.loads((output / ".nuli-together.json").read_text())
+    look = Look.from_dict(kept)
     assert len(look.recipe)
-    look.save(folder / "5.jpg", tmp_path / "5.jpg")
+    look.lit(kept["stops"][5]).save(folder / "5.jpg", tmp_path / "5.jpg")
     assert (tmp_path / "5.jpg").read_bytes() == made["5.jpg"]
     (output / "5.jpg").unlink()
     assert main([*command, "--json"]) == 0  # goes on with the same correction
     records = told(capsys)
     assert [r["status"] for r in records] == ["enhanced" if i == 5 else "skipped" for i in range(8)]
-    assert {r["infotext"] for r in records} == {look.recipe.to_line()}
+    assert [r["infotext"] for r in records] == [look.lit(stops).recipe.to_line() for stops in kept["stops"]]
     assert results(output) == made
     assert main([*command, "--watch"]) == 2
     assert "--watch" in capsys.readouterr().err
+
+
+def test_the_exposure_of_a_video_is_steadied(
+    tmp_path: Path, photo: Image.Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, output = tmp_path / "frames", tmp_path / "out"
+    frames.mkdir()
+    for i in range(8):
+        stops = -1.5 + 0.03 * (-1) ** i
+        Recipe.parse(f"nuli1 exposure={stops:.4f}").apply(photo, "cpu").save(frames / f"{i}.png")
+    command = ["enhance", str(frames), "-o", str(output), "--together", "--jobs", "1", *QUICK]
+    assert main(command) == 0
+    assert "the exposure of 8 of them is steadied" in capsys.readouterr().out
+    lights, before = ([light_of(place / f"{i}.png") for i in range(8)] for place in (output, frames))
+    assert np.abs(np.diff(lights)).mean() < 0.5 * np.abs(np.diff(before)).mean()
+    (output / "3.png").unlink()
+    assert main([*command, "--json"]) == 0
+    [again] = [record for record in told(capsys) if record["status"] == "enhanced"]
+    assert again["infotext"].startswith("nuli1 exposure=")
 
 
 def test_a_series_that_is_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -457,13 +478,14 @@ def test_other_pictures_of_the_same_names_get_their_own_correction(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["enhance", str(folder), "-r", "-o", str(tmp_path / "out"), "--together", "--json", *QUICK]
+    kept = tmp_path / "out" / ".nuli-together.json"
     darken(folder)
     assert main(command) == 0
-    [first] = {r["infotext"] for r in told(capsys)}
+    first = json.loads(kept.read_text())
     darken(folder, 0.8)
     assert main(command) == 0
-    [second] = {r["infotext"] for r in told(capsys)}
-    assert first != second
+    assert json.loads(kept.read_text())["recipe"] != first["recipe"]
+    assert {r["status"] for r in told(capsys)} == {"enhanced"}
 
 
 def test_a_recipe_is_applied_to_several_at_a_time(

@@ -119,6 +119,8 @@ class LookSettings:
 
     options: Options
     look: Look
+    stops: tuple[tuple[Path, float], ...] = ()
+    """Sources that are made lighter first, and by how many stops."""
     in_place: bool = False
     """Whether sources may be written over."""
     journal: Path | None = None
@@ -135,14 +137,15 @@ class Dresser:
     def __init__(self, settings: LookSettings, stop: Callable[[], bool] = lambda: False) -> None:
         from ..devices import pick_device
 
-        self._settings, self._stop = settings, stop
+        self._settings, self._stop, self._stops = settings, stop, dict(settings.stops)
         self._device = pick_device(settings.options.device)
         digest = digest_of_look(settings.look)
         self._journal = Journal(settings.journal, digest) if settings.journal else None
 
     def __call__(self, task: FileTask) -> Record | None:
         """Make and save one picture. Whatever goes wrong with it is told in the record; None after a stop."""
-        look, settings = self._settings.look, self._settings
+        settings = self._settings
+        look = settings.look.lit(self._stops.get(task.source, 0.0))
         recipe = look.recipe
         record: Record = {
             "input": str(task.source),

@@ -37,7 +37,7 @@ def apply(parsed: argparse.Namespace) -> int:
     # processes work on processors, so that a GPU does one picture after the other
     jobs = number_of_jobs(parsed.jobs, processors) if options.device in ("auto", "cpu") else 1
     recipe = _read_recipe(parsed.recipe).scaled(options.strength)
-    settings = LookSettings(options, Look(recipe.without_noops(), None), parsed.in_place)
+    settings = LookSettings(options, Look(recipe.without_noops(), None), in_place=parsed.in_place)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
     code, done = max([complain(error) for error in errors], default=0), 0
     with Stop() as stop:

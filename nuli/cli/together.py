@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..bulk.journal import Journal
+from ..bulk.local import processors
 from ..bulk.work import LookSettings, Settings, digest_of, digest_of_look
 from ..errors import OptionError, RecipeError
 from ..scoring.registry import resolve_scorer
@@ -17,6 +19,7 @@ from ..sources import FileTask
 from .console import bar, say, tell
 
 if TYPE_CHECKING:
+    from ..enhancer import Source
     from ..result import Event
 
 NAME = ".nuli-together.json"
@@ -37,6 +40,7 @@ def find_look(
     """
     from ..look import Look
     from ..series import enhance_together
+    from ..steady import steady_light
 
     place = settings.journal.with_name(NAME) if settings.journal else None
     name = resolve_scorer(settings.options.scorer, settings.options.mode).name
@@ -49,15 +53,15 @@ def find_look(
             _refuse_what_is_done(settings.journal, tasks)
         stamps = [_stamp(task.source) for task in tasks]
         show = not as_json and sys.stderr.isatty()
-        series = enhance_together(
-            [task.source for task in tasks],
-            settings.options,
-            stop=stop,
-            progress=_draw if show else lambda event: None,
-        )
+        sources: list[Source] = [task.source for task in tasks]
+        series = enhance_together(sources, settings.options, stop=stop, progress=_draw if show else lambda event: None)
+        found, stops = series.to_dict(), []
+        if series.changed and not stop():
+            reading = partial(_draw_reading, len(tasks)) if show else lambda done: None
+            stops = steady_light(sources, processors(), reading)
         if show:
             tell("\r\x1b[K", end="")
-        found = series.to_dict()
+        found["stops"] = stops or [0.0] * len(tasks)
         if place is not None and not stop():
             from ..imaging.atomic import write_text
 
@@ -65,12 +69,18 @@ def find_look(
             write_text(place, json.dumps(found) + "\n")
     if not as_json:
         _report(found)
-    return LookSettings(settings.options, Look.from_dict(found), settings.in_place, settings.journal)
+    pairs = zip(tasks, found["stops"], strict=True)
+    stops = tuple((task.source, float(change)) for task, change in pairs if change)
+    return LookSettings(settings.options, Look.from_dict(found), stops, settings.in_place, settings.journal)
 
 
 def _draw(event: Event) -> None:
     words = f"{event.score_before:.2f} -> {event.best_score:.2f}  {event.evaluations} tried, {event.seconds:.1f} s"
     tell(f"\r{bar(event.progress)} together  {words}\x1b[K", end="")
+
+
+def _draw_reading(total: int, done: int) -> None:
+    tell(f"\r{bar(done / total)} light of {done} of {total}\x1b[K", end="")
 
 
 def _stamp(path: Path) -> list[int]:
@@ -85,14 +95,16 @@ def _stamp(path: Path) -> list[int]:
 def _kept(place: Path, digest: str, names: list[str]) -> dict[str, Any] | None:
     """The correction that was kept for pictures of these names and by these options, if there is one."""
     from ..look import Look
+    from ..steady import MOST
 
     try:
         found = json.loads(place.read_text())
         if not isinstance(found, dict) or found.get("settings") != digest or found.get("sources") != names:
             return None
         Look.from_dict(found)
-        return found if len(found.get("stamps", ())) == len(names) else None
-    except (OSError, ValueError, RecipeError):  # none, or not ours: it is searched again
+        fits = len(found.get("stamps", ())) == len(found.get("stops", ())) == len(names)
+        return found if fits and all(abs(float(change)) <= MOST for change in found["stops"]) else None
+    except (OSError, ValueError, TypeError, RecipeError):  # none, or not ours: it is searched again
         return None
 
 
@@ -133,6 +145,10 @@ def _report(found: dict[str, Any]) -> None:
     for i, words in enumerate(found["steps"]):
         worth = f"  worth {found['contributions'][i]:.2f}" if found["contributions"] else ""
         say(f"  {i + 1}. {words:<30}{worth}".rstrip())
+    steadied = [change for change in found["stops"] if change]
+    if steadied:
+        largest = max(steadied, key=abs)
+        say(f"  before that, the exposure of {len(steadied)} of them is steadied, by {largest:+.2f} EV at most")
     if not found["changed"]:
         say("  nothing makes them clearly better; copied as they are")
     for note in found["notes"]:
