@@ -241,7 +241,7 @@ def many(folder: Path, place: Path, count: int) -> None:
 
 
 def resident(session: int) -> int:
-    """Bytes of memory of a session's processes that they don't share with files."""
+    """Bytes of memory of a session's processes, each with its part of what it shares with others (PSS)."""
     total = 0
     for entry in Path("/proc").iterdir():
         try:

@@ -4,6 +4,9 @@
 class NuliError(Exception):
     """Base of all errors that a caller may want to show to a person as they are."""
 
+    exit_code = 1
+    """What a command ends with."""
+
 
 class ImageError(NuliError):
     """A picture that cannot be read or written."""
@@ -19,6 +22,8 @@ class RecipeError(NuliError):
 
 class OptionError(NuliError):
     """An option with an unknown name, or a value outside its range."""
+
+    exit_code = 2
 
 
 class SearchError(NuliError):
@@ -43,3 +48,8 @@ class BusyError(NuliError):
 
 class StoppedError(NuliError):
     """Work that the user, or the host, ended before there was a result."""
+
+
+def internal_error(error: Exception) -> str:
+    """An error that nobody foresaw, in one line."""
+    return ": ".join(["internal error", type(error).__name__, *filter(None, [" ".join(str(error).split())])])

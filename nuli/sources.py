@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from .errors import EmptyError, ImageError, NuliError, OptionError
 from .imaging.atomic import as_image_error
 from .imaging.formats import EXTENSIONS, can_write, readable_formats
 from .imaging.photo import check_target
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 SUFFIX = "-nuli"
 """Added to the name of an enhanced picture that is written beside its source."""
@@ -26,6 +30,19 @@ class FileTask:
     target: Path
     others: tuple[Path, ...] = ()
     """Where other results go, in order of their score."""
+
+
+def signature(status: os.stat_result) -> tuple[int, int]:
+    """What changes when a file does."""
+    return status.st_size, status.st_mtime_ns
+
+
+def signature_of(path: Path) -> tuple[int, int] | None:
+    """The signature of a file; None where there is none."""
+    try:
+        return signature(path.stat())
+    except OSError:
+        return None
 
 
 def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
@@ -114,7 +131,7 @@ def plan_files(
     for source in sources:
         try:
             target = source if in_place else _target(source, pictures, output, several, prepare)
-            further = _numbered(target, in_place, others)
+            further = numbered(target, others, SUFFIX if in_place else "")
             for path in further if in_place else (target, *further):
                 if path.resolve() in own:
                     raise ImageError(f"{path} is a source itself: choose another --output, or say --in-place")
@@ -131,15 +148,25 @@ def plan_files(
     return tasks, errors
 
 
-def _numbered(target: Path, in_place: bool, count: int) -> tuple[Path, ...]:
-    """The targets of other results: NAME-2, NAME-3...; beside a source that is written over, NAME-nuli-2..."""
-    stem = target.stem + SUFFIX if in_place else target.stem
+def numbered(target: AnyPath, count: int, suffix: str = "") -> tuple[AnyPath, ...]:
+    """The targets of other results: NAME-2, NAME-3..., with a suffix to NAME."""
+    stem = target.stem + suffix
     return tuple(target.with_name(f"{stem}-{number}{target.suffix}") for number in range(2, count + 2))
+
+
+def result_extension(source: PurePath) -> str:
+    """The extension of a picture's result: its own where that can be written."""
+    return source.suffix if can_write(source) else ".png"
+
+
+def inner_path(source: AnyPath, folders: Collection[PurePath]) -> AnyPath:
+    """A picture's path in the nearest of the folders that were walked through; its name alone where it was named."""
+    return source.relative_to(next((parent for parent in source.parents if parent in folders), source.parent))
 
 
 def _target(source: Path, pictures: list[Path], output: Path | None, several: bool, prepare: bool) -> Path:
     """Where the result of one picture goes. Raises ImageError."""
-    extension = source.suffix if can_write(source) else ".png"
+    extension = result_extension(source)
     if output is None:
         return source.with_name(source.stem + SUFFIX + extension)
     if not several and not output.is_dir() and output.suffix:
@@ -157,8 +184,7 @@ def target_in(folder: Path, source: Path, pictures: list[Path], extension: str, 
     Raises:
         ImageError: a folder can't be made.
     """
-    root = next((parent for parent in source.parents if parent in pictures), source.parent)
-    target = folder / source.relative_to(root).with_suffix(extension)
+    target = folder / inner_path(source, pictures).with_suffix(extension)
     try:
         if make:
             target.parent.mkdir(parents=True, exist_ok=True)

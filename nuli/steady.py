@@ -3,6 +3,7 @@ contrast makes that worse."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from .enhancer import Source
 from .errors import ImageError
+from .imaging.color import to_linear
+from .imaging.frames import reduced, to_tensor
 from .imaging.photo import load_photo
-from .imaging.reduce import REDUCED, reduce
+from .imaging.reduce import REDUCED
+from .ops.white_balance import LUMINANCE
 
 NEAR = 6.0
 """Standard deviation, in pictures, of how near others are that a picture's light is compared with."""
@@ -23,7 +27,6 @@ MOST = 0.5
 """Stops by which a picture is made lighter or darker, at most."""
 LEAST = 0.005
 """Stops from which on it is worth it."""
-_LUMINANCE = np.float32([0.2126, 0.7152, 0.0722])
 
 
 def light_of(source: Source) -> float:
@@ -32,11 +35,8 @@ def light_of(source: Source) -> float:
         photo = load_photo(source, at_least=REDUCED)
     except ImageError:
         return float("nan")
-    pixels, _ = reduce(photo.pixels)
-    x = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
-    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    luminance = linear @ _LUMINANCE if linear.shape[2] == 3 else linear
-    return float(np.log2(luminance.mean() + 1e-3))
+    mean = to_linear(to_tensor(reduced(photo).pixels)).mean((0, 2, 3))
+    return math.log2(float(mean @ mean.new_tensor(LUMINANCE)) + 1e-3)
 
 
 def steadying(lights: Sequence[float]) -> list[float]:

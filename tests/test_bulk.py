@@ -28,7 +28,7 @@ from nuli.bulk.journal import NAME, Journal
 from nuli.bulk.local import run
 from nuli.bulk.memory import BYTES_A_PIXEL, Gate, free_memory, needed
 from nuli.bulk.shared import SharedScorer
-from nuli.bulk.work import Settings, Worker, digest_of
+from nuli.bulk.work import Settings, Worker
 from nuli.cli.main import main
 from nuli.enhancer import score
 from nuli.errors import ImageError, OptionError
@@ -170,7 +170,7 @@ def test_what_a_stop_cut_short(folder: Path, tmp_path: Path, in_place: bool) -> 
     status, result = source.stat(), list(worker.events(task))[-1]
     worker.stop = lambda: True
     assert worker.save(task, result, status)["status"] == "enhanced"
-    known = Journal(tmp_path / "journal", digest_of(settings, "tone")).find(task)
+    known = Journal(tmp_path / "journal", settings.digest).find(task)
     assert (known is not None) == in_place
 
 

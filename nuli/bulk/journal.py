@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import ImageError
 from ..imaging.atomic import OnWritten
-from ..sources import FileTask
+from ..sources import FileTask, signature
 
 NAME = ".nuli-journal.sqlite"
 """Of the file, in the folder of the results."""
@@ -50,7 +50,7 @@ class Journal:
         """Note that a picture is done: the status of its source as it was read, and of the result."""
         if task.source == task.target:  # what is there now is what a next run would read
             source = target
-        stats = (*_stamp(source), *_stamp(target))
+        stats = (*signature(source), *signature(target))
         names = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
         with self._lock, self._advising(), self._connection:
             row = (*names, *stats, json.dumps(record))
@@ -67,7 +67,7 @@ class Journal:
         in_place = task.source == task.target
 
         def note(target: os.stat_result) -> None:
-            if in_place and not record["changed"] and _stamp(target) != _stamp(source):
+            if in_place and not record["changed"] and signature(target) != signature(source):
                 return  # it is another one by now
             if in_place or not stop():
                 self.note(task, source, target, record)
@@ -84,7 +84,7 @@ class Journal:
         if row is None:
             return None
         try:
-            stats = (*_stamp(task.source.stat()), *_stamp(task.target.stat()))
+            stats = (*signature(task.source.stat()), *signature(task.target.stat()))
             record = json.loads(row[4])
         except (OSError, ValueError):
             return None
@@ -97,7 +97,7 @@ class Journal:
         query = "select target_size, target_time, settings from done where target = ?"
         with self._lock, self._advising():
             row = self._connection.execute(query, (os.path.abspath(task.source),)).fetchone()
-        return row is not None and row[2] != self._settings and row[:2] == _stamp(task.source.stat())
+        return row is not None and row[2] != self._settings and row[:2] == signature(task.source.stat())
 
     def close(self) -> None:
         """Let go of the file."""
@@ -112,7 +112,3 @@ class Journal:
                 f"{self._path}: the journal can't be used ({error}); remove it to do all pictures anew, or go without "
                 "by --no-journal"
             ) from None
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns

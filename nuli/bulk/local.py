@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from ..errors import ImageError, NuliError
@@ -70,11 +70,10 @@ def run(
     Raises:
         NuliError: what was asked for can't be done with any picture.
     """
-    remaining = (task for task in iter(lambda: None if stop.is_set() else next(iterator, None), None))
-    iterator = iter(tasks)
+    remaining = takewhile(lambda _: not stop.is_set(), tasks)
     if jobs <= 1:
         if jobs and not _shares_a_device(settings):
-            _work_alone()
+            work_alone()
         worker = settings.worker(stop.is_set, lambda scorer: scorer)
         done = ((task, worker(task)) for task in remaining)
         yield from ((task, record) for task, record in done if record is not None)
@@ -132,14 +131,12 @@ class _Processes:
     """A pool of processes. One that dies, as for want of memory, takes no other picture along."""
 
     def __init__(self, settings: AnySettings, jobs: int, stop: threading.Event) -> None:
-        kind = "forkserver" if sys.platform == "linux" else "spawn"
-        self._context = multiprocessing.get_context(kind)
-        if kind == "forkserver":  # loads torch once, and all of them share its memory
-            self._context.set_forkserver_preload(["nuli.enhancer", "nuli.scoring.tone", "nuli.scoring.taste"])
+        self._context = multiprocessing.get_context("spawn")
+        if sys.platform == "linux":
+            self._context = multiprocessing.get_context("forkserver")
+            _start_fork_server()
         # each by itself is quicker on a processor than all of them on one GPU
         self._settings, self._jobs = replace(settings, options=replace(settings.options, device="cpu")), jobs
-        if kind == "forkserver":
-            _start_fork_server()
         self._stop, self._closed = self._context.Event(), False
         threading.Thread(target=self._pass_on, args=(stop,), daemon=True).start()
         self._pool = self._start(jobs)
@@ -198,7 +195,7 @@ def _begin(settings: AnySettings, stop: Any, gate: Gate) -> None:
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and says so by `stop`
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _work_alone()
+    work_alone()
     try:
         _state = settings.worker(stop.is_set, lambda scorer: scorer), stop, gate
     except NuliError as error:  # raised here, it would break the pool, and nobody would hear of it
@@ -206,9 +203,13 @@ def _begin(settings: AnySettings, stop: Any, gate: Gate) -> None:
 
 
 def _start_fork_server() -> None:
-    """Start the process that all others are forked from, deaf to Ctrl-C: it would die of it while it loads torch."""
+    """Start the process that all others are forked from: it loads torch once, and all of them share its memory.
+
+    It is deaf to Ctrl-C, of which it would die while it loads torch.
+    """
     from multiprocessing import forkserver, resource_tracker
 
+    forkserver.set_forkserver_preload(["nuli.enhancer", "nuli.scoring.tone", "nuli.scoring.taste"])
     resource_tracker.ensure_running()  # which would let Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -217,7 +218,7 @@ def _start_fork_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work_alone() -> None:
+def work_alone() -> None:
     """Let this process do one picture after the other, on one processor."""
     import torch
     from PIL import Image

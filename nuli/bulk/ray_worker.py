@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import NuliError
 from ..imaging.atomic import as_image_error, write_text
 from ..sources import FileTask
-from .local import KEPT_BLOCKS
+from .local import work_alone
 from .notes import name_of
 from .urls import file_system, is_remote
 from .work import FAILED, Record, Settings, Worker, failure
@@ -32,11 +32,7 @@ class Enhancer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        import torch
-        from PIL import Image
-
-        torch.set_num_threads(1)
-        Image.core.set_blocks_max(KEPT_BLOCKS)
+        work_alone()
         self._folder = tempfile.TemporaryDirectory(prefix="nuli-", ignore_cleanup_errors=True)
         for part in ("in", "out"):  # a source and its result may have one name
             Path(self._folder.name, part).mkdir()

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..imaging.atomic import write_text
-from .work import ENHANCED, FAILED, UNCHANGED, Record
+from .work import ENHANCED, FAILED, SKIPPED, UNCHANGED, Record
 
 COLUMNS = (
     "input",
@@ -56,6 +56,6 @@ def write_summary(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 def count_words(counts: Counter[str]) -> str:
     """'40 pictures: 23 enhanced, 15 left as they were, 2 failed'"""
-    names = {ENHANCED: "enhanced", UNCHANGED: "left as they were", "skipped": "done before", FAILED: "failed"}
+    names = {ENHANCED: "enhanced", UNCHANGED: "left as they were", SKIPPED: "done before", FAILED: "failed"}
     parts = [f"{counts[status]} {words}" for status, words in names.items() if counts[status]]
     return f"{sum(counts.values())} pictures: {', '.join(parts) or 'nothing to do'}"

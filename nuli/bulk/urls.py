@@ -13,8 +13,8 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageError, NuliError, OptionError
-from ..imaging.formats import EXTENSIONS, can_write, readable_formats
-from ..sources import RESULT, find_sources
+from ..imaging.formats import EXTENSIONS, readable_formats
+from ..sources import RESULT, find_sources, inner_path, numbered, result_extension, signature_of
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -100,7 +100,7 @@ def plan_urls(
     own, targets = {identity(source) for source in found}, set()
     tasks = []
     for source, (path, stamp) in found.items():
-        names = _results(_relative(path, roots), output, others)
+        names = _results(inner_path(path, roots), output, others)
         keys = [identity(name) for name in names]
         if any(key in own for key in keys):
             errors.append(ImageError(f"{names[0]} is a source itself: choose another --output"))
@@ -136,12 +136,8 @@ def _local(name: str, recursive: bool, output: str, errors: list[NuliError]) -> 
     sources, wrong = find_sources([local_path(name)], recursive, None if is_remote(output) else Path(output))
     errors += wrong
     for path in sources:
-        try:
-            status = path.stat()
-        except OSError:  # who reads it will tell
-            yield str(path), path, ""
-        else:
-            yield str(path), path, f"{status.st_size}-{status.st_mtime_ns}"
+        known = signature_of(path)  # of one that is not there who reads it will tell
+        yield str(path), path, "-".join(map(str, known or ()))
 
 
 def _remote(name: str, recursive: bool, output: str) -> list[tuple[str, PurePath, str]]:
@@ -183,14 +179,8 @@ def _is_picture(path: str, root: str, results: str | None) -> bool:
     )
 
 
-def _relative(path: PurePath, roots: set[PurePath]) -> PurePath:
-    """A picture's path in the nearest folder that was named, its name alone where it was named itself."""
-    return path.relative_to(next((parent for parent in path.parents if parent in roots), path.parent))
-
-
 def _results(inner: PurePath, output: str, others: int) -> list[str]:
     """Where the result of a picture goes, and its others: NAME-2, NAME-3..."""
-    extension = inner.suffix if can_write(inner) else ".png"
-    first = inner.with_suffix(extension)
-    paths = [first, *(first.with_name(f"{first.stem}-{n}{extension}") for n in range(2, others + 2))]
+    first = inner.with_suffix(result_extension(inner))
+    paths = [first, *numbered(first, others)]
     return [f"{output}/{path.as_posix()}" if is_remote(output) else str(Path(output, path)) for path in paths]

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import ImageError, NuliError, OptionError, StoppedError
+from ..errors import ImageError, NuliError, StoppedError, internal_error
 from ..imaging.atomic import as_image_error, write_text
 from ..imaging.photo import load_photo
 from ..options import Options
-from ..sources import FileTask
+from ..scoring.registry import cached_scorer, load_scorer, resolve_scorer
+from ..sources import FileTask, signature
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 """What became of one picture, as JSON: `input`, `output`, `status`, and what `Result.to_dict` tells."""
-ENHANCED, UNCHANGED, SCORED, FAILED = "enhanced", "unchanged", "scored", "failed"
+ENHANCED, UNCHANGED, SCORED, SKIPPED, FAILED = "enhanced", "unchanged", "scored", "skipped", "failed"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class Settings:
     """Whether to write each recipe beside its picture."""
     journal: Path | None = None
     """Where to note what is done."""
+
+    @property
+    def digest(self) -> str:
+        """Tells settings apart that make other results, or other files."""
+        scorer = resolve_scorer(self.options.scorer, self.options.mode).name
+        fields = {**asdict(self.options), "scorer": scorer, "others": self.others, "recipes": self.save_recipe}
+        del fields["device"]  # which only makes a rounding's difference
+        return _digest(fields)
 
     def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Worker:
         """What does it; for the arguments see `Worker`."""
@@ -67,13 +76,11 @@ class Worker:
         wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
     ) -> None:
         from ..ops.registry import select_ops
-        from ..scoring.registry import cached_scorer
 
         select_ops(settings.options.mode, settings.options.ops)
         self.settings, self.stop = settings, stop
         self.scorer = wrap(cached_scorer(settings.options))  # a folder that is watched needs it again and again
-        digest = digest_of(settings, self.scorer.name)
-        self._journal = Journal(settings.journal, digest) if settings.journal else None
+        self._journal = Journal(settings.journal, settings.digest) if settings.journal else None
 
     def __call__(self, task: FileTask) -> Record:
         """Enhance and save one picture. Whatever goes wrong with it is told in the record."""
@@ -126,6 +133,11 @@ class LookSettings:
     journal: Path | None = None
     """Where to note what is done."""
 
+    @property
+    def digest(self) -> str:
+        """Tells looks apart."""
+        return _digest(self.look.to_dict())
+
     def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Dresser:
         """What does it. No scorer is needed."""
         return Dresser(self, stop)
@@ -139,8 +151,7 @@ class Dresser:
 
         self._settings, self._stop, self._stops = settings, stop, dict(settings.stops)
         self._device = pick_device(settings.options.device)
-        digest = digest_of_look(settings.look)
-        self._journal = Journal(settings.journal, digest) if settings.journal else None
+        self._journal = Journal(settings.journal, settings.digest) if settings.journal else None
 
     def __call__(self, task: FileTask) -> Record | None:
         """Make and save one picture. Whatever goes wrong with it is told in the record; None after a stop."""
@@ -184,8 +195,6 @@ class Judge:
     """Scores files, one after the other, by a scorer that is loaded once. Raises NuliError where it can't be."""
 
     def __init__(self, settings: ScoreSettings, wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer) -> None:
-        from ..scoring.registry import load_scorer
-
         self._options, self._scorer = settings.options, wrap(load_scorer(settings.options))
 
     def __call__(self, task: FileTask) -> Record:
@@ -210,8 +219,7 @@ def status_of(path: Path) -> os.stat_result:
 
 def check_unchanged(path: Path, before: os.stat_result) -> None:
     """Raise ImageError for a source that is not the one any more that was read: a result would hide what is new."""
-    now = status_of(path)
-    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    if signature(status_of(path)) != signature(before):
         raise ImageError(f"{path}: changed while it was worked on: do it again")
 
 
@@ -232,29 +240,9 @@ def failure(task: FileTask, error: Exception) -> Record:
     """The record of a picture that could not be done: `error`, its exit code, and of a bug where it happened."""
     record = {"input": str(task.source), "output": str(task.target), "status": FAILED, "code": 1}
     if isinstance(error, NuliError):
-        return {**record, "error": str(error), "code": 2 if isinstance(error, OptionError) else 1}
-    reason = ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
-    return {
-        **record,
-        "error": f"{task.source}: internal error: {reason}",
-        "trace": "".join(traceback.format_exception(error)),
-    }
-
-
-def digest_of_look(look: Look) -> str:
-    """Tells looks apart."""
-    return _digest(look.to_dict())
-
-
-def digest_of(settings: Settings, scorer: str) -> str:
-    """Tells settings apart that make other results, or other files.
-
-    Args:
-        scorer: the name of the scorer that judges.
-    """
-    fields = {**asdict(settings.options), "scorer": scorer, "others": settings.others, "recipes": settings.save_recipe}
-    del fields["device"]  # which only makes a rounding's difference
-    return _digest(fields)
+        return {**record, "error": str(error), "code": error.exit_code}
+    trace = "".join(traceback.format_exception(error))
+    return {**record, "error": f"{task.source}: {internal_error(error)}", "trace": trace}
 
 
 def _digest(data: Any) -> str:

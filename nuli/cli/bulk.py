@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,15 @@ from typing import Any
 from ..bulk.journal import NAME, Journal
 from ..bulk.local import pick_jobs, processors, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
-from ..bulk.work import FAILED, AnySettings, LookSettings, Record, Settings, digest_of, digest_of_look
+from ..bulk.work import SKIPPED, LookSettings, Record, Settings
 from ..errors import EmptyError, NuliError, OptionError
-from ..scoring.registry import resolve_scorer
-from ..sources import FileTask, plan_files
-from .console import bar, complain, complain_of_failure, say, tell
+from ..sources import FileTask, plan_files, signature_of
+from .console import bar, complain, draw, say, tell
 from .enhance import report, tell_scorer
 from .stop import Stop
+from .tasks import number_of_jobs, tell_left
 from .together import find_look
 
-SKIPPED = "skipped"
 POLL = 2.0
 """Seconds between two looks at a watched folder; a file that stayed as it was between them is complete."""
 
@@ -48,15 +47,6 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
         if parsed.watch and not parsed.dry_run:
             code = max(code, bulk.watch(stop))
     return code
-
-
-def number_of_jobs(text: str, automatic: Callable[[], int]) -> int:
-    """How many pictures at a time, of the text of --jobs. Raises OptionError."""
-    if text == "auto":
-        return automatic()
-    if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise OptionError(f"--jobs cannot be {text!r}: give auto or a number from 1 to 1024")
-    return int(text)
 
 
 def _journal_place(pictures: list[Path], output: Path | None) -> Path | None:
@@ -104,7 +94,7 @@ class _Bulk:
         while not stop.wait(POLL):
             tasks, errors = self._plan()
             code = max([code, *(complain(error) for error in self._news(errors))])
-            now = {task.source: _signature(task.source) for task in tasks}
+            now = {task.source: signature_of(task.source) for task in tasks}
             news = [task for task in tasks if now[task.source] != self._done.get(task.source)]
             ready = [task for task in news if now[task.source] == before.get(task.source)]
             before = now
@@ -124,15 +114,11 @@ class _Bulk:
         self._told += news
         return news
 
-    def _known(self, tasks: list[FileTask], settings: AnySettings) -> dict[Path, Record]:
+    def _known(self, tasks: list[FileTask], settings: Settings | LookSettings) -> dict[Path, Record]:
         """The records of pictures that were done before, by their sources."""
         if self._place is None or self._parsed.redo or not self._place.exists():
             return {}
-        if isinstance(settings, LookSettings):
-            digest = digest_of_look(settings.look)
-        else:
-            digest = digest_of(settings, resolve_scorer(settings.options.scorer, settings.options.mode).name)
-        journal = Journal(self._place, digest)
+        journal = Journal(self._place, settings.digest)
         try:
             found = {task.source: journal.find(task) for task in tasks}
         finally:
@@ -149,13 +135,12 @@ class _Bulk:
 
     def _do(self, tasks: list[FileTask], stop: Stop) -> int:
         """Do pictures, but for those that were done before; returns the exit code."""
-        self._done |= {task.source: _signature(task.source) for task in tasks}
-        settings: AnySettings = self._settings
+        self._done |= {task.source: signature_of(task.source) for task in tasks}
+        settings: Settings | LookSettings = self._settings
         if self._parsed.together and tasks:
             settings = find_look(self._settings, tasks, self._parsed.redo, self._parsed.json, stop.is_set)
             if stop.is_set():
-                tell(f"nuli: stopped; {len(tasks)} pictures left")
-                return 130
+                return tell_left(len(tasks))
         known = self._known(tasks, settings)
         waiting = [task for task in tasks if task.source not in known]
         progress = Progress(len(waiting), quiet=self._parsed.json)
@@ -167,7 +152,8 @@ class _Bulk:
                 counts[record["status"]] += 1
                 self._rows[task.source] = row_of(record)
                 progress.clear()
-                code = max(code, self._tell(task, record))
+                if record["status"] != SKIPPED or self._parsed.json:
+                    code = max(code, report(record, len(task.others), self._parsed.json))
                 if record["status"] != SKIPPED:
                     done += 1
                     progress.show(done, task.source)
@@ -176,13 +162,10 @@ class _Bulk:
             if self._parsed.summary:
                 write_summary(self._parsed.summary, list(self._rows.values()))
         if self._parsed.in_place and self._place is None:  # else the journal tells what is ours
-            self._done |= {task.source: _signature(task.source) for task in tasks}
+            self._done |= {task.source: signature_of(task.source) for task in tasks}
         if (waiting or not self._parsed.watch) and tasks and not self._parsed.json:
             tell(f"{count_words(counts)}; {progress.words(done)}")
-        if done < len(waiting):
-            tell(f"nuli: stopped; {len(waiting) - done} pictures left")
-            return 130
-        return code
+        return tell_left(len(waiting) - done) or code
 
     def _in_order(
         self, tasks: list[FileTask], known: dict[Path, Record], done: Iterator[tuple[FileTask, Record]]
@@ -199,14 +182,6 @@ class _Bulk:
         for task in following:
             if task.source in known:
                 yield task, {**known[task.source], "status": SKIPPED}
-
-    def _tell(self, task: FileTask, record: Record) -> int:
-        """Report one picture; returns its exit code."""
-        if record["status"] == FAILED:
-            return complain_of_failure(record["error"], record.get("trace"), record["code"])
-        if record["status"] != SKIPPED or self._parsed.json:
-            report(record, len(task.others), self._parsed.json)
-        return 0
 
 
 class Progress:
@@ -226,12 +201,12 @@ class Progress:
             rate = done / max(time.monotonic() - self._began, 1e-3)
             left = (self._total - done) / rate
             words = f"{done} of {self._total}, {rate:.1f} a second, {_duration(left)} left  {source.name[:30]}"
-            tell(f"\r{bar(done / self._total)} {words}\x1b[K", end="")
+            draw(f"{bar(done / self._total)} {words}")
 
     def clear(self) -> None:
         """Make room for other lines."""
         if self._show:
-            tell("\r\x1b[K", end="")
+            draw("")
 
 
 def _duration(seconds: float) -> str:
@@ -239,12 +214,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _signature(path: Path) -> tuple[int, int] | None:
-    """What changes when a file does; None where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns

@@ -10,14 +10,14 @@ from pathlib import Path
 from ..bulk.notes import Notes
 from ..bulk.ray_engine import check_ray, run_ray
 from ..bulk.summary import check_name, count_words, row_of, write_summary
-from ..bulk.urls import UrlTask, plan_urls
-from ..bulk.work import FAILED, Record, Settings, digest_of
+from ..bulk.urls import plan_urls
+from ..bulk.work import SKIPPED, Settings
 from ..errors import OptionError
-from ..scoring.registry import resolve_scorer
-from .bulk import SKIPPED, Progress
-from .console import complain, complain_of_failure, say, tell
+from .bulk import Progress
+from .console import complain, say, tell
 from .enhance import report, tell_scorer
 from .stop import Stop
+from .tasks import tell_left
 
 
 def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
@@ -26,8 +26,7 @@ def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
     output = str(parsed.output)
     tasks, errors = plan_urls([str(name) for name in parsed.pictures], parsed.recursive, output, settings.others)
     code = max([complain(error) for error in errors], default=0)
-    name = resolve_scorer(settings.options.scorer, settings.options.mode).name
-    notes = None if parsed.no_journal else Notes(output, digest_of(settings, name))
+    notes = None if parsed.no_journal else Notes(output, settings.digest)
     known = {} if notes is None or parsed.redo else {t.source: n for t in tasks if (n := notes.find(t))}
     left = {task.source: task for task in tasks if task.source not in known}
     if parsed.dry_run:
@@ -41,8 +40,10 @@ def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
     counts: Counter[str] = Counter({SKIPPED: len(known)})
     if notes and known and (parsed.json or parsed.summary):
         for record in notes.read(list(known.values())):
-            rows.append(row_of({**record, "status": SKIPPED}))
-            _tell({**record, "status": SKIPPED}, None, parsed.json)
+            record["status"] = SKIPPED
+            rows.append(row_of(record))
+            if parsed.json:
+                report(record, 0, as_json=True)
     progress, done = Progress(len(left), quiet=parsed.json), 0
     with Stop() as stop:
         try:
@@ -54,7 +55,7 @@ def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
                 if parsed.summary:
                     rows.append(row_of(record))
                 progress.clear()
-                code = max(code, _tell(record, left[record["input"]], parsed.json))
+                code = max(code, report(record, len(left[record["input"]].others), parsed.json))
                 progress.show(done, Path(record["input"]))
         finally:
             progress.clear()
@@ -62,10 +63,7 @@ def enhance_on_cluster(parsed: argparse.Namespace, settings: Settings) -> int:
                 write_summary(parsed.summary, rows)
     if tasks and not parsed.json:
         tell(f"{count_words(counts)}; {progress.words(done)}")
-    if done < len(left):
-        tell(f"nuli: stopped; {len(left) - done} pictures left")
-        return 130
-    return code
+    return tell_left(len(left) - done) or code
 
 
 def _check(parsed: argparse.Namespace) -> tuple[int, int] | None:
@@ -85,12 +83,3 @@ def _check(parsed: argparse.Namespace) -> tuple[int, int] | None:
     if not parsed.jobs.isdecimal() or not int(parsed.jobs):
         raise OptionError(f"--jobs cannot be {parsed.jobs!r}: give auto or a number")
     return int(parsed.jobs), int(parsed.jobs)
-
-
-def _tell(record: Record, task: UrlTask | None, as_json: bool) -> int:
-    """Report one picture; returns its exit code."""
-    if record["status"] == FAILED:
-        return complain_of_failure(record["error"], record.get("trace"), record["code"])
-    if as_json or task:
-        report(record, len(task.others) if task else 0, as_json)
-    return 0

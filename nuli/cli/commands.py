@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
-from .console import complain, complain_of_failure, say, tell
-from .tasks import parse_options, tell_files
+from .console import complain, say, tell
+from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_left
 
 if TYPE_CHECKING:
     from ..recipe import Recipe
@@ -31,7 +31,6 @@ def apply(parsed: argparse.Namespace) -> int:
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
     from ..sources import plan_files
-    from .bulk import number_of_jobs
     from .stop import Stop
 
     # processes work on processors, so that a GPU does one picture after the other
@@ -44,13 +43,10 @@ def apply(parsed: argparse.Namespace) -> int:
         for task, record in run(tasks, settings, min(jobs, len(tasks)) if len(tasks) > 1 else 0, stop):
             done += 1
             if record["status"] == FAILED:
-                code = max(code, complain_of_failure(record["error"], record.get("trace"), record["code"]))
+                code = max(code, complain_of_record(record))
             else:
                 tell_files(task.source, task.target, record["notes"])
-    if done < len(tasks):
-        tell(f"nuli: stopped; {len(tasks) - done} pictures left")
-        return 130
-    return code
+    return tell_left(len(tasks) - done) or code
 
 
 def lut(parsed: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..errors import NuliError, OptionError
+from ..errors import NuliError, internal_error
 
 DEBUG = "NULI_DEBUG"
 """The environment variable that, set to 1, makes internal errors print where they happened."""
@@ -50,10 +50,15 @@ def tell(text: str, end: str = "\n") -> None:
         print(text, end=end, file=sys.stderr, flush=True)
 
 
+def draw(text: str) -> None:
+    """Draw a line of progress anew on standard error."""
+    tell(f"\r{text}\x1b[K", end="")
+
+
 def complain(error: NuliError) -> int:
-    """Tell of an error in one line; returns the exit code: 2 for a wrong option, else 1."""
+    """Tell of an error in one line; returns its exit code."""
     tell(f"nuli: {error}")
-    return 2 if isinstance(error, OptionError) else 1
+    return error.exit_code
 
 
 def complain_of_bug(error: Exception, subject: object = None) -> int:
@@ -64,8 +69,7 @@ def complain_of_bug(error: Exception, subject: object = None) -> int:
         subject: what was worked on, to begin the line with.
     """
     place = "" if subject is None else f"{subject}: "
-    reason = ": ".join(part for part in (type(error).__name__, " ".join(str(error).split())) if part)
-    return complain_of_failure(f"{place}internal error: {reason}", "".join(traceback.format_exception(error)))
+    return complain_of_failure(f"{place}{internal_error(error)}", "".join(traceback.format_exception(error)))
 
 
 def complain_of_failure(message: str, trace: str | None, code: int = 1) -> int:

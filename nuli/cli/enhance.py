@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError
 from ..options import Options
 from ..sources import FileTask, plan_files
-from .console import attempt, bar, complain, say, tell
+from .console import attempt, bar, complain, draw, say, tell
 from .stop import Stop
-from .tasks import parse_options, tell_files
+from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_steps
 
 if TYPE_CHECKING:
     from ..bulk.work import Record, Settings
@@ -38,10 +38,10 @@ def enhance(parsed: argparse.Namespace) -> int:
         from .cluster import enhance_on_cluster
 
         return enhance_on_cluster(parsed, settings)
-    from .bulk import enhance_many, number_of_jobs
-
     number_of_jobs(parsed.jobs, lambda: 1)
     if len(parsed.pictures) > 1 or parsed.pictures[0].is_dir() or parsed.dry_run or parsed.summary or parsed.together:
+        from .bulk import enhance_many
+
         return enhance_many(parsed, settings)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
@@ -128,17 +128,17 @@ def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Resul
             if isinstance(item, Result):
                 result = item
             elif show:
-                tell(f"\r{_progress(source, item)}\x1b[K", end="")
+                draw(progress_words(source.name[:30], item))
     finally:
         if show:
-            tell("\r\x1b[K", end="")
+            draw("")
     return result
 
 
-def _progress(source: Path, event: Event) -> str:
+def progress_words(name: str, event: Event) -> str:
     """The line that tells how far a search has come: a bar, the score before and now, and what it took."""
     return (
-        f"{bar(event.progress)} {source.name[:30]}  {event.score_before:.2f} -> {event.best_score:.2f}  "
+        f"{bar(event.progress)} {name}  {event.score_before:.2f} -> {event.best_score:.2f}  "
         f"{event.evaluations} tried, {event.seconds:.1f} s"
     )
 
@@ -155,25 +155,31 @@ def tell_scorer(options: Options) -> None:
         )
 
 
-def report(record: Record, others: int, as_json: bool) -> None:
-    """Print what was done to one picture, and what each step is worth.
+def report(record: Record, others: int, as_json: bool) -> int:
+    """Print what was done to one picture, and what each step is worth, or why it failed; returns the exit code.
 
     Args:
         others: how many other results were asked for.
         as_json: print the record itself.
     """
+    from ..bulk.work import FAILED
+
+    if record["status"] == FAILED:
+        return complain_of_record(record)
     if as_json:
         say(json.dumps(record))
-        return
-    tell_files(record["input"], record["output"], record["notes"])
-    if "scorer" not in record:  # of a series, which was scored as a whole
-        return
+    else:
+        tell_files(record["input"], record["output"], record["notes"])
+        if "scorer" in record:  # else of a series, which was scored as a whole
+            _tell_result(record, others)
+    return 0
+
+
+def _tell_result(record: Record, others: int) -> None:
     before, after = record["score_before"], record["score_after"]
     if record["changed"]:
         say(f"  {record['scorer']} {before:.2f} -> {after:.2f} ({after - before:+.2f})")
-        for i, words in enumerate(record["steps"]):
-            worth = f"  worth {record['contributions'][i]:.2f}" if record["contributions"] else ""
-            say(f"  {i + 1}. {words:<30}{worth}".rstrip())
+        tell_steps(record["steps"], record["contributions"])
     else:
         say(f"  {record['scorer']} {before:.2f}: nothing makes it clearly better; copied as it is")
     for other in record["others"]:

@@ -6,7 +6,6 @@ import argparse
 import filecmp
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,11 +14,12 @@ from pathlib import Path
 from ..bulk.local import pick_jobs, run
 from ..bulk.work import FAILED, Record, ScoreSettings
 from ..errors import ImageError, OptionError
+from ..imaging.atomic import copy_file
 from ..sources import FileTask, find_sources, target_in
-from .bulk import Progress, number_of_jobs
-from .console import attempt, complain, complain_of_failure, say, tell
+from .bulk import Progress
+from .console import attempt, complain, say
 from .stop import Stop
-from .tasks import parse_options
+from .tasks import complain_of_record, number_of_jobs, parse_options, tell_left
 
 
 def score(parsed: argparse.Namespace) -> int:
@@ -44,7 +44,7 @@ def score(parsed: argparse.Namespace) -> int:
             progress.clear()
             done += 1
             if record["status"] == FAILED:
-                code = max(code, complain_of_failure(record["error"], record.get("trace"), record["code"]))
+                code = max(code, complain_of_record(record))
             else:
                 records.append(record)
                 if not selects:
@@ -57,8 +57,7 @@ def score(parsed: argparse.Namespace) -> int:
         chosen = sorted(chosen, key=lambda record: -record["score"])[:best]
         _print(chosen, None, parsed.json)
     if done < len(tasks):
-        tell(f"nuli: stopped; {len(tasks) - done} pictures left")
-        return 130
+        return tell_left(len(tasks) - done)
     for record in chosen if keep is not None else ():
         code = max(code, attempt(lambda r=record: _keep(Path(r["input"]), parsed.pictures, keep), record["input"]))
     return code
@@ -76,15 +75,12 @@ def _print(records: Sequence[Record], least: float | None, as_json: bool) -> Non
 
 def _keep(source: Path, pictures: list[Path], folder: Path) -> None:
     """Copy a picture into a folder, byte for byte, in the layout that it comes from. Raises ImageError."""
-    from ..imaging.atomic import as_image_error, atomic_write
-
     target = target_in(folder, source, pictures, source.suffix)
     if target.exists() and filecmp.cmp(source, target, shallow=False):
         return
     if target.exists():
         raise ImageError(f"{target}: is there already; name another folder for --keep-best")
-    with as_image_error(source, "copied"), open(source, "rb") as original, atomic_write(target) as file:
-        shutil.copyfileobj(original, file)
+    copy_file(source, target)
 
 
 def _whole(text: str | None, name: str) -> int | None:

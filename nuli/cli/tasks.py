@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from ..errors import OptionError
 from ..options import Options, options_from, table
-from .console import say
+from .console import complain_of_failure, say, tell
 
 
 def parse_options(parsed: argparse.Namespace) -> Options:
@@ -20,3 +22,31 @@ def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
     say(f"{source} -> {target}")
     for note in notes:
         say(f"  note: {note}")
+
+
+def tell_steps(steps: Sequence[str], contributions: Sequence[float]) -> None:
+    """Print steps, and what each is worth where that is known."""
+    for i, words in enumerate(steps):
+        worth = f"  worth {contributions[i]:.2f}" if contributions else ""
+        say(f"  {i + 1}. {words:<30}{worth}".rstrip())
+
+
+def complain_of_record(record: dict[str, Any]) -> int:
+    """Tell why a picture failed, by its record; returns its exit code."""
+    return complain_of_failure(record["error"], record.get("trace"), record["code"])
+
+
+def tell_left(count: int) -> int:
+    """Tell how many pictures a stop left out; returns the exit code, 0 where there are none."""
+    if count:
+        tell(f"nuli: stopped; {count} pictures left")
+    return 130 if count else 0
+
+
+def number_of_jobs(text: str, automatic: Callable[[], int]) -> int:
+    """How many pictures at a time, of the text of --jobs. Raises OptionError."""
+    if text == "auto":
+        return automatic()
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise OptionError(f"--jobs cannot be {text!r}: give auto or a number from 1 to 1024")
+    return int(text)

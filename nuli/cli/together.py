@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..bulk.journal import Journal
 from ..bulk.local import processors
-from ..bulk.work import LookSettings, Settings, digest_of, digest_of_look
+from ..bulk.work import LookSettings, Settings
 from ..errors import OptionError, RecipeError
-from ..scoring.registry import resolve_scorer
-from ..sources import FileTask
-from .console import bar, say, tell
+from ..sources import FileTask, signature_of
+from .console import bar, draw, say
+from .enhance import progress_words
+from .tasks import tell_steps
 
 if TYPE_CHECKING:
     from ..enhancer import Source
@@ -38,13 +39,11 @@ def find_look(
         OptionError: a source that is to be written over is the result of another correction already.
         NuliError: it can't be searched.
     """
-    from ..look import Look
     from ..series import enhance_together
     from ..steady import steady_light
 
     place = settings.journal.with_name(NAME) if settings.journal else None
-    name = resolve_scorer(settings.options.scorer, settings.options.mode).name
-    digest, names = digest_of(settings, name), [os.path.abspath(task.source) for task in tasks]
+    digest, names = settings.digest, [os.path.abspath(task.source) for task in tasks]
     found = None if anew or place is None else _kept(place, digest, names)
     if found is not None and not _fits(found, settings, tasks):
         found = None
@@ -60,7 +59,7 @@ def find_look(
             reading = partial(_draw_reading, len(tasks)) if show else lambda done: None
             stops = steady_light(sources, processors(), reading)
         if show:
-            tell("\r\x1b[K", end="")
+            draw("")
         found["stops"] = stops or [0.0] * len(tasks)
         if place is not None and not stop():
             from ..imaging.atomic import write_text
@@ -69,27 +68,29 @@ def find_look(
             write_text(place, json.dumps(found) + "\n")
     if not as_json:
         _report(found)
+    return _settings_for(settings, found, tasks)
+
+
+def _settings_for(settings: Settings, found: dict[str, Any], tasks: list[FileTask]) -> LookSettings:
+    """The settings that give pictures the correction that was found."""
+    from ..look import Look
+
     pairs = zip(tasks, found["stops"], strict=True)
     stops = tuple((task.source, float(change)) for task, change in pairs if change)
     return LookSettings(settings.options, Look.from_dict(found), stops, settings.in_place, settings.journal)
 
 
 def _draw(event: Event) -> None:
-    words = f"{event.score_before:.2f} -> {event.best_score:.2f}  {event.evaluations} tried, {event.seconds:.1f} s"
-    tell(f"\r{bar(event.progress)} together  {words}\x1b[K", end="")
+    draw(progress_words("together", event))
 
 
 def _draw_reading(total: int, done: int) -> None:
-    tell(f"\r{bar(done / total)} light of {done} of {total}\x1b[K", end="")
+    draw(f"{bar(done / total)} light of {done} of {total}")
 
 
 def _stamp(path: Path) -> list[int]:
-    """What changes when a picture does; empty where it can't be asked."""
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
+    """The signature of a picture, as JSON keeps it; empty where it can't be asked."""
+    return list(signature_of(path) or ())
 
 
 def _kept(place: Path, digest: str, names: list[str]) -> dict[str, Any] | None:
@@ -110,14 +111,12 @@ def _kept(place: Path, digest: str, names: list[str]) -> dict[str, Any] | None:
 
 def _fits(found: dict[str, Any], settings: Settings, tasks: list[FileTask]) -> bool:
     """Whether a correction was found for the very pictures: those that are there, or of which these are results."""
-    from ..look import Look
-
     changed = [task for task, stamp in zip(tasks, found["stamps"], strict=True) if _stamp(task.source) != stamp]
     if not changed:
         return True
     if not settings.in_place or settings.journal is None or not settings.journal.exists():
         return False
-    journal = Journal(settings.journal, digest_of_look(Look.from_dict(found)))
+    journal = Journal(settings.journal, _settings_for(settings, found, tasks).digest)
     try:
         return all(journal.find(task) is not None for task in changed)
     finally:
@@ -142,9 +141,7 @@ def _report(found: dict[str, Any]) -> None:
     """Print what was found for the series."""
     before, after = found["score_before"], found["score_after"]
     say(f"together, by {found['pictures']} pictures: {found['scorer']} {before:.2f} -> {after:.2f}")
-    for i, words in enumerate(found["steps"]):
-        worth = f"  worth {found['contributions'][i]:.2f}" if found["contributions"] else ""
-        say(f"  {i + 1}. {words:<30}{worth}".rstrip())
+    tell_steps(found["steps"], found["contributions"])
     steadied = [change for change in found["stops"] if change]
     if steadied:
         largest = max(steadied, key=abs)

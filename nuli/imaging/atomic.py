@@ -102,6 +102,12 @@ def atomic_write(path: str | os.PathLike[str], on_written: OnWritten | None = No
         _folder_to_disk(target.parent)
 
 
+def copy_file(source: Path, path: str | os.PathLike[str], on_written: OnWritten | None = None) -> None:
+    """Copy a file byte for byte, see `atomic_write`. Raises ImageError."""
+    with as_image_error(source, "copied"), open(source, "rb") as original, atomic_write(path, on_written) as file:
+        shutil.copyfileobj(original, file)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file that appears complete or not at all. Raises ImageError."""
     with atomic_write(path) as file:

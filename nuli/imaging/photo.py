@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import shutil
 import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .atomic import MAX_PIXELS, OnWritten, as_image_error, atomic_write, check_place
+from .atomic import MAX_PIXELS, OnWritten, as_image_error, atomic_write, check_place, copy_file
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
 from .metadata import Meta, image_info, read_meta
 from .pixels import compose, conversion, from_array, from_image, to_arrays
@@ -127,12 +126,7 @@ def copy_photo(
         return path
     if photo.path is None or EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
         return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input, on_written=on_written)
-    with (
-        as_image_error(photo.path, "copied"),
-        open(photo.path, "rb") as original,
-        atomic_write(path, on_written) as file,
-    ):
-        shutil.copyfileobj(original, file)
+    copy_file(photo.path, path, on_written)
     return path
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -42,14 +41,14 @@ class Palette:
             self.codes = np.arange(np.iinfo(pixels.dtype).max + 1)
             self.colours = self.codes.astype(pixels.dtype)[:, None]
             return
-        with _borrowed(_marks, lambda: np.zeros(_COLOURS, bool)) as marks:
-            try:
-                for rows in self.strips():
-                    progress()
-                    marks[_codes(pixels[rows])] = True
-                self.codes = np.flatnonzero(marks)
-            finally:
-                marks.fill(False)
+        marks = _take(_marks, lambda: np.zeros(_COLOURS, bool))
+        try:
+            for rows in self.strips():
+                marks[_codes(pixels[rows])] = True
+            self.codes = np.flatnonzero(marks)
+        finally:
+            marks.fill(False)
+            _marks.append(marks)
         self.colours = np.ascontiguousarray(self.codes.astype("<u4")[:, None].view(np.uint8)[:, :3])
 
     def strips(self) -> Iterator[slice]:
@@ -74,9 +73,8 @@ class Recoloured:
         self.shape, self.dtype = (*palette.pixels.shape[:2], 3), colours.dtype
         if palette.pixels.shape[2] == 1:
             return
-        borrowed = _borrowed(_tables, lambda: np.empty(_COLOURS, "<u4"))
-        self._table = borrowed.__enter__()
-        weakref.finalize(self, borrowed.__exit__, None, None, None)
+        self._table = _take(_tables, lambda: np.empty(_COLOURS, "<u4"))
+        weakref.finalize(self, _tables.append, self._table)
         if colours.dtype == np.uint8:  # a table of the colours themselves, four bytes each
             padded = np.zeros((len(colours), 4), np.uint8)
             padded[:, :3] = colours
@@ -102,17 +100,12 @@ class Recoloured:
         return whole if dtype is None else whole.astype(dtype, copy=False)
 
 
-@contextmanager
-def _borrowed(free: list[np.ndarray], make: Callable[[], np.ndarray]) -> Iterator[np.ndarray]:
-    """One of the free tables, or a new one, which is free afterwards."""
+def _take(free: list[np.ndarray], make: Callable[[], np.ndarray]) -> np.ndarray:
+    """One of the free tables, or a new one."""
     try:
-        table = free.pop()
+        return free.pop()
     except IndexError:
-        table = make()
-    try:
-        yield table
-    finally:
-        free.append(table)
+        return make()
 
 
 def _codes(rows: np.ndarray) -> np.ndarray:

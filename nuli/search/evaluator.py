@@ -46,10 +46,6 @@ class Evaluation:
     def objective(self) -> float:
         return self.score - self.penalty
 
-    def shifted(self, start: Evaluation, end: Evaluation) -> Evaluation:
-        """This one, changed by as much as `end` differs from `start`."""
-        return Evaluation(self.score + end.score - start.score, self.penalty + end.penalty - start.penalty)
-
 
 class Evaluator:
     """Scores recipes on one picture; or on several, each by its mean over them.
