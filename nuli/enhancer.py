@@ -67,7 +67,7 @@ def enhance_iter(
         NuliError: for a source, option, scorer or saved search that can't be used.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops)  # complain before the picture and the weights are loaded
+    select_ops(options.mode, options.ops, options.lock)  # complain before the picture and the weights are loaded
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:

@@ -19,8 +19,8 @@ BEFORE, AFTER = "NUl score before", "NUl score"
 STAGE = "NUl stage"
 _ROWS = {row.name: row for row in table()}
 SCORER = _ROWS["scorer"].infotext
-WRITTEN = tuple(row for row in table() if row.name not in ("device", "precision"))
-"""The options that are written; those left out are a matter of the machine."""
+WRITTEN = tuple(row for row in table() if row.name not in ("device", "precision", "prompt"))
+"""The options that are written; those left out are a matter of the machine, or written by the host itself."""
 KEYS = (RECIPE, BEFORE, AFTER, STAGE, *(row.infotext for row in WRITTEN))
 """All that we ever write."""
 

@@ -66,6 +66,46 @@ class Option:
         return ""
 
 
+@dataclass(frozen=True)
+class Amounts:
+    """How much of a correction to apply: of all of it, and of each aspect besides; 1 as found."""
+
+    strength: float = 1.0
+    light: float = 1.0
+    colour: float = 1.0
+    detail: float = 1.0
+
+    def of(self, group: str) -> float:
+        """The amount for the ops of a group; art has none of its own."""
+        return self.strength * getattr(self, group, 1.0)
+
+    @property
+    def as_found(self) -> bool:
+        """Whether all is applied as found."""
+        return self == Amounts()
+
+
+@dataclass(frozen=True)
+class Input:
+    """A second picture that an enhancement may take, and what a surface needs in order to offer it."""
+
+    name: str
+    """As an argument of `nuli.enhance`, an option of the command line and a key of the API."""
+    label: str
+    help: str
+
+
+INPUTS = (
+    Input("mask", "Mask", "where to enhance: white yes, black no; the picture stays bit by bit the same elsewhere"),
+    Input(
+        "match",
+        "Reference",
+        "a picture to come near to in light and colour; of the same scene, such as it was before: place by place",
+    ),
+)
+"""The second pictures, in the order in which surfaces show them."""
+
+
 def _option(default: Any, label: str, help: str, infotext: str, **limits: Any) -> Any:
     row = {"label": label, "help": help, "infotext": infotext, **limits}
     return dataclasses.field(default=default, metadata=row)
@@ -108,6 +148,20 @@ class Options:
         minimum=0.0,
         maximum=1.5,
     )
+    light: float = _option(
+        1.0,
+        "Light",
+        "how much of its light to apply, times the strength: 0 none, which keeps the search from it, up to 1.5",
+        "NUl light",
+        minimum=0.0,
+        maximum=1.5,
+    )
+    colour: float = _option(
+        1.0, "Colour", "how much of its colours to apply, likewise", "NUl colour", minimum=0.0, maximum=1.5
+    )
+    detail: float = _option(
+        1.0, "Detail", "how much of its detail to apply, likewise", "NUl detail", minimum=0.0, maximum=1.5
+    )
     scorer: str = _option(
         "auto",
         "Scorer",
@@ -121,6 +175,32 @@ class Options:
         f"what may be used: groups ({', '.join(GROUPS)}) or single ops, separated by commas; "
         "a minus sign excludes: 'light,colour' or '-blur,-equalize'",
         "NUl ops",
+    )
+    lock: str = _option(
+        "",
+        "Never touch",
+        "groups or single ops that must stay out, whatever else is chosen, separated by commas: 'saturation,detail'",
+        "NUl lock",
+    )
+    neutral: str = _option(
+        "",
+        "Neutral at",
+        "a place that is to be grey, as 'x,y' in parts of the width and the height: '0.5,0.25'",
+        "NUl neutral",
+    )
+    lut: str = _option(
+        "",
+        "LUT",
+        "a .cube file, or the name of one in nuli's folder of LUTs, that comes last, with an amount: 'warm=0.6'",
+        "NUl LUT",
+    )
+    feather: float = _option(
+        0.01,
+        "Feather",
+        "how softly a mask ends, in parts of the short side",
+        "NUl feather",
+        minimum=0.0,
+        maximum=0.2,
     )
     guards: str = _option(
         "normal",
@@ -146,6 +226,9 @@ class Options:
         minimum=0.0,
         maximum=10.0,
     )
+    prompt: str = _option(
+        "", "Prompt", "what the picture should show, for scorers that read it (hpsv2, imagereward)", "NUl prompt"
+    )
     seed: int = _option(0, "Seed", "start of the random numbers", "NUl seed", minimum=0, maximum=2**32 - 1)
     device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1...", "NUl device")
     mirror: str = _option(
@@ -167,14 +250,38 @@ class Options:
         for row in table():
             object.__setattr__(self, row.name, row.parse(getattr(self, row.name)))
 
+    @property
+    def amounts(self) -> Amounts:
+        """How much of a correction to apply."""
+        return Amounts(self.strength, self.light, self.colour, self.detail)
+
 
 def table() -> tuple[Option, ...]:
     """The rows, in the order in which surfaces show them."""
     return _TABLE
 
 
+PRESET = Option(
+    "preset",
+    str,
+    "",
+    "Preset",
+    "values for several options at once, which those that are given besides override; see `nuli presets`",
+    "NUl preset",
+)
+"""Not an option of its own: a name for values of others, which `options_from` knows."""
+
+
 def options_from(values: Mapping[str, Any]) -> Options:
-    """Options from names and values; an unknown name is an OptionError that suggests the nearest."""
+    """Options from names and values; what is not named comes from the "preset", where one is named.
+
+    An unknown name is an OptionError that suggests the nearest.
+    """
+    if name := PRESET.parse(values.get(PRESET.name, "")):
+        from .presets import preset
+
+        values = {**preset(name), **values}
+    values = {name: value for name, value in values.items() if name != PRESET.name}
     names = [row.name for row in table()]
     for name in values:
         if name not in names:

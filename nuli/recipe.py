@@ -18,6 +18,7 @@ from .ops.pipeline import at_strength
 from .ops.registry import get_op
 from .ops.render import render_rows
 from .ops.step import Step
+from .options import Amounts
 
 if TYPE_CHECKING:
     import os
@@ -62,9 +63,10 @@ class Recipe:
                     recipes.append(Recipe((*self.steps[:i], *self.steps[i + 1 : j], both, *self.steps[j + 1 :])))
         return recipes
 
-    def scaled(self, strength: float) -> Recipe:
-        """This recipe at another strength (0: `Recipe()`)."""
-        return self if strength == 1 else Recipe(at_strength(self.steps, strength))
+    def scaled(self, amounts: float | Amounts) -> Recipe:
+        """This recipe at another strength (0: `Recipe()`), or at amounts of their own for light, colour and detail."""
+        amounts = amounts if isinstance(amounts, Amounts) else Amounts(amounts)
+        return self if amounts.as_found else Recipe(at_strength(self.steps, amounts))
 
     def without_noops(self) -> Recipe:
         """Without the steps that change nothing."""

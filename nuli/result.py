@@ -33,7 +33,7 @@ class Event:
     best_score: float
     """The scorer's figure for the best recipe so far."""
     recipe: Recipe
-    """The best so far, before strength and simplification."""
+    """The best so far, before amounts and simplification."""
     progress: float
     """The part of the budget that is spent, 0..1; a search that finds nothing more ends before 1."""
     _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
@@ -51,7 +51,7 @@ class Other:
     photo: Photo = field(repr=False)
     """The untouched picture."""
     recipe: Recipe
-    """The recipe as applied: strength included, superfluous steps dropped."""
+    """The recipe as applied: amounts included, superfluous steps dropped."""
     score: float
     """What the full-size picture will get."""
     direction: str = ""
@@ -96,7 +96,7 @@ class Result:
     _image: Image.Image | None = field(repr=False)
     """The enhanced picture; None where nothing was changed."""
     recipe: Recipe
-    """The recipe as applied: strength included, superfluous steps dropped; empty where nothing was changed."""
+    """The recipe as applied: amounts included, superfluous steps dropped; empty where nothing was changed."""
     score_before: float
     score_after: float
     """The score of the full-size result."""
@@ -104,7 +104,7 @@ class Result:
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
     """For each step, what the score with penalties would lose without it; empty where there was no time to
-    tell, and at another strength than 1."""
+    tell, and at other amounts."""
     scorer: str
     evaluations: int
     seconds: float

@@ -44,13 +44,13 @@ class Series:
     in other processes."""
 
     look: Look
-    """The recipe as applied, strength included, with its frozen statistics; without steps where nothing gains."""
+    """The recipe as applied, amounts included, with its frozen statistics; without steps where nothing gains."""
     score_before: float
     score_after: float
     """Means over the pictures that were searched on; the latter of those pictures reduced (see `imaging.reduce`)."""
     contributions: tuple[float, ...]
     """For each step, what the mean score with penalties would lose without it; empty where there was no time to tell,
-    and at another strength than 1."""
+    and at other amounts."""
     scorer: str
     pictures: int
     """How many pictures were searched on."""
@@ -130,7 +130,7 @@ def enhance_together(
             be read.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops)  # complain before the pictures and the weights are loaded
+    select_ops(options.mode, options.ops, options.lock)  # complain before the pictures and the weights are loaded
     sources = [sources] if isinstance(sources, ONE_SOURCE) else list(sources)
     if not sources:
         raise ImageError("a series of no pictures: name at least one")
@@ -140,7 +140,7 @@ def enhance_together(
     for event in search.events():
         progress(event)
     end = conclude(search, lambda recipe: _predict(search, recipe))
-    margin = search.margin if options.strength == 1 else 0
+    margin = search.margin if options.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
         look=Look.measured(recipe, search.evaluator.original, search.evaluator.scale),

@@ -77,7 +77,7 @@ class Worker:
     ) -> None:
         from ..ops.registry import select_ops
 
-        select_ops(settings.options.mode, settings.options.ops)
+        select_ops(settings.options.mode, settings.options.ops, settings.options.lock)
         self.settings, self.stop = settings, stop
         self.scorer = wrap(cached_scorer(settings.options))  # a folder that is watched needs it again and again
         self._journal = Journal(settings.journal, settings.digest) if settings.journal else None

@@ -35,7 +35,7 @@ def apply(parsed: argparse.Namespace) -> int:
 
     # processes work on processors, so that a GPU does one picture after the other
     jobs = number_of_jobs(parsed.jobs, processors) if options.device in ("auto", "cpu") else 1
-    recipe = _read_recipe(parsed.recipe).scaled(options.strength)
+    recipe = _read_recipe(parsed.recipe).scaled(options.amounts)
     settings = LookSettings(options, Look(recipe.without_noops(), None), in_place=parsed.in_place)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
     code, done = max([complain(error) for error in errors], default=0), 0
@@ -85,6 +85,20 @@ def scorers(parsed: argparse.Namespace) -> int:
         say(f"{parsed.name} is built in: there is nothing to download")
     for file in SCORERS[parsed.name].files:
         say(str(ensure(file, progress=_download_line(file.name), allow_download=True)))
+    return 0
+
+
+def presets(parsed: argparse.Namespace) -> int:
+    """List the presets, or save one; returns the exit code."""
+    from ..presets import described, own_file, save_preset
+
+    if parsed.action == "save":
+        path = save_preset(parsed.name or "", parse_options(parsed), parsed.about)
+        say(f"{path}: saved {parsed.name}")
+        return 0
+    for line in described():
+        say(line)
+    say(f"Your own are in {own_file()}")
     return 0
 
 

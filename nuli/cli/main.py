@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NuliError
-from ..options import Option, table
+from ..options import PRESET, Option, table
 from . import commands, console
 from .enhance import enhance
 
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of one picture: go on from the search saved there, if there is one, and save this one there",
     )
     _add_bulk(sub)
-    for row in rows.values():
+    for row in (PRESET, *rows.values()):
         _add_option(sub, row)
 
     sub = command("score", commands.score, "tell how good pictures are")
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pictures(sub)
     _add_output(sub)
     _add_jobs(sub)
-    for name in ("strength", "device"):
+    for name in ("strength", "light", "colour", "detail", "device"):
         _add_option(sub, rows[name])
 
     sub = command("lut", commands.lut, "write a recipe as a .cube look-up table for other programs")
@@ -111,6 +111,13 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("scorers", commands.scorers, "list the scorers, or download one's weights")
     sub.add_argument("action", nargs="?", choices=["list", "download"], default="list")
     sub.add_argument("name", nargs="?", default="laion", help="which to download (laion)")
+
+    sub = command("presets", commands.presets, "list the presets, or keep options as one of your own")
+    sub.add_argument("action", nargs="?", choices=["list", "save"], default="list")
+    sub.add_argument("name", nargs="?", metavar="NAME", help="of the preset to save")
+    sub.add_argument("--about", default="", metavar="TEXT", help="a line about it")
+    for row in (PRESET, *(row for row in rows.values() if row.name not in ("device", "precision"))):
+        _add_option(sub, row)
 
     sub = command("ui", commands.ui, "open the user interface in a browser")
     sub.add_argument("--port", type=int, help="where to serve it (7860, or the next free one)")
@@ -198,10 +205,10 @@ def _add_bulk(parser: argparse.ArgumentParser) -> None:
 
 def _add_option(parser: argparse.ArgumentParser, row: Option) -> None:
     """Add one option of the table, with its default."""
-    default = "auto" if row.default is None else row.default
+    default = "auto" if row.default is None else row.default if row.default != "" else "none"
     parser.add_argument(
         "--" + row.name.replace("_", "-"),
-        default=row.default,
+        default=argparse.SUPPRESS,  # what isn't named comes from the preset
         metavar="|".join(row.choices) if row.choices else row.name[0].upper(),
         help=f"{row.help} ({default})".replace("%", "%%"),
     )

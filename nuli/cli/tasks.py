@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from ..options import Options, options_from, table
+from ..options import PRESET, Options, options_from, table
 from .console import complain_of_failure, say, tell
 
 
 def parse_options(parsed: argparse.Namespace) -> Options:
-    """The options of a command: the values of those that it has, the defaults of the others. Raises OptionError."""
-    return options_from({row.name: getattr(parsed, row.name) for row in table() if hasattr(parsed, row.name)})
+    """The options of a command: the values of those that were given, of the others those of the preset, or the
+    defaults. Raises OptionError."""
+    return options_from(
+        {row.name: getattr(parsed, row.name) for row in (PRESET, *table()) if hasattr(parsed, row.name)}
+    )
 
 
 def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..imaging.frames import subsample
+from ..options import Amounts
 from .registry import Op, Scale, apply_op, get_op, measure_statistics, measure_subsampled
 from .step import Step
 
@@ -16,17 +17,18 @@ _BATCH_PIXELS = 1 << 16
 """Pixels of frames that an op is applied to at once on a CPU."""
 
 
-def at_strength(steps: Sequence[Step], strength: float) -> tuple[Step, ...]:
-    """A chain at another strength, without the steps that do nothing then.
+def at_strength(steps: Sequence[Step], amounts: Amounts) -> tuple[Step, ...]:
+    """A chain at other amounts, without the steps that do nothing then.
 
     Every value moves towards (below 1) or away from (above 1) the one that changes nothing, within the widest range.
     """
     scaled = []
     for step in steps:
-        values = []
-        for param, value in zip(get_op(step.op).params, step.values, strict=True):
+        op, values = get_op(step.op), []
+        amount = amounts.of(op.group)
+        for param, value in zip(op.params, step.values, strict=True):
             if not param.shapes:
-                value = param.identity + strength * (value - param.identity)
+                value = param.identity + amount * (value - param.identity)
                 value = min(max(value, param.limits[0]), param.limits[1])
             values.append(value)
         scaled.append(Step(step.op, tuple(values)))

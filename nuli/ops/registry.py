@@ -209,27 +209,34 @@ def apply_op(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Sca
         return op.function(x, *arguments).clamp(0, 1)
 
 
-def select_ops(mode: str, ops: str = "all") -> tuple[Op, ...]:
-    """The ops that a mode may use, narrowed by the `ops` option ("all", "light,-equalize", "-detail").
+def select_ops(mode: str, ops: str = "all", lock: str = "") -> tuple[Op, ...]:
+    """The ops that a mode may use, narrowed by the options `ops` ("all", "light,-equalize", "-detail") and `lock`.
 
     Raises OptionError for a word that is neither a group nor an op, and where nothing is left.
     """
     allowed = [o for o in OPS.values() if mode == "hard" or o.soft]
-    words = [w for w in ops.replace(" ", ",").split(",") if w]
-    for word in words:
-        name = word.lstrip("-")
-        if name not in ("all", *GROUPS, *OPS):
-            raise OptionError(f"ops: {name!r} is neither a group ({', '.join(GROUPS)}) nor an op ({', '.join(OPS)})")
+    words = _names("ops", ops)
 
     def named(o: Op, words: list[str]) -> bool:
         return any(w in ("all", o.group, o.name) for w in words)
 
     wanted = [w for w in words if not w.startswith("-")] or ["all"]
-    unwanted = [w[1:] for w in words if w.startswith("-")]
+    unwanted = [w.lstrip("-") for w in (*(w for w in words if w.startswith("-")), *_names("lock", lock))]
     chosen = tuple(o for o in allowed if named(o, wanted) and not named(o, unwanted))
     if not chosen:
-        raise OptionError(f"ops: {ops!r} leaves nothing to use in {mode} mode; name one of {', '.join(GROUPS)}")
+        what = f"ops: {ops!r}" + (f" without {lock!r}" if lock else "")
+        raise OptionError(f"{what} leaves nothing to use in {mode} mode; name one of {', '.join(GROUPS)}")
     return chosen
+
+
+def _names(option: str, text: str) -> list[str]:
+    """The names of groups and ops in an option's text, with their minus signs. Raises OptionError."""
+    words = text.replace(",", " ").split()
+    for name in (word.lstrip("-") for word in words):
+        if name not in ("all", *GROUPS, *OPS):
+            known = f"neither a group ({', '.join(GROUPS)}) nor an op ({', '.join(OPS)})"
+            raise OptionError(f"{option}: {name!r} is {known}")
+    return words
 
 
 def check_values(op: Op, values: tuple[float, ...]) -> None:

@@ -22,21 +22,21 @@ class Conclusion:
     recipe: Recipe
     """As found: at full strength."""
     scaled: Recipe
-    """As it is to be applied, strength included; empty where nothing that gains enough was found."""
+    """As it is to be applied, amounts included; empty where nothing that gains enough was found."""
     predicted: Evaluation
     """What that will get at full size; the untouched picture's evaluation where it is empty."""
     contributions: tuple[float, ...]
-    """For each of its steps, what the objective loses without it; empty where the budget ended before, and at another
-    strength than 1."""
+    """For each of its steps, what the objective loses without it; empty where the budget ended before, and at other
+    amounts."""
     careful: bool
     """Whether the budget allowed predictions; without any, `predicted` is what the frame got."""
 
 
 def conclude(search: Search, predict: Predict) -> Conclusion:
     """Simplify what a search that has ended found, drop what is invisible, and see whether it gains enough."""
-    strength, before = search.options.strength, search.before
+    amounts, before = search.options.amounts, search.before
     # of the smallest budgets nothing is left but to score the result
-    careful = search.budget.remaining_evaluations(0) >= (3 if strength == 1 else FINAL)
+    careful = search.budget.remaining_evaluations(0) >= (3 if amounts.as_found else FINAL)
     recipe, best, least = search.recipe, search.best, before.objective
     if search.saved and search.resumed:
         least = search.resumed[1].objective
@@ -45,17 +45,17 @@ def conclude(search: Search, predict: Predict) -> Conclusion:
     if careful:
         recipe, best = _settle(search, recipe, best)
     recipe, contributions = _simplified(search, recipe, best, least)
-    scaled, predicted = recipe.scaled(strength), before
+    scaled, predicted = recipe.scaled(amounts), before
     if len(scaled):
         predicted = predict(recipe) if careful else best
     if not len(scaled) or not gains(search, predicted.objective, search.margin):
         return Conclusion(recipe, Recipe(), before, (), careful)
-    if strength != 1 and careful:
+    if not amounts.as_found and careful:
         predicted, contributions = predict(scaled), ()
-    if careful and (strength != 1 or not search.saved or recipe != search.saved.recipe):
+    if careful and (not amounts.as_found or not search.saved or recipe != search.saved.recipe):
         shorter, predicted = _visible(search, scaled, predicted, predict, least)
         contributions = carried(scaled, contributions, shorter)
-        recipe, scaled = shorter if strength == 1 else recipe, shorter
+        recipe, scaled = shorter if amounts.as_found else recipe, shorter
     return Conclusion(recipe, scaled, predicted, contributions, careful)
 
 
@@ -66,17 +66,17 @@ def gains(search: Search, objective: float, least: float) -> bool:
 
 
 def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, Evaluation]:
-    """The best recipe; where it gains nothing at the strength asked for, another good one that does."""
-    strength = search.options.strength
-    if strength == 1 or not len(recipe):
+    """The best recipe; where it gains nothing at the amounts asked for, another good one that does."""
+    amounts = search.options.amounts
+    if amounts.as_found or not len(recipe):
         return recipe, best
-    [objective] = search.evaluator.objectives([recipe.scaled(strength)])
+    [objective] = search.evaluator.objectives([recipe.scaled(amounts)])
     nodes = search.tree.best_of_each_chain(search.config.parents)
     nodes = [node for node in nodes if gains(search, node.objective, search.margin)]
     nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
     if not nodes or gains(search, objective, 0):
         return recipe, best
-    objectives = search.evaluator.objectives([node.recipe.scaled(strength) for node in nodes])
+    objectives = search.evaluator.objectives([node.recipe.scaled(amounts) for node in nodes])
     node = nodes[max(range(len(nodes)), key=objectives.__getitem__)]
     [evaluation] = search.evaluator.score_frames(search.evaluator.frames([node.recipe]))
     return node.recipe, evaluation
@@ -106,7 +106,7 @@ def _visible(
         predicted: what the full-size picture with it will get.
         least: what must be reached to be no worse than a saved search's result.
     """
-    gain, full = predicted.objective - search.before.objective, search.options.strength == 1
+    gain, full = predicted.objective - search.before.objective, search.options.amounts.as_found
     floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
     check = full and search.resumed is not None
     cost = 2 if check else 1

@@ -35,7 +35,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         photo: the picture.
         others: how many other results hard mode tells of at most.
     """
-    strength, before = search.options.strength, search.before
+    amounts, before = search.options.amounts, search.before
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
     end = conclude(search, fine.predict)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
@@ -47,7 +47,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
             image = to_image(photo, render_rows(photo, scaled.steps, search.device, search.evaluator.original))
             after = fine.score(image)
     # the margin is for the correction as found: a part of it need only gain
-    if not gains(search, after.objective, search.margin if strength == 1 else 0):
+    if not gains(search, after.objective, search.margin if amounts.as_found else 0):
         scaled, contributions, image = Recipe(), (), None
         predicted = after = before
     archived = search.archive.best() if search.archive else []
@@ -141,7 +141,7 @@ def _others(
         archived,
         chosen,
         search.before.objective,
-        search.options.strength,
+        search.options.amounts,
         search.margin,
         predict,
         search.budget.remaining,

@@ -68,7 +68,8 @@ class Search:
         self.options, self.scorer, self.saved = options, scorer, saved
         self.notes = list(dict.fromkeys(note for sample in self.samples for note in sample.photo.notes))
         self.device = pick_device(options.device)
-        self.ops = select_ops(options.mode, options.ops)
+        chosen = select_ops(options.mode, options.ops, options.lock)
+        self.ops = tuple(op for op in chosen if options.amounts.of(op.group))
         frame = make_frames(self.samples, self.device)
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
@@ -115,7 +116,7 @@ class Search:
     def events(self) -> Iterator[Event]:
         """Search until the budget is spent or nothing is left to find, with an event after every batch."""
         self._resume()
-        if not self.options.strength or self._is_done() or self.budget.stop():
+        if self._is_done() or self.budget.stop():
             return
         reserve = self._reserve()
         # the prediction is tried even where loading took all the time
@@ -204,7 +205,7 @@ class Search:
         Its best node and the recipe that it ended with are scored again; the other objectives are trusted.
         """
         saved, names = self.saved, {op.name for op in self.ops}
-        if saved is None or not self.options.strength:
+        if saved is None or not self.ops:
             return
 
         def usable(recipe: Recipe) -> bool:

@@ -11,12 +11,13 @@ from typing import Any
 from .. import __version__, infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
-from ..options import Options, options_from, table
+from ..options import PRESET, Options, options_from, table
 from ..scoring.registry import SCORERS, default_seconds, resolve_scorer
 from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")
 """The device is the host's to choose."""
+AMOUNTS = ("strength", "light", "colour", "detail")
 MAX_PICTURES = 64
 """The pictures in one request for scores, at most."""
 _KINDS = {float: "number", int: "integer", str: "string"}
@@ -59,7 +60,7 @@ def version(host: Host) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """A JSON schema of `options`."""
-    return {"type": "object", "properties": {row.name: _property(row) for row in OFFERED}}
+    return {"type": "object", "properties": {row.name: _property(row) for row in (PRESET, *OFFERED)}}
 
 
 def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
@@ -113,13 +114,12 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     from ..ops.render import render_rows
     from ..recipe import Recipe
 
-    _only(body, "image", "recipe", "strength")
+    _only(body, "image", "recipe", *AMOUNTS)
     given = body.get("recipe")
     if not isinstance(given, (str, dict)):
         raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
     recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
-    [row] = [row for row in table() if row.name == "strength"]
-    recipe = recipe.scaled(row.parse(body.get("strength", 1)))
+    recipe = recipe.scaled(options_from({name: body[name] for name in AMOUNTS if name in body}).amounts)
     megapixels, seconds = task.host.limits()
     photo = decode(body.pop("image", None), megapixels)
     with task.turn():
