@@ -56,7 +56,8 @@ def enhance_iter(
         scorer: a scorer's name, or any object that satisfies `nuli.Scorer`, in place of the one in the options.
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
-        others: how many other results hard mode tells of at most; the best one is the same for any number.
+        others: how many other results to tell of at most (soft mode has two, gentler and bolder); the best one is the
+            same for any number.
         known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
             picture, scorer, mode and guards. Its best is scored again, the rest is trusted. The budget and the
             evaluations told are those of this search alone; the random numbers are others than before.

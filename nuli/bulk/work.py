@@ -37,11 +37,11 @@ class Settings:
 
     options: Options
     others: int = 0
-    """Other results of hard mode to save, at most."""
+    """Other results to save, at most."""
     in_place: bool = False
     """Whether sources may be written over."""
     save_recipe: bool = False
-    """Whether to write each recipe beside its picture."""
+    """Whether to write each recipe, with what it measured, beside its picture."""
     journal: Path | None = None
     """Where to note what is done."""
 
@@ -112,7 +112,7 @@ class Worker:
             other.save(path)
         if self.settings.save_recipe:
             for item, path in ((result, task.target), *pairs(result, task)):
-                write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
+                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n")
         note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
         if source:
             check_unchanged(task.source, source)

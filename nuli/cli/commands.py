@@ -7,14 +7,10 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
 from .console import complain, say, tell
 from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_left
-
-if TYPE_CHECKING:
-    from ..recipe import Recipe
 
 
 def score(parsed: argparse.Namespace) -> int:
@@ -30,13 +26,16 @@ def apply(parsed: argparse.Namespace) -> int:
     from ..bulk.local import processors, run
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
+    from ..recipe import Recipe
     from ..sources import plan_files
     from .stop import Stop
 
     # processes work on processors, so that a GPU does one picture after the other
     jobs = number_of_jobs(parsed.jobs, processors) if options.device in ("auto", "cpu") else 1
-    recipe = _read_recipe(parsed.recipe).scaled(options.amounts)
-    settings = LookSettings(options, Look(recipe.without_noops(), None), in_place=parsed.in_place)
+    text = _recipe_text(parsed.recipe)
+    look = Look.from_json(text) if parsed.frozen else Look(Recipe.parse(text), None)
+    look = (look.only(parsed.steps) if parsed.steps is not None else look).scaled(options.amounts)
+    settings = LookSettings(options, look, in_place=parsed.in_place)
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
     code, done = max([complain(error) for error in errors], default=0), 0
     with Stop() as stop:
@@ -56,8 +55,9 @@ def lut(parsed: argparse.Namespace) -> int:
     from ..imaging.atomic import write_text
     from ..imaging.photo import load_photo
     from ..ops.lut import left_out, to_cube
+    from ..recipe import Recipe
 
-    recipe = _read_recipe(parsed.recipe)
+    recipe = Recipe.parse(_recipe_text(parsed.recipe))
     photo = load_photo(parsed.photo) if parsed.photo else None
     write_text(parsed.output, to_cube(recipe.steps, photo, parsed.size, parsed.output.stem))
     for step in left_out(recipe.steps):
@@ -134,16 +134,13 @@ def _download_line(name: str) -> Callable[[int, int | None], None]:
     return show
 
 
-def _read_recipe(text: str) -> Recipe:
-    """A recipe from a file, or from the text itself. Raises RecipeError."""
-    from ..recipe import Recipe
-
+def _recipe_text(text: str) -> str:
+    """The text of a recipe: a file's, or the given one itself. Raises RecipeError."""
     if re.match(r"\s*(\{|nuli\d+(\s|$))", text):
-        return Recipe.parse(text)
+        return text
     try:
-        text = Path(text).read_text("utf-8-sig")
+        return Path(text).read_text("utf-8-sig")
     except FileNotFoundError:
         raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself") from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"{text}: can't be read as a recipe ({error}); give JSON or a recipe line") from None
-    return Recipe.parse(text)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ..result import Event, Result
 
 
+SOFT_OTHERS = 2
+"""Versions that soft mode offers beside its result."""
+
+
 def enhance(parsed: argparse.Namespace) -> int:
     """Enhance every picture named; returns the exit code."""
     options = parse_options(parsed)  # complain before the slow imports
@@ -113,9 +117,7 @@ def _number_of_others(text: str, mode: str) -> int:
             raise ValueError
     except ValueError:
         raise OptionError(f"--others cannot be {text!r}: give a number from 0 to {MAX_OTHERS}") from None
-    if count and mode != "hard":
-        raise OptionError("only a search in hard mode has other results: leave --others out, or say --mode hard")
-    return count
+    return count if mode == "hard" else min(count, SOFT_OTHERS)
 
 
 def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Result:
@@ -185,7 +187,7 @@ def _tell_result(record: Record, others: int) -> None:
     for other in record["others"]:
         about = f"{other['direction'] or 'another look'}, {other['score']:.2f}, {other['distance']:.0f} dE"
         say(f"  or {other['output']} ({about} from the original): {', '.join(other['steps'])}")
-    if len(record["others"]) < others:
+    if record["changed"] and len(record["others"]) < others:
         found = f"found {len(record['others'])} of {others} others"
         say(f"  {found}: no more look different enough and are good")
     say(f"  {record['evaluations']} evaluations, {record['seconds']:.1f} s")

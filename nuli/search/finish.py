@@ -22,6 +22,7 @@ from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .loop import Search
+from .versions import versions
 from .visibility import distances
 
 CHAINS = 60
@@ -33,7 +34,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
 
     Args:
         photo: the picture.
-        others: how many other results hard mode tells of at most.
+        others: how many other results to tell of at most; soft mode has two.
     """
     amounts, before = search.options.amounts, search.before
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
@@ -61,7 +62,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         score_predicted=predicted.score,
         contributions=contributions,
         scorer=search.scorer.name,
-        others=_others(search, photo, recipe, archived, fine, others) if len(scaled) and archived else (),
+        others=_others(search, photo, recipe, scaled, archived, fine, others) if len(scaled) else (),
         evaluations=search.evaluator.evaluations,
         seconds=search.budget.elapsed,
         trace=tuple(search.trace),
@@ -123,11 +124,17 @@ def _others(
     search: Search,
     photo: Photo,
     chosen: Recipe,
+    scaled: Recipe,
     archived: Sequence[tuple[Recipe, float]],
     fine: FinePredictor,
     count: int,
 ) -> tuple[Other, ...]:
-    """In hard mode, what else the search found that is good and looks different."""
+    """In hard mode, what else the search found that is good and looks different; in soft mode, versions of the result.
+
+    Args:
+        chosen: the result's recipe as found.
+        scaled: the same as applied.
+    """
 
     def predict(recipe: Recipe) -> Evaluation:
         if search.budget.remaining(1):
@@ -136,6 +143,14 @@ def _others(
         [evaluation] = search.evaluator.score_frames(search.evaluator.frames([recipe]))
         return evaluation
 
+    count = min(count, search.budget.remaining_evaluations(0))
+    if search.options.mode == "soft":
+        found = versions(search, chosen, scaled, predict, count)
+        moved = distances(search.evaluator, [recipe for recipe, *_ in found]) if found else []
+        return tuple(
+            Other(photo, recipe, evaluation.score, name, distance, search.device)
+            for (recipe, evaluation, name), distance in zip(found, moved, strict=True)
+        )
     others = find_others(
         search.evaluator,
         archived,
@@ -145,7 +160,7 @@ def _others(
         search.margin,
         predict,
         search.budget.remaining,
-        min(count, search.budget.remaining_evaluations(0)),
+        count,
     )
     looks = _looks(search, [recipe for recipe, _ in others])
     return tuple(

@@ -43,10 +43,11 @@ def leave_out_invisible(evaluator: Evaluator, recipe: Recipe) -> list[Recipe]:
     return found
 
 
-def distances(evaluator: Evaluator, recipes: list[Recipe]) -> list[float]:
-    """How far each recipe moves the picture: mean color differences (CIE94). Costs no evaluation."""
+def distances(evaluator: Evaluator, recipes: list[Recipe], origin: Recipe | None = None) -> list[float]:
+    """How far each recipe moves the picture, from what it is or from what another recipe makes of it: mean color
+    differences (CIE94). Costs no evaluation."""
     with torch.no_grad():
-        return _differences(_lab(evaluator, recipes), _lab(evaluator, [Recipe()])).mean((1, 2, 3)).tolist()
+        return _differences(_lab(evaluator, recipes), _lab(evaluator, [origin or Recipe()])).mean((1, 2, 3)).tolist()
 
 
 def _differences(frames: Tensor, reference: Tensor) -> Tensor:
