@@ -23,6 +23,7 @@ def score(parsed: argparse.Namespace) -> int:
 def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
     options = parse_options(parsed)
+    from ..bulk.inputs import Inputs
     from ..bulk.local import processors, run
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
@@ -35,7 +36,7 @@ def apply(parsed: argparse.Namespace) -> int:
     text = _recipe_text(parsed.recipe)
     look = Look.from_json(text) if parsed.frozen else Look(Recipe.parse(text), None)
     look = (look.only(parsed.steps) if parsed.steps is not None else look).scaled(options.amounts)
-    settings = LookSettings(options, look, in_place=parsed.in_place)
+    settings = LookSettings(options, look, in_place=parsed.in_place, inputs=Inputs(parsed.mask))
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
     code, done = max([complain(error) for error in errors], default=0), 0
     with Stop() as stop:

@@ -17,6 +17,7 @@ from .stop import Stop
 from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_steps
 
 if TYPE_CHECKING:
+    from ..bulk.inputs import Inputs
     from ..bulk.work import Record, Settings
     from ..result import Event, Result
 
@@ -35,9 +36,12 @@ def enhance(parsed: argparse.Namespace) -> int:
         _check_tree(parsed)
     if parsed.watch and not any(Path(name).is_dir() for name in parsed.pictures):
         raise OptionError("--watch is for a folder: name one")
+    from ..bulk.inputs import Inputs
     from ..bulk.work import Settings
 
-    settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
+    inputs = Inputs(parsed.mask, parsed.match)
+    _check_inputs(parsed, inputs)
+    settings = Settings(options, others, parsed.in_place, parsed.save_recipe, inputs=inputs)
     if parsed.engine == "ray":
         from .cluster import enhance_on_cluster
 
@@ -50,6 +54,20 @@ def enhance(parsed: argparse.Namespace) -> int:
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
     return max([code, *(_enhance_one(parsed, settings, task) for task in tasks)])
+
+
+def _check_inputs(parsed: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise OptionError for second pictures that can't be used, rather than once for each picture."""
+    for name, value in (("mask", inputs.mask), ("match", inputs.match)):
+        if value is None:
+            continue
+        if parsed.together or parsed.engine == "ray":
+            raise OptionError(
+                f"--{name} is for pictures by themselves on this machine: leave --together or --engine out"
+            )
+        is_place = Path(value).is_file() or (name == "mask" and (value == "alpha" or Path(value).is_dir()))
+        if not is_place:
+            raise OptionError(f"{value}: there is no such file for --{name}")
 
 
 def _refuse_urls(names: list[Path | str | None]) -> None:
@@ -65,7 +83,7 @@ def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask)
 
     with Stop() as stop:
         worker = Worker(settings, stop.is_set)
-        if not parsed.json:
+        if not parsed.json and not parsed.match:
             tell_scorer(settings.options)
 
         def work() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NuliError
-from ..options import PRESET, Option, table
+from ..options import INPUTS, PRESET, Option, table
 from . import commands, console
 from .enhance import enhance
 
@@ -83,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of one picture: go on from the search saved there, if there is one, and save this one there",
     )
     _add_bulk(sub)
+    for item in INPUTS:
+        sub.add_argument(
+            "--" + item.name, metavar="FILE" + ("|FOLDER|alpha" if item.name == "mask" else ""), help=item.help
+        )
     for row in (PRESET, *rows.values()):
         _add_option(sub, row)
 
@@ -112,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_pictures(sub)
     _add_output(sub)
     _add_jobs(sub)
-    for name in ("strength", "light", "colour", "detail", "device"):
+    sub.add_argument("--mask", metavar="FILE|FOLDER|alpha", help=INPUTS[0].help)
+    for name in ("strength", "light", "colour", "detail", "feather", "device"):
         _add_option(sub, rows[name])
 
     sub = command("lut", commands.lut, "write a recipe as a .cube look-up table for other programs")
