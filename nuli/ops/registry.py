@@ -132,10 +132,13 @@ class Op:
 
     @property
     def words(self) -> str:
-        return self.name.replace("_", " ")
+        return self.name.replace("_", " ").replace(FILE, " ")
 
 
 OPS: dict[str, Op] = {}
+FILE = "@"
+"""In the name of an op, between what it does and the file that says how: 'lut@warm-1a2b3c4d'. Such an op is not among
+OPS: no search proposes it."""
 
 
 def op(
@@ -162,6 +165,10 @@ def op(
 def get_op(name: str) -> Op:
     """The op of that name. Raises RecipeError."""
     try:
+        if name.startswith(f"lut{FILE}"):
+            from .lut_files import lut_op
+
+            return lut_op(name)
         return OPS[name]
     except KeyError:
         raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
