@@ -213,10 +213,12 @@ def test_select_narrows_by_group_op_and_mode() -> None:
     soft = chosen("soft", "all")
     assert {"exposure", "contrast", "vibrance", "sharpness", "auto_level", "equalize"} <= soft
     assert not soft & {"hue", "invert", "solarize", "posterize", "channel_mix", "split_tone", "glow"}
-    assert chosen("hard", "all") == set(OPS)
+    assert chosen("hard", "all") == set(OPS) - {"grain"} == chosen("hard", "all,-grain")
+    assert chosen("hard", "all,grain") == set(OPS) and chosen("hard", "grain") == {"grain"}
+    assert chosen("hard", "art") == {n for n in OPS if OPS[n].group == "art" and n != "grain"}
     assert chosen("soft", "light") == {n for n in soft if OPS[n].group == "light"}
     assert chosen("soft", "light, -equalize,sharpness") == chosen("soft", "light") - {"equalize"} | {"sharpness"}
-    assert chosen("hard", "-art") == {n for n in OPS if OPS[n].group != "art"}
+    assert chosen("hard", "-art") == {n for n in OPS if OPS[n].group != "art"} == chosen("hard", "all,grain,-art")
     for mode, text in (("soft", "lihgt"), ("soft", "art"), ("hard", "light,-light")):
         with pytest.raises(OptionError):
             select_ops(mode, text)

@@ -103,7 +103,7 @@ def lut_op(name: str) -> Op:
     def lut(x: Tensor, amount: Tensor) -> Tensor:
         return torch.lerp(x, cube.apply(x).clamp(0, 1), amount)
 
-    return Op(name, "colour", (Param("amount", 0, (0, 1), (0, 1)),), lut, True, True, None, False, None)
+    return Op(name, "colour", (Param("amount", 0, (0, 1), (0, 1)),), lut, True, False, True, None, False, None)
 
 
 def _kept(path: Path) -> str:

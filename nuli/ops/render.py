@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -111,7 +111,8 @@ def render_rows(
                     target[rows, columns] = photo.pixels[rows, columns]
                     continue
                 x = to_tensor(source[outer_rows, outer_columns], device)
-                x = apply_steps(x, stage.steps, stage.statistics, scale)
+                place = replace(scale, top=outer_rows.start, left=outer_columns.start)
+                x = apply_steps(x, stage.steps, stage.statistics, place)
                 made = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype if mask is None else np.float32)
                 if mask is not None:
                     made = blend(photo.pixels[rows, columns], made, mask[rows, columns])
