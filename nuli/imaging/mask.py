@@ -16,6 +16,8 @@ ALPHA = "alpha"
 """As a mask: the picture's own transparency."""
 LEVELS = 4
 """A feather is the mean of so many masks, each narrower than the one before."""
+FINE = 8
+"""Pixels that a feather takes at least where it is made."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _BAND = 1 << 18
 """Pixels worked on at a time."""
@@ -65,14 +67,23 @@ def feathered(values: np.ndarray, radius: int) -> np.ndarray:
     what is narrower than twice the radius doesn't become quite white."""
     if radius < 1:
         return values
+    factor = radius // FINE
+    if factor > 1:  # a wide one is as good when it is made smaller
+        height, width = (-(-side // factor) for side in values.shape)
+        margins = [(0, n * factor - side) for n, side in zip((height, width), values.shape, strict=True)]
+        blocks = np.pad(values, margins, mode="edge").reshape(height, factor, width, factor)
+        soft = _resized(feathered(blocks.min((1, 3)), radius // factor), height * factor, width * factor)
+        soft = np.minimum(soft[: values.shape[0], : values.shape[1]], values)
+        soft[values == 0] = 0
+        return soft
     levels = min(LEVELS, radius)
-    step = radius // (levels + 1) or 1
+    step = max(1, radius // (levels + 1))
     total = np.zeros(values.shape, np.uint32)
     for _ in range(levels):
         values = _narrowed(_narrowed(values, step, 0), step, 1)
         total += values
     mean = (total // np.uint32(levels)).astype(np.uint16)
-    # a box no wider than the first of them was narrowed by: it doesn't reach what was black
+    # a box as wide as the first of them was narrowed by doesn't reach what was black
     return _box(_box(mean, step, 0), step, 1)
 
 
@@ -134,5 +145,10 @@ def _fitted(values: np.ndarray, height: int, width: int) -> np.ndarray:
     # sizes are rounded to whole pixels
     if abs(w - h * width / height) > 1 and abs(h - w * height / width) > 1:
         raise ImageError(f"mask: {w} x {h} has not the shape of the picture, {width} x {height}: crop it likewise")
+    return _resized(values, height, width)
+
+
+def _resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A mask at another size, bilinearly."""
     resized = Image.fromarray(values.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     return np.rint(np.asarray(resized)).clip(0, WHITE).astype(np.uint16)

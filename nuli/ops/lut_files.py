@@ -7,6 +7,7 @@ a path: the step reads 'lut@warm-1a2b3c4d=0.6', and means the same table whereve
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -94,7 +95,7 @@ def lut_op(name: str) -> Op:
         raise RecipeError(f"{name[:60]!r}: a LUT's step reads lut{FILE}NAME-DIGITS, such as lut{FILE}warm-1a2b3c4d")
     path = luts().get(full)
     if path is None:
-        raise RecipeError(f"the LUT {full} isn't here: put its file, {match[1]}{SUFFIX}, into {luts_dir()}")
+        raise RecipeError(f"the LUT {full} isn't here: put its file, {match[1]}{SUFFIX}, into {_shown(luts_dir())}")
     try:
         cube = read_cube(_read(path))
     except OptionError as error:
@@ -104,6 +105,12 @@ def lut_op(name: str) -> Op:
         return torch.lerp(x, cube.apply(x).clamp(0, 1), amount)
 
     return Op(name, "colour", (Param("amount", 0, (0, 1), (0, 1)),), lut, True, False, True, None, False, None)
+
+
+def _shown(folder: Path) -> str:
+    """A folder as a message tells it, which may go far: without the user's name."""
+    home, path = os.path.expanduser("~"), os.fspath(folder)
+    return f"~{path.removeprefix(home)}" if path.startswith(f"{home}{os.sep}") else path
 
 
 def _kept(path: Path) -> str:
