@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ImageError, NuliError, StoppedError, internal_error
 from ..imaging.atomic import as_image_error, write_text
+from ..imaging.mask import with_mask
 from ..imaging.photo import load_photo
 from ..options import Options
 from ..scoring.registry import cached_scorer, load_scorer, resolve_scorer
@@ -78,9 +79,9 @@ class Worker:
         stop: Callable[[], bool] = lambda: False,
         wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
     ) -> None:
-        from ..ops.registry import select_ops
+        from ..enhancer import check_options
 
-        select_ops(settings.options.mode, settings.options.ops, settings.options.lock)
+        check_options(settings.options)
         self.settings, self.stop = settings, stop
         # a folder that is watched needs it again and again; with a reference, that is what judges
         self.scorer = None if settings.inputs.match else wrap(cached_scorer(settings.options))
@@ -183,8 +184,6 @@ class Dresser:
             photo = load_photo(task.source)
             mask = settings.inputs.mask_of(task.source)
             if mask is not None:
-                from ..imaging.mask import with_mask
-
                 photo = with_mask(photo, mask, settings.options.feather)
             record["notes"] = list(photo.notes)
             check_unchanged(task.source, source)

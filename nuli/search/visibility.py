@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_differences, to_lab
+from ..imaging.frames import subsample
 from ..ops.registry import get_op
 from ..ops.step import Step
 from ..recipe import Recipe
@@ -44,10 +45,11 @@ def leave_out_invisible(evaluator: Evaluator, recipe: Recipe) -> list[Recipe]:
 
 
 def distances(evaluator: Evaluator, recipes: list[Recipe], origin: Recipe | None = None) -> list[float]:
-    """How far each recipe moves the picture, from what it is or from what another recipe makes of it: mean color
-    differences (CIE94). Costs no evaluation."""
+    """How far each recipe, with the steps that are fixed, moves the picture from what it is, or from what another
+    recipe makes of it: mean color differences (CIE94). Costs no evaluation."""
     with torch.no_grad():
-        return _differences(_lab(evaluator, recipes), _lab(evaluator, [origin or Recipe()])).mean((1, 2, 3)).tolist()
+        there = to_lab(subsample(evaluator.original)) if origin is None else _lab(evaluator, [origin])
+        return _differences(_lab(evaluator, recipes), there).mean((1, 2, 3)).tolist()
 
 
 def _differences(frames: Tensor, reference: Tensor) -> Tensor:
