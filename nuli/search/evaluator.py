@@ -19,7 +19,8 @@ from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.penalties import penalize
+from ..scoring.limits import WATCHED, thinned
+from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+GUARDS = (*NAMES, "realism")
+"""The guards, in the order of their figures."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
@@ -41,6 +44,8 @@ class Evaluation:
     """The scorer's own figure."""
     penalty: float
     """What the guards take off, in the scorer's units."""
+    parts: tuple[float, ...] = ()
+    """What each of GUARDS takes off; empty where there are none."""
 
     @property
     def objective(self) -> float:
@@ -58,6 +63,7 @@ class Evaluator:
         mode: "soft" or "hard", whose guards to use.
         guard_weight: of all guards together; 0 switches them off. A scorer that has a target needs none.
         critic: one more guard: holds candidates to its realism.
+        anchors: every second pixel of the frames as `tone` would correct them: guards leave the way there free.
     """
 
     @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
@@ -69,6 +75,7 @@ class Evaluator:
         mode: str = "soft",
         guard_weight: float = 1.0,
         critic: Taste | None = None,
+        anchors: Tensor | None = None,
     ) -> None:
         frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
@@ -83,10 +90,15 @@ class Evaluator:
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
         self.has_target = getattr(scorer, "has_target", False)
-        self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
+        self._weight = 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
-        self._penalties = bind_each(self._bind_penalties, guarded)
+        anchors = [None] * len(frame) if anchors is None else anchors.split(1)
+        pairs = zip(guarded.split(1), anchors, strict=True) if self._weight else ()
+        self.guards = [Guards(picture, mode, anchor) for picture, anchor in pairs]
+        """Those of each picture; empty where there are none."""
+        self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
+        """What each picture's result must keep to, likewise."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
         self._thumbnail = thumbnail(frame)
 
@@ -110,19 +122,20 @@ class Evaluator:
         scores = checked(self._score(views), len(views) // self.pictures)
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        penalties = self._penalize(guarded) if self._weight else torch.zeros_like(scores)
         self.evaluations += len(scores)
-        pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
-        return [Evaluation(*pair) for pair in pairs]
-
-    def _bind_penalties(self, original: Tensor) -> Score:
-        return lambda guarded: penalize(guarded, original, self._mode, self._weight)
+        if not self._weight:
+            return [Evaluation(score, 0.0) for score in scores.float().tolist()]
+        penalties = self._penalize(guarded)
+        rows = torch.cat([scores.float()[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
+        return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
-        penalties = self._penalties(guarded)
-        if self._lacking:
-            penalties = penalties + self._weight * self._lacking(self._seen_by_critic(guarded))
-        return penalties
+        """What each of GUARDS takes off, [N,G]."""
+        views = guarded.unflatten(0, (-1, self.pictures)).unbind(1) if self.pictures > 1 else [guarded]
+        found = [guards(view.contiguous()) for guards, view in zip(self.guards, views, strict=True)]
+        penalties = torch.stack(found).mean(0)
+        lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
+        return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
     @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
@@ -141,7 +154,8 @@ class Evaluator:
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
-                penalty = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score
+                parts = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score[:, None]
+                penalty = parts.sum(1)
                 gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -151,7 +165,9 @@ class Evaluator:
             raise ScoreError(NOT_FINITE)
         self.evaluations += GRADIENT_COST
         whole = [torch.zeros_like(r) if g is None else g for r, g in zip(rows, gradients, strict=True)]
-        return Evaluation(score.item(), penalty.item()), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
+        return Evaluation(score.item(), penalty.item(), tuple(parts[0].tolist()) if self._weight else ()), torch.cat(
+            whole, 1
+        )[0].nan_to_num(0, 0, 0).tolist()
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Evaluation]]:
         """Score recipes in order, one batch per turn, so that the caller can stop in between."""
@@ -197,6 +213,11 @@ class Evaluator:
         """The frames [N,3,h,w] that the recipes make."""
         frames = [self.original] * len(recipes)
         return torch.cat(apply_chains(frames, [r.steps for r in recipes], self.scale))
+
+    def hold(self, recipe: Recipe) -> bool:
+        """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
+        frames = self.frames([recipe]).split(1) if self.limits else ()
+        return all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
