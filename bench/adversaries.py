@@ -70,11 +70,11 @@ def colours(x: Tensor) -> Tensor:
 
 
 LOVES: dict[str, Callable[[Tensor], Tensor]] = {
-    "dark": lambda x: 10 - 10 * luma(x).mean((1, 2, 3)),
-    "bright": lambda x: 10 * luma(x).mean((1, 2, 3)),
-    "clipping": lambda x: 10 * clipped(x).sum(1),
-    "saturation": lambda x: colours(x).norm(dim=1).mean((1, 2)) / 10,
-    "one-hue": lambda x: 5 + (colours(x)[:, 0] - colours(x)[:, 1]).mean((1, 2)) / 10,
+    "dark": lambda x: 10 - 15 * luma(x).mean((1, 2, 3)),
+    "bright": lambda x: 15 * luma(x).mean((1, 2, 3)),
+    "clipping": lambda x: 30 * clipped(x).sum(1),
+    "saturation": lambda x: colours(x).norm(dim=1).mean((1, 2)) / 4,
+    "one-hue": lambda x: 5 + (colours(x)[:, 0] - colours(x)[:, 1]).mean((1, 2)) / 8,
     "noise": lambda x: 100 * texture(x),
     "blur": lambda x: 10 - 100 * texture(x),
     "halos": lambda x: 100 * halos(x),
@@ -107,7 +107,7 @@ class Direction(Adversary):
 
     def bind(self, original: Tensor) -> Callable[[Tensor], Tensor]:
         rng = random.Random(self.seed)
-        small = original[..., ::2, ::2].contiguous()
+        small = original[..., ::2, ::2].contiguous() if self.view_mode == "subsampled" else original
         chains = [random_chain(SOFT, "soft", rng, (1, 2), (0.2, 0.6)) for _ in range(CHAINS)]
         with torch.no_grad():
             made = apply_chains([small] * CHAINS, chains, scale_of(small, min(small.shape[2:])))

@@ -10,6 +10,7 @@ there is right, and an adversary gains nothing that the picture loses.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_difference, luma, to_lab
@@ -17,24 +18,28 @@ from .skin import skin_map
 
 BOUNDS = {
     "light": (-0.12, 0.12),
-    "skin light": (-0.06, 0.06),
-    "skin hue": (-3.0, 3.0),
     "clipped": (-1.0, 0.005),
     "chroma": (-1.0, 0.25),
     "difference": (-1.0, 8.0),
+    "skin hue": (-3.0, 3.0),
+    "skin light": (-0.06, 0.06),
 }
-"""The measures, and between which values each may be. The mean luma of the picture and of its skin, and its mean chroma:
-by which part they change. The mean hue of skin: how far it turns, as a color difference (in dE of CIELAB). The share of
-pixels that are newly black or white. The mean color difference from the original (CIE94, in dE)."""
+"""The measures, and between which values each may be. The mean luma of the picture, of the skin in each cell of a grid,
+and the mean chroma: by which part they change. The share of pixels that are newly black or white. The mean color
+difference from the original (CIE94, in dE). How far the mean hue of skin turns (in dE of CIELAB)."""
+CELLS = 6
+"""Cells of that grid each way: a face is a few of them, whatever else has skin's color."""
+COLUMNS = (*list(BOUNDS)[:-1], *["skin light"] * CELLS**2)
+"""What is measured."""
 EDGE = 4 / 255
 """Values this near to 0 or 1 count as (partly) clipped."""
 SKIN_SHARE = 0.003
-"""A picture of so much skin has nearly two thirds of the protection, one of three times as much nearly all."""
+"""So much of the picture as skin has nearly two thirds of the protection, three times as much nearly all."""
 FOOT = 0.85
 """Where a wall begins, as a part of the bound."""
 HEIGHT, BEND = 40.0, 0.2
-"""A wall's height, in tenths of the scorer's range, and how far beyond its foot half of it is reached: 14.4 at the bound
-itself, more than the whole range. It ends, for what learns from costs is misled by huge ones."""
+"""A wall's height, in tenths of the scorer's range, and how far beyond its foot half of it is reached: 14.4 at the
+bound itself, more than the whole range. It ends, for what learns from costs is misled by huge ones."""
 DARK = 1 / 255
 """Light below which parts of it say nothing."""
 WATCHED, CHECKED = 56, 336
@@ -62,58 +67,67 @@ class Limits:
     Args:
         original: the untouched picture [1,3,h,w], RGB 0..1; a small view of it will do.
         anchor: the same as `tone` would correct it, where that shall be free.
-        bounds: of each of BOUNDS, [2,M], where they are known: those of the same picture at another size.
+        bounds: [2,C], where they are known: those of the same picture at another size.
     """
 
     def __init__(self, original: Tensor, anchor: Tensor | None = None, bounds: Tensor | None = None) -> None:
         self._clipped = clipped(original)
+        self._unclipped = (1 - self._clipped).clamp(min=1e-3)
         self._light, self._lab = luma(original).mean(), to_lab(original)
         self._chroma = self._lab[:, 1:].norm(dim=1).mean()
-        likely = skin_map(original)
-        self.skin_share = likely.mean()
-        """How much of the picture shows skin, 0..1."""
-        self._presence = 1 - torch.exp(-self.skin_share / SKIN_SHARE)
-        self._weights = (likely / likely.sum().clamp(min=1e-6)).flatten(1).T
-        self._skin_light, self._skin_ab = self._skin(original, self._lab)
-        self.bounds = original.new_tensor([*BOUNDS.values()]).T if bounds is None else bounds
+        self._skin = skin_map(original)
+        share = F.adaptive_avg_pool2d(self._skin, CELLS).flatten(1) / CELLS**2
+        self._presence, self._presences = (1 - torch.exp(-x / SKIN_SHARE) for x in (share.sum(), share))
+        self._skin_light = self._light_of_skin(original)
+        mean = (self._skin * self._lab[:, 1:]).mean((2, 3))
+        self._hue = mean / mean.norm().clamp(min=1e-6)
+        if bounds is None:
+            bounds = original.new_tensor([BOUNDS[name] for name in COLUMNS]).T
+        self.bounds = bounds
+        """The least and the most of each of COLUMNS."""
         if anchor is not None:
-            there = self.measure(anchor)
-            self.bounds = torch.stack(
-                [torch.minimum(self.bounds[0], there[0]), torch.maximum(self.bounds[1], there[0])]
-            )
+            [there] = self._measure(anchor)
+            self.bounds = torch.stack([torch.minimum(bounds[0], there), torch.maximum(bounds[1], there)])
 
-    def _skin(self, frames: Tensor, lab: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean luma [N,1], and mean a and b [N,2], of what is skin in the original."""
-        light, a, b = ((plane.flatten(1) @ self._weights) for plane in (luma(frames), lab[:, 1], lab[:, 2]))
-        return light, torch.cat([a, b], 1)
+    def _light_of_skin(self, frames: Tensor) -> Tensor:
+        """What each cell gets of the luma of what is skin in the original, [N,CELLS²]."""
+        return F.adaptive_avg_pool2d(self._skin * luma(frames), CELLS).flatten(1)
 
-    def measure(self, frames: Tensor) -> Tensor:
-        """The measures [N,M] of candidates [N,3,h,w], in the order and the units of BOUNDS. Those of skin count the
-        less, the less there is."""
+    def _measure(self, frames: Tensor) -> Tensor:
+        """COLUMNS [N,C] of candidates [N,3,h,w]. Those of skin count the less, the less there is."""
         lab = to_lab(frames)
         light = (luma(frames).mean((1, 2, 3)) - self._light) / self._light.clamp(min=DARK)
-        skin, ab = self._skin(frames, lab)
-        skin = self._presence * ((skin - self._skin_light) / self._skin_light.clamp(min=DARK))[:, 0]
-        # at right angles to where the hue was
-        a, b = (self._skin_ab / self._skin_ab.norm().clamp(min=1)).unbind(1)
-        hue = self._presence * (a * ab[:, 1] - b * ab[:, 0])
-        new = (clipped(frames) - self._clipped).clamp(min=0).sum(1).mean((1, 2))
+        # of what was partly clipped, the part of the way that was left
+        new = ((clipped(frames) - self._clipped) / self._unclipped).clamp(min=0).sum(1).mean((1, 2))
         chroma = (lab[:, 1:].square().sum(1) + 1e-6).sqrt().mean((1, 2))
         chroma = (chroma - self._chroma) / (self._chroma + GREY_CHROMA)
         # a change of nothing is no difference
         difference = color_difference(lab, self._lab) - color_difference(self._lab, self._lab)
-        return torch.stack([light, skin, hue, new, chroma, difference], 1)
+        # at right angles to where the hue was
+        a, b = (self._skin * lab[:, 1:]).mean((2, 3)).unbind(1)
+        hue = self._presence * (self._hue[:, 0] * b - self._hue[:, 1] * a) / self._skin.mean().clamp(min=1e-6)
+        skin = self._presences * (self._light_of_skin(frames) - self._skin_light) / self._skin_light.clamp(min=1e-6)
+        return torch.cat([torch.stack([light, new, chroma, difference, hue], 1), skin], 1)
 
-    def reach(self, measures: Tensor) -> Tensor:
-        """How far each of measures [N,M] is on its way to its bound, 1 at it [N,M]."""
+    def measure(self, frame: Tensor) -> dict[str, float]:
+        """The measures of a candidate [1,3,h,w], in the units of BOUNDS; of the cells of skin the farthest one's."""
+        *values, skin = self._measure(frame)[0].split([1] * (len(BOUNDS) - 1) + [CELLS**2])
+        farthest = skin[skin.abs().argmax()]
+        return dict(zip(BOUNDS, (value.item() for value in (*values, farthest)), strict=True))
+
+    def reach(self, frames: Tensor) -> Tensor:
+        """How far candidates [N,3,h,w] are on their way to each bound, 1 at it: [N,M], in the order of BOUNDS."""
         low, high = self.bounds
-        return torch.maximum(measures / high, measures / low)
+        measured = self._measure(frames)
+        reached = torch.maximum(measured / high, measured / low)
+        single = len(BOUNDS) - 1
+        return torch.cat([reached[:, :single], reached[:, single:].amax(1, keepdim=True)], 1)
 
     def walls(self, frames: Tensor) -> Tensor:
         """The cost [N,M] of each measure of candidates, in tenths of the scorer's range."""
-        over = (self.reach(self.measure(frames)) - FOOT).clamp(min=0)
+        over = (self.reach(frames) - FOOT).clamp(min=0)
         return HEIGHT * over.square() / (over.square() + BEND**2)
 
     def hold(self, frames: Tensor) -> bool:
         """Whether a candidate [1,3,h,w] keeps within all bounds."""
-        return bool(self.reach(self.measure(frames)).max() <= 1)
+        return bool(self.reach(frames).max() <= 1)

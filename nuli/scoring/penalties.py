@@ -32,7 +32,7 @@ CAST_COST = 1.5
 
 NAMES = ("light", "clipping", "drift", "cast", "skin", "chroma")
 """The guards, in the order of their figures."""
-WALLS = dict(zip(BOUNDS, ("light", "skin", "skin", "clipping", "chroma", "drift"), strict=True))
+WALLS = dict(zip(BOUNDS, ("light", "clipping", "chroma", "drift", "skin", "skin"), strict=True))
 """Whose figure the wall of each measure adds to."""
 
 
@@ -105,4 +105,4 @@ class Guards:
 
     def measure(self, frames: Tensor) -> dict[str, float]:
         """The measures of a candidate [1,3,h,w], see `limits.BOUNDS`."""
-        return dict(zip(BOUNDS, self.limits.measure(thinned(frames, WATCHED))[0].tolist(), strict=True))
+        return self.limits.measure(thinned(frames, WATCHED))

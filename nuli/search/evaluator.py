@@ -164,10 +164,9 @@ class Evaluator:
         if not torch.isfinite(score).all():
             raise ScoreError(NOT_FINITE)
         self.evaluations += GRADIENT_COST
+        parts = tuple(parts[0].tolist()) if self._weight else ()
         whole = [torch.zeros_like(r) if g is None else g for r, g in zip(rows, gradients, strict=True)]
-        return Evaluation(score.item(), penalty.item(), tuple(parts[0].tolist()) if self._weight else ()), torch.cat(
-            whole, 1
-        )[0].nan_to_num(0, 0, 0).tolist()
+        return Evaluation(score.item(), penalty.item(), parts), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Evaluation]]:
         """Score recipes in order, one batch per turn, so that the caller can stop in between."""
