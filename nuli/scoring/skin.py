@@ -19,7 +19,7 @@ RED_GREEN = (0.2, 1.4)
 In CIELAB's terms: hue angles of about 25 to 75 degrees, at a chroma from 8 up to what the lightness allows of skin."""
 GREEN_BLUE = (0.03, 1.3)
 """Those of green to blue, likewise."""
-SOFTNESS = 0.06
+SOFTNESS = 0.04
 """How softly these ends are."""
 LIGHT = (0.008, 0.85)
 """Linear green of skin: darker is noise, and lighter a highlight."""
