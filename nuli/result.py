@@ -101,6 +101,18 @@ def look_of(photo: Photo, recipe: Recipe) -> Look:
     return Look.measured(recipe, frame, scale_of(frame, min(photo.pixels.shape[:2])))
 
 
+@dataclass(frozen=True)
+class Opinion:
+    """What a scorer that took no part in a search says of its result."""
+
+    scorer: str
+    before: float
+    after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"scorer": self.scorer, "before": self.before, "after": self.after}
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What an enhancement found."""
@@ -137,6 +149,10 @@ class Result:
     others: tuple[Other, ...] = field(default=(), repr=False)
     """In hard mode: what else is good and looks different, the highest score first. In soft mode: the same gentler and
     bolder."""
+    opinion: Opinion | None = None
+    """A second one; None for an unchanged picture, and where every scorer at hand took part."""
+    held: tuple[str, ...] = ()
+    """Which guards decided something, a sentence each, two at most."""
 
     @property
     def changed(self) -> bool:
@@ -201,5 +217,7 @@ class Result:
             "seconds": round(self.seconds, 3),
             "trace": [list(point) for point in self.trace],
             "notes": list(self.notes),
+            "opinion": self.opinion.to_dict() if self.opinion else None,
+            "held": list(self.held),
             "others": [other.to_dict() for other in self.others],
         }

@@ -140,7 +140,7 @@ def enhance_together(
     search = Search(samples, options, loaded, stop, fixed=fixed)
     for event in search.events():
         progress(event)
-    end = conclude(search, lambda recipe: _predict(search, recipe))
+    end = conclude(search, lambda recipe: _predict(search, recipe), search.evaluator.hold)
     margin = search.margin if options.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(

@@ -200,8 +200,12 @@ def _tell_result(record: Record, others: int) -> None:
     if record["changed"]:
         say(f"  {record['scorer']} {before:.2f} -> {after:.2f} ({after - before:+.2f})")
         tell_steps(record["steps"], record["contributions"])
+        if opinion := record["opinion"]:
+            say(f"  second opinion: {opinion['scorer']} {opinion['before']:.2f} -> {opinion['after']:.2f}")
     else:
         say(f"  {record['scorer']} {before:.2f}: nothing makes it clearly better; copied as it is")
+    for sentence in record["held"]:
+        say(f"  {sentence}")
     for other in record["others"]:
         about = f"{other['direction'] or 'another look'}, {other['score']:.2f}, {other['distance']:.0f} dE"
         say(f"  or {other['output']} ({about} from the original): {', '.join(other['steps'])}")

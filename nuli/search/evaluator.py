@@ -19,7 +19,8 @@ from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.penalties import penalize
+from ..scoring.limits import WATCHED, thinned
+from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+GUARDS = (*NAMES, "realism")
+"""The guards, in the order of their figures."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
@@ -42,6 +45,8 @@ class Evaluation:
     """The scorer's own figure."""
     penalty: float
     """What the guards take off, in the scorer's units."""
+    parts: tuple[float, ...] = ()
+    """What each of GUARDS takes off; empty where there are none."""
 
     @property
     def objective(self) -> float:
@@ -62,6 +67,8 @@ class Evaluator:
         fixed: steps that go with every recipe.
         mask: where the pictures may be changed [K,1,h,w], 0..1 (see `imaging.mask`): what is scored is the picture
             changed there only.
+        anchor: makes of frames [K,3,h,w] every second pixel as `tone` would correct them: guards leave the way there
+            free.
     """
 
     @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
@@ -75,6 +82,7 @@ class Evaluator:
         critic: Taste | None = None,
         fixed: Fixed = NONE_FIXED,
         mask: Tensor | None = None,
+        anchor: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
@@ -90,13 +98,21 @@ class Evaluator:
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
         self._thumbnail = thumbnail(frame)
-        # what the user asked for is no change to hold against a candidate, and none to undo
-        frame = self.frames([Recipe()]) if fixed else frame
+        self.baseline = frame = self.frames([Recipe()]) if fixed else frame
+        """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
+        none to undo."""
         self.has_target = getattr(scorer, "has_target", False)
-        self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
+        self._weight = 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
-        self._penalties = bind_each(self._bind_penalties, guarded)
+        anchors: Sequence[Tensor | None] = [None] * len(frame)
+        if anchor is not None:
+            anchors = self._composed_subsampled(anchor(frame)).split(1)
+        pairs = zip(guarded.split(1), anchors, strict=True) if self._weight else ()
+        self.guards = [Guards(picture, mode, anchor) for picture, anchor in pairs]
+        """Those of each picture; empty where there are none."""
+        self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
+        """What each picture's result must keep to, likewise."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -119,19 +135,20 @@ class Evaluator:
         scores = checked(self._score(views), len(views) // self.pictures)
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        penalties = self._penalize(guarded) if self._weight else torch.zeros_like(scores)
         self.evaluations += len(scores)
-        pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
-        return [Evaluation(*pair) for pair in pairs]
-
-    def _bind_penalties(self, original: Tensor) -> Score:
-        return lambda guarded: penalize(guarded, original, self._mode, self._weight)
+        if not self._weight:
+            return [Evaluation(score, 0.0) for score in scores.float().tolist()]
+        penalties = self._penalize(guarded)
+        rows = torch.cat([scores.float()[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
+        return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
-        penalties = self._penalties(guarded)
-        if self._lacking:
-            penalties = penalties + self._weight * self._lacking(self._seen_by_critic(guarded))
-        return penalties
+        """What each of GUARDS takes off, [N,G]."""
+        views = guarded.unflatten(0, (-1, self.pictures)).unbind(1) if self.pictures > 1 else [guarded]
+        found = [guards(view.contiguous()) for guards, view in zip(self.guards, views, strict=True)]
+        penalties = torch.stack(found).mean(0)
+        lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
+        return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
     @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
@@ -152,7 +169,8 @@ class Evaluator:
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
-                penalty = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score
+                parts = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score[:, None]
+                penalty = parts.sum(1)
                 gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -161,8 +179,9 @@ class Evaluator:
         if not torch.isfinite(score).all():
             raise ScoreError(NOT_FINITE)
         self.evaluations += GRADIENT_COST
+        parts = tuple(parts[0].tolist()) if self._weight else ()
         whole = [torch.zeros_like(r) if g is None else g for r, g in zip(rows, gradients, strict=True)]
-        return Evaluation(score.item(), penalty.item()), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
+        return Evaluation(score.item(), penalty.item(), parts), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Evaluation]]:
         """Score recipes in order, one batch per turn, so that the caller can stop in between."""
@@ -202,9 +221,7 @@ class Evaluator:
     def subsampled(self, recipes: Sequence[Recipe]) -> Tensor:
         """Every second pixel in both directions of the frames that the recipes make."""
         made = torch.cat(apply_chains_subsampled(self.original, self._chains(recipes), self.scale))
-        if self._mask is None:
-            return made
-        return self._composed(made, subsample(self.original), subsample(self._mask))
+        return self._composed_subsampled(made)
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:
@@ -212,6 +229,11 @@ class Evaluator:
         frames = [self.original] * len(recipes)
         made = torch.cat(apply_chains(frames, self._chains(recipes), self.scale))
         return self._composed(made, self.original, self._mask)
+
+    def hold(self, recipe: Recipe) -> bool:
+        """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
+        frames = self.frames([recipe]).split(1) if self.limits else ()
+        return all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
@@ -225,6 +247,10 @@ class Evaluator:
 
     def _chains(self, recipes: Sequence[Recipe]) -> list[tuple[Step, ...]]:
         return [self.fixed.around(recipe.steps) for recipe in recipes]
+
+    def _composed_subsampled(self, made: Tensor) -> Tensor:
+        """`_composed` for every second pixel of candidates."""
+        return made if self._mask is None else self._composed(made, subsample(self.original), subsample(self._mask))
 
     def _composed(self, made: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor:
         """Candidates [N*K,3,h,w] where the mask [K,1,h,w] lets them be seen, the originals [K,3,h,w] elsewhere."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from ..checkpoint import SavedSearch, best_of, fingerprint
-from ..imaging.frames import make_frame
+from ..imaging.frames import make_frame, to_tensor
 from ..imaging.photo import Photo, to_image
 from ..imaging.pixels import from_image
 from ..imaging.reduce import reduction
@@ -17,12 +19,15 @@ from ..ops.palette import Palette, has_palette
 from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
+from ..scoring.limits import CHECKED, Limits, thinned
 from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .features import thumbnail
+from .held import what_was_held
 from .loop import Search
+from .opinion import second_opinion
 from .versions import versions
 from .visibility import distances
 
@@ -39,7 +44,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     """
     amounts, before = search.options.amounts, search.before
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
-    end = conclude(search, fine.predict)
+    end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
     fixed = search.evaluator.fixed
     image, after = None, before
@@ -76,6 +81,8 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
+        opinion=second_opinion(search, scaled) if len(scaled) else None,
+        held=what_was_held(search, end.held),
         _search=_checkpoint(search, photo, recipe, archived),
     )
 
@@ -119,6 +126,22 @@ class FinePredictor:
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
         return self._score(self.rendered(recipe), self._reduced.alpha)
+
+    @torch.no_grad()
+    def hold(self, recipe: Recipe) -> bool:
+        """Whether the reduced picture with a recipe keeps within the limits. Costs no evaluation."""
+        return not self._evaluator.limits or self._limits.hold(self._checked(self.rendered(recipe)))
+
+    @cached_property
+    def _limits(self) -> Limits:
+        [limits] = self._evaluator.limits
+        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds)
+
+    def _checked(self, pixels: np.ndarray) -> Tensor:
+        """The pixels of the reduced picture that limits are checked on; where some are transparent, its frame."""
+        alpha, device = self._reduced.alpha, self._evaluator.original.device
+        pixels = np.asarray(pixels)
+        return thinned(to_tensor(pixels, device) if alpha is None else make_frame(pixels, alpha, device), CHECKED)
 
     def score(self, image: Image.Image) -> Evaluation:
         """The evaluation of the full-size picture as it was rendered. Costs an evaluation."""

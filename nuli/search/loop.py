@@ -82,8 +82,13 @@ class Search:
             self.notes.append("a grey picture: colours are left alone")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
-        critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
-        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic, fixed, mask)
+        self.critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
+        """What holds candidates to its realism."""
+        self.tone = scorer if isinstance(scorer, Tone) else Tone.load(self.device)
+        """Where to begin, and how far guards leave the way free."""
+        has_target = getattr(scorer, "has_target", False)
+        anchor = self.tone.corrected if options.mode == "soft" and weight and not has_target else None
+        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, self.critic, fixed, mask, anchor)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
         [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
@@ -93,6 +98,8 @@ class Search:
             [self.before] = self.evaluator.score_frames(self.evaluator.frames([Recipe()]))
             self.trace.append((2, self.budget.elapsed, self.before.score))
         self.recipe, self.best = Recipe(), self.before
+        self.liked = self.recipe, self.best
+        """The candidate that the scorer itself gave most."""
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
         apart = options.mode == "hard" and not several
@@ -177,9 +184,8 @@ class Search:
     def _starts(self) -> list[Recipe]:
         """What `tone` predicts for the picture, of several the mean of it, as far as the options allow: a start for
         every scorer."""
-        tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
         allowed = {o.name for o in self.ops}
-        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
+        steps = [s for s in self.tone.recipe(self.evaluator.baseline).steps if s.op in allowed]
         whole = Recipe(tuple(steps[: self.options.max_steps]))
         starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
@@ -193,6 +199,8 @@ class Search:
     def _offer(self, recipe: Recipe, evaluation: Evaluation) -> None:
         if self.archive:
             self.archive.add(recipe, evaluation.objective)
+        if evaluation.score > self.liked[1].score:
+            self.liked = recipe, evaluation
         if evaluation.objective > self.best.objective:
             self.recipe, self.best = recipe, evaluation
             self.trace.append((self.evaluator.evaluations, self.budget.elapsed, evaluation.score))
