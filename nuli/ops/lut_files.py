@@ -47,12 +47,15 @@ def resolve(text: str, allow_paths: bool) -> str:
 
     Args:
         text: the name of a LUT or of its file in the folder; with allow_paths also the path of a .cube file, which is
-            copied into the folder. Then, where less than all of it is wanted, "=" and an amount from 0 to 1.
+            copied into the folder. Then, where less than all of it is wanted, "=" and an amount from 0 to 1. Of none,
+            "", there is none.
         allow_paths: whether who asks may read the files of this machine: never for what came over a network.
     Raises:
         OptionError: there is no such LUT, its file is none, or the amount is no such number.
     """
     named, amount = text.strip(), "1"
+    if not named:
+        return ""
     if "=" in named and not named.lower().endswith(SUFFIX):
         named, _, amount = named.rpartition("=")
     try:
@@ -79,10 +82,8 @@ def resolve(text: str, allow_paths: bool) -> str:
 
 def lut_steps(text: str, allow_paths: bool = True) -> tuple[Step, ...]:
     """The step that an option's text asks for, see `resolve`; none for "". Raises OptionError."""
-    if not text.strip():
-        return ()
     name, _, amount = resolve(text, allow_paths).partition("=")
-    return (Step(f"lut{FILE}{name}", (float(amount or 1),)),)
+    return (Step(f"lut{FILE}{name}", (float(amount or 1),)),) if name else ()
 
 
 @lru_cache(16)
