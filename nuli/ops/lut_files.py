@@ -20,7 +20,7 @@ from ..imaging.atomic import atomic_write
 from ..places import config_dir
 from ..sources import signature
 from .cube import MAX_BYTES, read_cube
-from .registry import FILE, Op, Param
+from .registry import LUT, Op, Param
 from .step import Step
 
 SUFFIX = ".cube"
@@ -74,7 +74,7 @@ def resolve(text: str, allow_paths: bool) -> str:
         there = f"there are {', '.join(known)}" if known else f"put its {SUFFIX} file there first"
         raise OptionError(f"there is no LUT {stem[:60]!r} in nuli's folder of LUTs: {there}")
     try:
-        lut_op(f"lut{FILE}{name}")
+        lut_op(f"{LUT}{name}")
     except RecipeError as error:
         raise OptionError(str(error)) from None
     return f"{name}={value:g}" if value != 1 else name
@@ -83,17 +83,17 @@ def resolve(text: str, allow_paths: bool) -> str:
 def lut_steps(text: str, allow_paths: bool = True) -> tuple[Step, ...]:
     """The step that an option's text asks for, see `resolve`; none for "". Raises OptionError."""
     name, _, amount = resolve(text, allow_paths).partition("=")
-    return (Step(f"lut{FILE}{name}", (float(amount or 1),)),) if name else ()
+    return (Step(f"{LUT}{name}", (float(amount or 1),)),) if name else ()
 
 
 @lru_cache(16)
 @torch.inference_mode(False)  # it is used again, where gradients may be wanted
 def lut_op(name: str) -> Op:
     """The op 'lut@NAME': towards what the table makes of each colour. Raises RecipeError."""
-    full = name.partition(FILE)[2]
+    full = name.removeprefix(LUT)
     match = _NAME.fullmatch(full)
     if not match:
-        raise RecipeError(f"{name[:60]!r}: a LUT's step reads lut{FILE}NAME-DIGITS, such as lut{FILE}warm-1a2b3c4d")
+        raise RecipeError(f"{name[:60]!r}: a LUT's step reads {LUT}NAME-DIGITS, such as {LUT}warm-1a2b3c4d")
     path = luts().get(full)
     if path is None:
         raise RecipeError(f"the LUT {full} isn't here: put its file, {match[1]}{SUFFIX}, into {_shown(luts_dir())}")

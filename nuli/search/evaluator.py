@@ -90,8 +90,9 @@ class Evaluator:
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
         self._thumbnail = thumbnail(frame)
-        # what the user asked for is no change to hold against a candidate, and none to undo
-        frame = self.frames([Recipe()]) if fixed else frame
+        self.baseline = frame = self.frames([Recipe()]) if fixed else frame
+        """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
+        none to undo."""
         self.has_target = getattr(scorer, "has_target", False)
         self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))

@@ -76,7 +76,7 @@ class Search:
         frame = make_frames(self.samples, self.device)
         mask = make_masks(self.samples, self.device)
         if mask is not None and not mask.any():
-            self.ops = ()
+            self.ops = ()  # nothing would change
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
@@ -179,7 +179,7 @@ class Search:
         every scorer."""
         tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
         allowed = {o.name for o in self.ops}
-        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
+        steps = [s for s in tone.recipe(self.evaluator.baseline).steps if s.op in allowed]
         whole = Recipe(tuple(steps[: self.options.max_steps]))
         starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
