@@ -173,6 +173,8 @@ def test_a_path_is_copied_and_then_known_by_name(tmp_path: Path, folder: Path) -
     elsewhere.unlink()
     assert resolve(name, allow_paths=False) == resolve(f"{full[:-9]}=0.6", allow_paths=False) == name
     assert resolve(f"{full}.cube", allow_paths=False) == resolve(full, True) == full
+    with pytest.raises(OptionError, match=r"look!\.cube: there is no such file"):
+        resolve(str(elsewhere), allow_paths=True)
     for nonsense in (b"#!/bin/sh\n", b""):
         elsewhere.write_bytes(nonsense)
         with pytest.raises(OptionError, match=r"look!\.cube"):

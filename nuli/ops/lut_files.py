@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError
-from ..imaging.atomic import atomic_write
+from ..imaging.atomic import as_image_error, atomic_write
 from ..places import config_dir
 from ..sources import signature
 from .cube import MAX_BYTES, read_cube
@@ -52,6 +52,7 @@ def resolve(text: str, allow_paths: bool) -> str:
         allow_paths: whether who asks may read the files of this machine: never for what came over a network.
     Raises:
         OptionError: there is no such LUT, its file is none, or the amount is no such number.
+        ImageError: the copy can't be written.
     """
     named, amount = text.strip(), "1"
     if not named:
@@ -108,21 +109,22 @@ def lut_op(name: str) -> Op:
     return Op(name, "colour", (Param("amount", 0, (0, 1), (0, 1)),), lut, True, False, True, None, False, None)
 
 
-def _shown(folder: Path) -> str:
-    """A folder as a message tells it, which may go far: without the user's name."""
-    home, path = os.path.expanduser("~"), os.fspath(folder)
-    return f"~{path.removeprefix(home)}" if path.startswith(f"{home}{os.sep}") else path
+def _shown(path: Path) -> str:
+    """A path as a message tells it, which may go far: without the user's name."""
+    home, text = os.path.expanduser("~"), os.fspath(path)
+    return f"~{text.removeprefix(home)}" if text.startswith(f"{home}{os.sep}") else text
 
 
 def _kept(path: Path) -> str:
-    """The name of a file's LUT, once the file is copied into the folder. Raises OptionError."""
+    """The name of a file's LUT, once the file is copied into the folder. Raises OptionError or ImageError."""
+    data = _read(path)
     try:
-        data = _read(path)
         read_cube(data)  # nothing else is copied
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from None
     name = _name(path.stem, hashlib.sha256(data).hexdigest())
-    luts_dir().mkdir(parents=True, exist_ok=True)
+    with as_image_error(luts_dir(), "written"):
+        luts_dir().mkdir(parents=True, exist_ok=True)
     with atomic_write(luts_dir() / f"{name}{SUFFIX}") as file:
         file.write(data)
     return name
@@ -132,11 +134,11 @@ def _read(path: Path) -> bytes:
     """A file's bytes, one more at most than a LUT may have. Raises OptionError."""
     try:
         if not path.is_file():
-            raise OptionError("there is no such LUT file: give the path of a .cube file, or a name")
+            raise OptionError(f"{_shown(path)}: there is no such file: give the path of a .cube file, or a LUT's name")
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise OptionError(f"can't be read ({error.strerror})") from None
+        raise OptionError(f"{_shown(path)}: can't be read ({error.strerror})") from None
 
 
 @lru_cache(1024)
