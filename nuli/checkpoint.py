@@ -47,7 +47,7 @@ class SavedSearch:
     evaluations: int
     """Evaluations of this search and of those that it went on from."""
     recipe: Recipe
-    """What it ended with, before strength."""
+    """What it ended with, before strength; here and in the nodes without the steps that are fixed."""
     nodes: tuple[tuple[Recipe, float], ...]
     """The best recipes with their objectives, best first."""
 
@@ -148,13 +148,12 @@ def fingerprint(photo: Photo, fixed: tuple[Step, ...] = ()) -> str:
     """SHA-256 of a photo's pixels and transparency, as loaded: the same on every device, whatever the file format. And
     of what else belongs to a search of it: its mask, and the steps that are fixed."""
     digest = hashlib.sha256()
-    mask = [] if photo.mask is None else [photo.mask]
-    for part in (photo.pixels, photo.alpha, *mask):
+    for name, part in (("", photo.pixels), ("", photo.alpha), ("mask", photo.mask)):
         if part is not None:
-            digest.update(f"{part.dtype.name}{part.shape}".encode())
+            digest.update(f"{name}{part.dtype.name}{part.shape}".encode())
             digest.update(np.ascontiguousarray(part).data)
-    for more in (["mask"] if mask else [], Recipe(fixed).to_line().split()[1:]):
-        digest.update(" ".join(more).encode())
+    if fixed:
+        digest.update(Recipe(fixed).to_line().encode())
     return digest.hexdigest()
 
 

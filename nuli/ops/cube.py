@@ -43,8 +43,10 @@ class Cube:
             return follow(table.expand(len(x), -1, -1), x)
         n, _, h, w = x.shape
         places = (x * 2 - 1).permute(0, 2, 3, 1).reshape(1, n * h, w, 1, 3)
+        if x.device.type == "mps":  # where many a torch can't do it
+            table, places = table.cpu(), places.cpu()
         found = F.grid_sample(table, places, mode="bilinear", padding_mode="border", align_corners=True)
-        return found.reshape(3, n, h, w).transpose(0, 1)
+        return found.to(x.device).reshape(3, n, h, w).transpose(0, 1)
 
 
 def read_cube(data: bytes) -> Cube:

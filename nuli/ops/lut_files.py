@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError
-from ..imaging.atomic import atomic_write
+from ..imaging.atomic import as_image_error, atomic_write
 from ..places import config_dir
 from ..sources import signature
 from .cube import MAX_BYTES, read_cube
-from .registry import FILE, Op, Param
+from .registry import LUT, Op, Param
 from .step import Step
 
 SUFFIX = ".cube"
@@ -47,12 +47,16 @@ def resolve(text: str, allow_paths: bool) -> str:
 
     Args:
         text: the name of a LUT or of its file in the folder; with allow_paths also the path of a .cube file, which is
-            copied into the folder. Then, where less than all of it is wanted, "=" and an amount from 0 to 1.
+            copied into the folder. Then, where less than all of it is wanted, "=" and an amount from 0 to 1. Of none,
+            "", there is none.
         allow_paths: whether who asks may read the files of this machine: never for what came over a network.
     Raises:
         OptionError: there is no such LUT, its file is none, or the amount is no such number.
+        ImageError: the copy can't be written.
     """
     named, amount = text.strip(), "1"
+    if not named:
+        return ""
     if "=" in named and not named.lower().endswith(SUFFIX):
         named, _, amount = named.rpartition("=")
     try:
@@ -71,7 +75,7 @@ def resolve(text: str, allow_paths: bool) -> str:
         there = f"there are {', '.join(known)}" if known else f"put its {SUFFIX} file there first"
         raise OptionError(f"there is no LUT {stem[:60]!r} in nuli's folder of LUTs: {there}")
     try:
-        lut_op(f"lut{FILE}{name}")
+        lut_op(f"{LUT}{name}")
     except RecipeError as error:
         raise OptionError(str(error)) from None
     return f"{name}={value:g}" if value != 1 else name
@@ -79,20 +83,18 @@ def resolve(text: str, allow_paths: bool) -> str:
 
 def lut_steps(text: str, allow_paths: bool = True) -> tuple[Step, ...]:
     """The step that an option's text asks for, see `resolve`; none for "". Raises OptionError."""
-    if not text.strip():
-        return ()
     name, _, amount = resolve(text, allow_paths).partition("=")
-    return (Step(f"lut{FILE}{name}", (float(amount or 1),)),)
+    return (Step(f"{LUT}{name}", (float(amount or 1),)),) if name else ()
 
 
 @lru_cache(16)
 @torch.inference_mode(False)  # it is used again, where gradients may be wanted
 def lut_op(name: str) -> Op:
     """The op 'lut@NAME': towards what the table makes of each colour. Raises RecipeError."""
-    full = name.partition(FILE)[2]
+    full = name.removeprefix(LUT)
     match = _NAME.fullmatch(full)
     if not match:
-        raise RecipeError(f"{name[:60]!r}: a LUT's step reads lut{FILE}NAME-DIGITS, such as lut{FILE}warm-1a2b3c4d")
+        raise RecipeError(f"{name[:60]!r}: a LUT's step reads {LUT}NAME-DIGITS, such as {LUT}warm-1a2b3c4d")
     path = luts().get(full)
     if path is None:
         raise RecipeError(f"the LUT {full} isn't here: put its file, {match[1]}{SUFFIX}, into {_shown(luts_dir())}")
@@ -107,21 +109,22 @@ def lut_op(name: str) -> Op:
     return Op(name, "colour", (Param("amount", 0, (0, 1), (0, 1)),), lut, True, False, True, None, False, None)
 
 
-def _shown(folder: Path) -> str:
-    """A folder as a message tells it, which may go far: without the user's name."""
-    home, path = os.path.expanduser("~"), os.fspath(folder)
-    return f"~{path.removeprefix(home)}" if path.startswith(f"{home}{os.sep}") else path
+def _shown(path: Path) -> str:
+    """A path as a message tells it, which may go far: without the user's name."""
+    home, text = os.path.expanduser("~"), os.fspath(path)
+    return f"~{text.removeprefix(home)}" if text.startswith(f"{home}{os.sep}") else text
 
 
 def _kept(path: Path) -> str:
-    """The name of a file's LUT, once the file is copied into the folder. Raises OptionError."""
+    """The name of a file's LUT, once the file is copied into the folder. Raises OptionError or ImageError."""
+    data = _read(path)
     try:
-        data = _read(path)
         read_cube(data)  # nothing else is copied
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from None
     name = _name(path.stem, hashlib.sha256(data).hexdigest())
-    luts_dir().mkdir(parents=True, exist_ok=True)
+    with as_image_error(luts_dir(), "written"):
+        luts_dir().mkdir(parents=True, exist_ok=True)
     with atomic_write(luts_dir() / f"{name}{SUFFIX}") as file:
         file.write(data)
     return name
@@ -131,11 +134,11 @@ def _read(path: Path) -> bytes:
     """A file's bytes, one more at most than a LUT may have. Raises OptionError."""
     try:
         if not path.is_file():
-            raise OptionError("there is no such LUT file: give the path of a .cube file, or a name")
+            raise OptionError(f"{_shown(path)}: there is no such file: give the path of a .cube file, or a LUT's name")
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise OptionError(f"can't be read ({error.strerror})") from None
+        raise OptionError(f"{_shown(path)}: can't be read ({error.strerror})") from None
 
 
 @lru_cache(1024)

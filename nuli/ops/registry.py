@@ -138,13 +138,13 @@ class Op:
 
     @property
     def words(self) -> str:
-        return self.name.replace("_", " ").replace(FILE, " ")
+        return self.name.replace("_", " ").replace("@", " ")
 
 
 OPS: dict[str, Op] = {}
-FILE = "@"
-"""In the name of an op, between what it does and the file that says how: 'lut@warm-1a2b3c4d'. Such an op is not among
-OPS: no search proposes it."""
+LUT = "lut@"
+"""What the name of an op begins with that a LUT's file defines: 'lut@warm-1a2b3c4d', see `lut_files`. Such ops are not
+among OPS: no search proposes them."""
 
 
 def op(
@@ -171,11 +171,11 @@ def op(
 
 def get_op(name: str) -> Op:
     """The op of that name. Raises RecipeError."""
-    try:
-        if name.startswith(f"lut{FILE}"):
-            from .lut_files import lut_op
+    if name.startswith(LUT):
+        from .lut_files import lut_op
 
-            return lut_op(name)
+        return lut_op(name)
+    try:
         return OPS[name]
     except KeyError:
         raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None

@@ -50,7 +50,6 @@ def fixed_steps(options: Options, photos: Sequence[Photo]) -> Fixed:
         photos: the pictures that get one recipe; any size will do.
     Raises:
         OptionError: a place that can't be made grey, or a LUT that can't be used.
-        RecipeError: a LUT that isn't here.
     """
     if all(photo.mask is not None and not photo.mask.any() for photo in photos):
         return NONE_FIXED

@@ -76,7 +76,7 @@ class Search:
         frame = make_frames(self.samples, self.device)
         mask = make_masks(self.samples, self.device)
         if mask is not None and not mask.any():
-            self.ops = ()
+            self.ops = ()  # nothing would change
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
