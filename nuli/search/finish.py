@@ -17,6 +17,7 @@ from ..ops.palette import Palette, has_palette
 from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
+from ..scoring.protocol import known_as
 from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
@@ -174,5 +175,5 @@ def _checkpoint(
         evaluations += saved.evaluations
         nodes = [*saved.nodes, *nodes]
         recipe = recipe if len(recipe) else saved.recipe
-    kind = search.scorer.name, options.mode, options.guards
+    kind = known_as(search.scorer), options.mode, options.guards
     return lambda: SavedSearch(*kind, fingerprint(photo), evaluations, recipe, best_of(nodes, archived))

@@ -78,6 +78,8 @@ class Search:
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
+        if hasattr(scorer, "notes"):
+            self.notes += scorer.notes(frame)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
         [self.before] = self.evaluator.score_frames(frame)
@@ -119,7 +121,7 @@ class Search:
         if self._is_done() or self.budget.stop():
             return
         reserve = self._reserve()
-        # the prediction is tried even where loading took all the time
+        # a start is tried even where loading took all the time
         starts = self._starts()[: self.budget.remaining_evaluations(reserve)]
         plan = plan_search(self.tree, starts, self.ops, getattr(self.scorer, "differentiable", False))
         request = next(plan, None)
@@ -165,13 +167,12 @@ class Search:
         return whole if limit is None else min(whole, limit // 4 + FINAL, limit - 2)
 
     def _starts(self) -> list[Recipe]:
-        """What `tone` predicts for the picture, of several the mean of it, as far as the options allow: a start for
-        every scorer."""
-        tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
-        allowed = {o.name for o in self.ops}
-        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
-        whole = Recipe(tuple(steps[: self.options.max_steps]))
-        starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
+        """What the scorer would begin with, or, where it has no idea of its own, what `tone` predicts."""
+        offering = self.scorer if hasattr(self.scorer, "starts") else Tone.load(self.device)
+        offered = offering.starts(self.evaluator.original, self.ops, self.options.mode, self.options.max_steps)
+        starts = [recipe for recipe in offered if len(recipe)]
+        if not self.evaluator.has_target:
+            starts += [recipe.scaled(0.5) for recipe in starts]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
         return [recipe for recipe in starts if recipe not in scored]
 
