@@ -1,9 +1,9 @@
 """`match`: how near a picture is to a reference in light and colour.
 
 A reference is read in one of two ways. It shows the same scene (what an upscaler, a VAE or img2img was given): then
-colours are compared place by place, in cells larger than the detail that may differ, and as a whole besides. It is another
-picture, whose look is wanted: then only as a whole, by the quantiles of its colours along several directions of CIELAB
-(sliced optimal transport: N. Bonneel et al., "Sliced and Radon Wasserstein barycenters of measures", 2015).
+colours are compared place by place, in cells larger than the detail that may differ, and as a whole besides. It is
+another picture, whose look is wanted: then only as a whole, by the quantiles of its colours along several directions of
+CIELAB (sliced optimal transport: N. Bonneel et al., "Sliced and Radon Wasserstein barycenters of measures", 2015).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ CELL = 4
 ASPECT = 0.02
 """By how much, in parts, the shapes of two pictures of one scene may differ."""
 ALIKE = 0.35
-"""Correlation of the structure from which on two pictures show the same scene: of 703 pairs of different photos none has
-more than 0.22; the same photo has at least 0.57 with noise, strong JPEG, blur, or moved by a percent."""
+"""Correlation of the structure from which on two pictures show the same scene: of 703 pairs of different photos none
+has more than 0.22; the same photo has at least 0.57 with noise, strong JPEG, blur, or moved by a percent."""
 NEIGHBOURS = 7
 """Side, in cells, of what structure stands out from."""
 QUANTILES = 24
@@ -62,12 +62,13 @@ class Match:
     input_size = FRAME
     view_mode = "subsampled"
     has_target = True
+    faithful = True
     differentiable = True
     cheap = True
     score_range = (0.0, 10.0)
 
     def __init__(self, reference: Photo) -> None:
-        self.known_as = f"match {fingerprint(reference)[:16]}"
+        self.known_as = f"match (reference {fingerprint(reference)[:16]})"
         self._notes = [f"the reference: {note}" for note in reference.notes]
         self._reference = reduced(reference)
         self._last: tuple[Tensor, Target] | None = None
@@ -171,8 +172,11 @@ def quantiles(lab: Tensor) -> Tensor:
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
-    """How much alike the structure of two pictures is, -1..1, by their cells [1,3,h,w]: the correlation of their luma
-    without what is alike in many pictures (the sky is above), and in units of its spread nearby, which curves change."""
+    """How much alike the structure of two pictures is, -1..1, by their cells [1,3,h,w].
+
+    It is the correlation of their luma without what is alike in many pictures (the sky is above), and in units of its
+    spread nearby, which curves change.
+    """
     a, b = _structure(one), _structure(other)
     return float((a * b).sum() / (a.square().sum() * b.square().sum() + 1e-12).sqrt())
 

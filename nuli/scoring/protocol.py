@@ -28,6 +28,9 @@ class Scorer(Protocol):
     has_target: bool
     """Whether the best score stands for one definite picture near the original. Such a scorer needs no guards,
     and a search is over once it gives the top of its range. Without this attribute it is False."""
+    faithful: bool
+    """Whether that picture is what the user asked for: then what hardly shows is left out only where it hardly counts
+    either. Without this attribute it is False."""
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
     cheap: bool

@@ -105,8 +105,10 @@ def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.Pat
     Args:
         folders: where weights may lie, besides nuli's and CLIP's own cache.
     Raises:
-        OptionError: there is no scorer of that name.
+        OptionError: there is no scorer of that name, or it takes more than a name.
     """
+    if name == "match":
+        raise OptionError("match compares with a reference: give one (match=..., --match FILE), or choose scorer auto")
     if name == "auto":
         return SCORERS[EMBEDDED[mode]] if SCORERS["laion"].missing([Path(f) for f in folders]) else SCORERS["laion"]
     try:

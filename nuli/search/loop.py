@@ -76,7 +76,8 @@ class Search:
             self.notes.append("a grey picture: colours are left alone")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
-        critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
+        guarded = weight and not getattr(scorer, "has_target", False)
+        critic = Taste.load(self.device) if guarded and needs_critic(options, scorer.name) else None
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
         if hasattr(scorer, "notes"):
             self.notes += scorer.notes(frame)
