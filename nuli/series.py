@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .enhancer import ONE_SOURCE, Source, check_options, choose_options
+from .enhancer import ONE_SOURCE, Source, check_options, choose_options, matching
 from .errors import ImageError
 from .imaging.atomic import OnWritten
 from .imaging.frames import make_frame
@@ -111,6 +111,7 @@ def enhance_together(
     folders: Sequence[str | os.PathLike[str]] = (),
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Event], None] = lambda event: None,
+    match: Source | None = None,
     **values: Any,
 ) -> Series:
     """Find one correction for a series of pictures.
@@ -124,18 +125,22 @@ def enhance_together(
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
         progress: called after every batch; scores are means, and the preview is the first picture searched on.
+        match: a reference for all of them, see `enhance_iter`.
         values: fields of `nuli.Options`.
     Raises:
         NuliError: for an option or scorer that can't be used, for no pictures, and where none of those to search on can
             be read.
     """
     options = choose_options(options, scorer, values)
+    scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
+    if match is not None:
+        options, scorer = matching(match, options, scorer)
     check_options(options)  # complain before the pictures and the weights are loaded
     sources = [sources] if isinstance(sources, ONE_SOURCE) else list(sources)
     if not sources:
         raise ImageError("a series of no pictures: name at least one")
     samples, failed = _read([sources[i] for i in spread(len(sources))])
-    loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
+    loaded = scorer or load_scorer(options, folders)
     fixed = fixed_steps(options, [sample.photo for sample in samples])
     search = Search(samples, options, loaded, stop, fixed=fixed)
     for event in search.events():

@@ -69,23 +69,28 @@ def lut(parsed: argparse.Namespace) -> int:
 
 def scorers(parsed: argparse.Namespace) -> int:
     """List the scorers, or download the weights of one; returns the exit code."""
-    from ..scoring.registry import SCORERS
+    from ..scoring.registry import ENSEMBLES, known_scorers, resolve_scorer
     from ..scoring.weights import cache_dir, ensure, locate
 
     if parsed.action == "list":
-        for info in SCORERS.values():
-            state = "built in" if not info.files else "not downloaded" if info.missing() else "ready"
-            say(f"{info.name:8} {state:15} {info.summary}")
+        for info in (*known_scorers().values(), resolve_scorer("pyiqa:METRIC")):
+            say(f"{info.name:8} {info.state():15} {info.summary}")
             say(f"{'':24} {info.meaning}")
             for file in info.files:
                 say(f"{'':24} {locate(file) or cache_dir() / file.name}  ({file.licence})")
+            if info.package:
+                say(f"{'':24} {info.package.advice}; weights: {info.package.size}")
+        say(f"Several in one: {' or '.join(f'{kind}:NAME+NAME' for kind in ENSEMBLES)}")
         return 0
-    if parsed.name not in SCORERS:
-        raise OptionError(f"there is no scorer {parsed.name!r}: choose {', '.join(SCORERS)}")
-    if not SCORERS[parsed.name].files:
-        say(f"{parsed.name} is built in: there is nothing to download")
-    for file in SCORERS[parsed.name].files:
+    info = resolve_scorer(parsed.name or "")
+    if info.state() == "built in":
+        say(f"{info.name} is built in: there is nothing to download")
+    for file in info.files:
         say(str(ensure(file, progress=_download_line(file.name), allow_download=True)))
+    if info.package:
+        say(f"{info.name}: {info.package.size}; {info.package.licence}")
+        info.package.download()
+        say(f"{info.name} is ready")
     return 0
 
 

@@ -10,6 +10,7 @@ is. `training/` makes them, and lists their photos.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -261,6 +262,11 @@ class Tone:
         steps = [Step(name, tuple(v.item() for v in _columns(get_op(name), values))) for name in STEPS]
         # of each of these ops the first parameter alone decides whether it does anything
         return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))
+
+    def starts(self, original: Tensor, ops: Sequence[Op], mode: str, max_steps: int) -> list[Recipe]:
+        """The recipe as far as it may be used: a start for every scorer."""
+        allowed = {op.name for op in ops}
+        return [Recipe(tuple(step for step in self.recipe(original).steps if step.op in allowed)[:max_steps])]
 
     @torch.no_grad()
     def bind(self, original: Tensor):

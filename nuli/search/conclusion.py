@@ -10,7 +10,7 @@ from ..recipe import Recipe
 from .evaluator import Evaluation
 from .loop import FINAL, Search
 from .simplify import carried, simplify
-from .visibility import KEPT, leave_out_invisible
+from .visibility import KEPT, KEPT_FAITHFULLY, leave_out_invisible
 
 Predict = Callable[[Recipe], Evaluation]
 """The evaluation that a recipe will get at full size. Costs an evaluation."""
@@ -128,7 +128,8 @@ def _visible(
         least: what must be reached to be no worse than a saved search's result.
     """
     gain, full = predicted.objective - search.before.objective, search.options.amounts.as_found
-    floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
+    kept = KEPT_FAITHFULLY if getattr(search.scorer, "faithful", False) else KEPT
+    floor = search.before.objective + max(kept * gain, min(search.margin if full else 0, gain))
     check = full and search.resumed is not None
     cost = 2 if check else 1
     for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):

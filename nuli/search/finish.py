@@ -20,6 +20,7 @@ from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
 from ..scoring.limits import CHECKED, Limits, thinned
+from ..scoring.protocol import known_as
 from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
@@ -223,5 +224,5 @@ def _checkpoint(
         evaluations += saved.evaluations
         nodes = [*saved.nodes, *nodes]
         recipe = recipe if len(recipe) else saved.recipe
-    kind, fixed = (search.scorer.name, options.mode, options.guards), search.evaluator.fixed.around(())
+    kind, fixed = (known_as(search.scorer), options.mode, options.guards), search.evaluator.fixed.around(())
     return lambda: SavedSearch(*kind, fingerprint(photo, fixed), evaluations, recipe, best_of(nodes, archived))

@@ -82,13 +82,15 @@ class Search:
             self.notes.append("a grey picture: colours are left alone")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
-        self.critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
+        guarded = weight and not getattr(scorer, "has_target", False)
+        self.critic = Taste.load(self.device) if guarded and needs_critic(options, scorer.name) else None
         """What holds candidates to its realism."""
         self.tone = scorer if isinstance(scorer, Tone) else Tone.load(self.device)
         """Where to begin, and how far guards leave the way free."""
-        has_target = getattr(scorer, "has_target", False)
-        anchor = self.tone.corrected if options.mode == "soft" and weight and not has_target else None
+        anchor = self.tone.corrected if options.mode == "soft" and guarded else None
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, self.critic, fixed, mask, anchor)
+        if hasattr(scorer, "notes"):
+            self.notes += scorer.notes(frame)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
         [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
@@ -136,7 +138,7 @@ class Search:
         if self._is_done() or self.budget.stop():
             return
         reserve = self._reserve()
-        # the prediction is tried even where loading took all the time
+        # a start is tried even where loading took all the time
         starts = self._starts()[: self.budget.remaining_evaluations(reserve)]
         plan = plan_search(self.tree, starts, self.ops, getattr(self.scorer, "differentiable", False))
         request = next(plan, None)
@@ -182,12 +184,12 @@ class Search:
         return whole if limit is None else min(whole, limit // 4 + FINAL, limit - 2)
 
     def _starts(self) -> list[Recipe]:
-        """What `tone` predicts for the picture, of several the mean of it, as far as the options allow: a start for
-        every scorer."""
-        allowed = {o.name for o in self.ops}
-        steps = [s for s in self.tone.recipe(self.evaluator.baseline).steps if s.op in allowed]
-        whole = Recipe(tuple(steps[: self.options.max_steps]))
-        starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
+        """What the scorer would begin with, or, where it has no idea of its own, what `tone` predicts."""
+        offering = self.scorer if hasattr(self.scorer, "starts") else self.tone
+        offered = offering.starts(self.evaluator.baseline, self.ops, self.options.mode, self.options.max_steps)
+        starts = [recipe for recipe in offered if len(recipe)]
+        if not self.evaluator.has_target:
+            starts += [recipe.scaled(0.5) for recipe in starts]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
         return [recipe for recipe in starts if recipe not in scored]
 

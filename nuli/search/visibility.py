@@ -22,7 +22,9 @@ CELLS = 8
 TOTAL = 0.5
 """Mean color difference by which all that is left out together may move the finished picture."""
 KEPT = 0.8
-"""Part of the gain that must stay."""
+"""Part of the gain that must stay;"""
+KEPT_FAITHFULLY = 0.95
+"""and where the user asked for a definite picture."""
 
 
 @torch.no_grad()
