@@ -45,8 +45,8 @@ DARK = 1 / 255
 WATCHED, CHECKED = 56, 336
 """Short side, in pixels at least, of the views whose limits are watched in the search, where means say enough, and
 checked at its end, where single pixels clip."""
-GREY_CHROMA = 2.0
-"""Added to both chromas before they are compared: a grey picture's noise is no colour."""
+GREY_CHROMA = 1.0
+"""Mean chroma below which a part of it says nothing: a grey picture's noise is no colour."""
 
 
 def clipped(frames: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class Limits:
         # of what was partly clipped, the part of the way that was left
         new = ((clipped(frames) - self._clipped) / self._unclipped).clamp(min=0).sum(1).mean((1, 2))
         chroma = (lab[:, 1:].square().sum(1) + 1e-6).sqrt().mean((1, 2))
-        chroma = (chroma - self._chroma) / (self._chroma + GREY_CHROMA)
+        chroma = (chroma - self._chroma) / self._chroma.clamp(min=GREY_CHROMA)
         # a change of nothing is no difference
         difference = color_difference(lab, self._lab) - color_difference(self._lab, self._lab)
         # at right angles to where the hue was
