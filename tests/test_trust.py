@@ -74,7 +74,7 @@ def test_what_was_held_is_said_in_words(dull: Image.Image) -> None:
 
 
 def test_the_command_line_tells_both(dull: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:
-    result = nuli.enhance(dull, scorer="vivid", margin=0, **CPU)
+    result = nuli.enhance(dull, scorer="vivid", margin=0, others=0, **CPU)
     record = {
         "input": "a.png",
         "output": "b.png",
