@@ -132,7 +132,7 @@ class SavedSearch:
             if here != there:
                 raise SearchError(
                     f"the saved search is one with {name} {there!r}, not {here!r}: "
-                    f"choose that {name}, or save to another file"
+                    f"choose {name} {there}, or save to another file"
                 )
 
     def check_picture(self, photo: Photo, fixed: tuple[Step, ...] = ()) -> None:
