@@ -231,3 +231,55 @@ def test_every_op_has_an_amount() -> None:
         "detail": 0.5,
         "art": 0.5,
     }
+
+
+def test_masks_and_references_of_files(own: Path, dull: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:
+    photos, masks, out = own / "photos", own / "masks", own / "out"
+    photos.mkdir(), masks.mkdir()
+    for name in ("one", "two"):
+        dull.save(photos / f"{name}.png")
+        left = Image.new("L", dull.size, 0)
+        left.paste(255, (0, 0, dull.width // (2 if name == "one" else 4), dull.height))
+        left.save(masks / f"{name}.png")
+    run = ["enhance", str(photos), "-o", str(out), "--device", "cpu", "--jobs", "1", "--feather", "0"]
+    assert main([*run, "--mask", str(masks)]) == 0
+    before = np.array(dull)
+    for name, edge in (("one", dull.width // 2), ("two", dull.width // 4)):
+        after = np.array(Image.open(out / f"{name}.png"))
+        assert np.array_equal(after[:, edge:], before[:, edge:])
+        assert not np.array_equal(after[:, :edge], before[:, :edge])
+    (masks / "two.png").unlink()
+    capsys.readouterr()
+    assert main([*run, "--mask", str(masks), "--redo"]) == 1
+    assert "no mask for two.png" in capsys.readouterr().err
+    # the same steps elsewhere, through the other's mask
+    assert main(["apply", "nuli1 exposure=0.4", str(photos / "two.png"), "-o", str(own / "a.png"),
+                 "--mask", str(masks / "one.png"), "--feather", "0"]) == 0  # fmt: skip
+    after = np.array(Image.open(own / "a.png"))
+    assert np.array_equal(after[:, dull.width // 2 :], before[:, dull.width // 2 :])
+    assert (after[:, : dull.width // 2] > before[:, : dull.width // 2]).mean() > 0.9
+
+
+def test_a_reference_in_place_of_a_scorer(own: Path, dull: Image.Image, photo: Image.Image) -> None:
+    dull.save(own / "dull.png"), photo.save(own / "photo.png")
+    run = ["enhance", str(own / "dull.png"), "--device", "cpu", "--match", str(own / "photo.png")]
+    assert main([*run, "-o", str(own / "made.png")]) == 0
+    far, near = (
+        np.abs(np.array(im, float) - np.array(photo, float)).mean() for im in (dull, Image.open(own / "made.png"))
+    )
+    assert near < 0.3 * far
+    assert main([*run, "-o", str(own / "x.png"), "--scorer", "vivid"]) == 2
+    assert main([*run[:-1], str(own / "nowhere.png")]) == 2
+
+
+def test_a_lut_by_path_goes_on_by_its_content(own: Path, dull: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:
+    dull.save(own / "dull.png")
+    rows = [f"{r} {g * 0.9} {b * 0.8}" for b in (0, 1) for g in (0, 1) for r in (0, 1)]
+    (own / "warm.cube").write_text("\n".join(["LUT_3D_SIZE 2", *rows]))
+    assert (
+        main(["enhance", str(own / "dull.png"), "--device", "cpu", "--lut", f"{own / 'warm.cube'}=0.5", "--json"]) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert str(own) not in told["infotext"] and "lut@warm-" in told["infotext"]
+    assert main(["apply", told["infotext"], str(own / "dull.png"), "-o", str(own / "again.png")]) == 0
+    assert np.array_equal(np.array(Image.open(own / "again.png")), np.array(Image.open(own / "dull-nuli.png")))

@@ -61,10 +61,10 @@ def _check_inputs(parsed: argparse.Namespace, inputs: Inputs) -> None:
     for name, value in (("mask", inputs.mask), ("match", inputs.match)):
         if value is None:
             continue
-        if parsed.together or parsed.engine == "ray":
-            raise OptionError(
-                f"--{name} is for pictures by themselves on this machine: leave --together or --engine out"
-            )
+        if parsed.engine == "ray":
+            raise OptionError(f"--{name} is for pictures of this machine: leave --engine out")
+        if parsed.together and name == "mask":
+            raise OptionError("--mask is for pictures by themselves: leave --together out")
         is_place = Path(value).is_file() or (name == "mask" and (value == "alpha" or Path(value).is_dir()))
         if not is_place:
             raise OptionError(f"{value}: there is no such file for --{name}")
