@@ -87,6 +87,8 @@ def enhance_iter(
     check_options(options)  # complain before the picture and the weights are loaded
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
+        if scorer is None and options.prompt:  # what a saved search of it is called depends on that
+            scorer = load_scorer(options, folders)
         name = known_as(scorer) if scorer else resolve_scorer(options.scorer, options.mode, folders).name
         saved.check_options(name, options.mode, options.guards)
     photo = load_photo(source)

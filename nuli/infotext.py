@@ -73,7 +73,9 @@ def option(params: Mapping[str, Any], name: str) -> Any:
     """An option's value in pasted parameters, its default where they don't name it; None: not our picture."""
     if not was_enhanced(params):
         return None
-    return params.get(_ROWS[name].infotext, _ROWS[name].default)
+    value = params.get(_ROWS[name].infotext, _ROWS[name].default)
+    # the text doesn't hold the reference that judged
+    return _ROWS[name].default if (name, value) == ("scorer", "match") else value
 
 
 def recipe(params: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import nuli
+from nuli import infotext
 from nuli.errors import ImageError, OptionError, SearchError
 from nuli.hosting import Host, Worker, search
 from nuli.imaging.frames import make_frame, subsample
@@ -171,6 +172,12 @@ def test_saved_searches_tell_references_apart(photo: Image.Image, other: Image.I
         nuli.enhance(bad, match=other, device="cpu", evaluations=30, known=first.search)
     with pytest.raises(SearchError, match="the saved search is one with scorer 'match"):
         nuli.enhance(bad, scorer="vivid", device="cpu", evaluations=30, known=first.search)
+
+
+def test_what_is_pasted_names_no_reference() -> None:
+    pasted = {infotext.RECIPE: "nuli1 exposure=0.2", infotext.SCORER: "match"}
+    assert infotext.option(pasted, "scorer") == "auto"
+    assert infotext.option({**pasted, infotext.SCORER: "vivid"}, "scorer") == "vivid"
 
 
 def test_hosts_load_no_scorer_for_it(photo: Image.Image) -> None:

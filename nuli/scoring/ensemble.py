@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -66,6 +66,6 @@ class Ensemble:
         return lambda frames: (marks(frames) - before).amin(0)
 
 
-def _view_of(part: Scorer):
+def _view_of(part: Scorer) -> Callable[[Tensor], Tensor]:
     """What makes a part's views of frames [N,3,h,w]."""
     return lambda frames: scorer_view(frames, getattr(part, "view_mode", "crop"), part.input_size)
