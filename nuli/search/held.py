@@ -9,6 +9,7 @@ from .loop import Search
 
 MOST = 2
 """Sentences at most."""
+SKIN = "skin light"
 
 
 def what_was_held(search: Search, share: float) -> tuple[str, ...]:
@@ -17,7 +18,7 @@ def what_was_held(search: Search, share: float) -> tuple[str, ...]:
     Args:
         share: how much of the recipe the limits left at the end.
     """
-    told = [f"the limits of soft mode left {share:.0%} of the correction"] if share < 1 else []
+    told = [f"the limits of soft mode left {100 * share:.0f} % of the correction"] if share < 1 else []
     recipe, liked = search.liked
     more = liked.score - search.best.score
     if not liked.parts or more < search.margin or not more:
@@ -46,17 +47,16 @@ def _words(search: Search, recipe: Recipe) -> dict[str, str]:
     """What a candidate did, by the name of the guard that minds it."""
     [guards] = search.evaluator.guards
     found = guards.measure(search.evaluator.frames([recipe]))
-    lighter, skin = (f"{abs(found[key]):.0%} {'lighter' if found[key] > 0 else 'darker'}" for key in ("light", SKIN))
+    lighter, skin = (
+        f"{abs(100 * found[key]):.0f} % {'lighter' if found[key] > 0 else 'darker'}" for key in ("light", SKIN)
+    )
     turned = abs(found["skin hue"]) / BOUNDS["skin hue"][1] > abs(found[SKIN]) / BOUNDS[SKIN][1]
     return {
         "light": f"was {lighter}",
-        "clipping": f"clipped {found['clipped']:.1%} more of the picture",
+        "clipping": f"clipped {100 * found['clipped']:.1f} % more of the picture",
         "drift": f"was {found['difference']:.0f} dE from the original",
         "cast": "had a colour cast",
         "skin": f"turned its hue by {abs(found['skin hue']):.0f} dE" if turned else f"made it {skin}",
-        "chroma": f"made them {found['chroma']:.0%} stronger",
+        "chroma": f"made them {100 * found['chroma']:.0f} % stronger",
         "realism": "looked less like a picture that somebody could have made",
     }
-
-
-SKIN = "skin light"
