@@ -57,7 +57,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         setattr(package, name, fake)
         monkeypatch.setitem(sys.modules, f"modules.{name}", fake)
     monkeypatch.setitem(sys.modules, "modules", package)
-    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "settings")
+    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "inputs", "settings", "xyz")
     if importlib.util.find_spec("gradio") is None:
         monkeypatch.setitem(sys.modules, "gradio", MagicMock(__version__="3.41.2"))
         monkeypatch.delitem(sys.modules, "nuli.ui.controls", raising=False)
@@ -263,9 +263,9 @@ def test_the_search_gets_the_very_options(host, picture, monkeypatch):
         return search(source, options, **more)
 
     monkeypatch.setattr("nuli.enhancer.enhance_iter", watched)
-    options = host.our_engine.options_for({"evaluations": 30, "scorer": "vivid", "seed": 3})
-    host.our_engine.enhance(picture, options)
-    assert seen == [(options, ["others", "scorer", "stop"])]
+    values = {"evaluations": 30, "scorer": "vivid", "seed": 3}
+    host.our_engine.enhance(picture, host.our_engine.Wanted(values))
+    assert seen == [(host.our_engine.options_for(values), ["others", "scorer", "stop"])]
 
 
 def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):

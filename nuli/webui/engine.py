@@ -135,19 +135,18 @@ def options_for(values: dict[str, Any]) -> Options:
     return options
 
 
-def enhance(image: Image.Image, options: Options, wanted: Wanted) -> Enhanced:
+def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
     """Search, or apply a recipe where one is given; the picture itself is never written to.
 
-    Args:
-        options: those that the wanted values mean.
     Raises:
-        NuliError: for a recipe, picture or scorer that can't be used.
+        NuliError: for an option, recipe, picture or scorer that can't be used.
         StoppedError: the user wants no result.
     """
     from ..imaging.mask import with_mask
     from ..imaging.photo import load_photo
     from ..recipe import Recipe
 
+    options = options_for(wanted.values)
     photo = load_photo(image)  # before the scorer, which may take long to load
     second = {name: picture for name, picture in wanted.second.items() if picture is not None}
     if wanted.recipe.strip():
@@ -183,8 +182,7 @@ def enhance_safely(
         tell: shows a line to the user; `toast` by default.
     """
     try:
-        asked = wanted()
-        return enhance(image, options_for(asked.values), asked)
+        return enhance(image, wanted())
     except StoppedError as error:
         print(f"NUl Enhance: {error}")  # the user pressed the button, and knows
     except NuliError as error:
