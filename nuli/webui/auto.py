@@ -64,7 +64,7 @@ class AutoEnhance(scripts.Script):
             own["save_before"] = gr.Checkbox(False, label="Save the picture before", elem_id=f"{prefix}_save_before")
 
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id=prefix) as enabled:
-            _told[f"html_log_{tab}"] = gr.HTML("", elem_id=f"{prefix}_told")
+            _told[f"html_log_{tab}"] = gr.HTML("", visible=False, elem_id=f"{prefix}_told")
             drawn = draw(prefix, draw_more)
         components = {**drawn.options, **own, "enabled": enabled, "recipe": drawn.recipe, PRESET.name: drawn.preset}
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
@@ -123,10 +123,11 @@ def note_component(component: Any, **arguments: Any) -> None:
         component.change(_ours, [component], [line], queue=False, **EVENT)
 
 
-def _ours(comments: str | None) -> str:
+def _ours(comments: str | None) -> Any:
     """Of the host's HTML with all comments, the lines that are ours."""
     lines = re.findall(rf"{engine.LEFT}[^<]*", comments or "")
-    return "".join(f'<div class="nuli-status error" role="status">{line}</div>' for line in lines)
+    html = "".join(f'<div class="nuli-status error" role="status">{line}</div>' for line in lines)
+    return gr.update(value=html, visible=bool(lines))
 
 
 def read(args: Sequence[Any], axes: dict[str, Any]) -> dict[str, Any]:

@@ -18,10 +18,13 @@ FIRST = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
 LATER = tuple(row.name for row in table() if row.name not in (*FIRST, "device", "precision"))
 """The other ones; the device and its precision are the host's to choose."""
 NAMES = (*FIRST, *LATER)
-_BASIC = ("mode", "strength")
 _MORE = (("light", "colour", "detail"), ("lock", "ops"), ("guards", "scorer"), ("seconds", "seed"))
-_HELP = {"lut": "The name of a .cube file in nuli's folder of LUTs; warm=0.6 takes less of it"}
-"""What is said of an option where it is another thing here than elsewhere."""
+_HELP = {
+    "mode": "soft: the same picture; hard: anything goes",
+    "lut": "The name of one in nuli's folder; warm=0.6: less of it",
+    "prompt": "Empty: the picture's own",
+}
+"""What is said of an option where there is less room, or it is another thing, than elsewhere."""
 RECIPE_HELP = "Applied as it is, instead of a search; pasted parameters bring it along"
 
 
@@ -43,7 +46,7 @@ def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
     chosen = settings.preset() if settings.preset() in known else settings.NO_PRESET
     usual = _shown(chosen, known)
     with gr.Row():
-        drawn = option_controls(_BASIC, prefix, usual)
+        drawn = option_controls(["mode"], prefix, usual)
         presets = gr.Dropdown(
             [settings.NO_PRESET, *known],
             value=chosen,
@@ -51,6 +54,7 @@ def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
             info="Fills the other controls",
             elem_id=f"{prefix}_preset",
         )
+    drawn |= option_controls(["strength"], prefix, usual)
     with gr.Accordion("More", open=False, elem_id=f"{prefix}_more"):
         for names in _MORE:
             with gr.Row():
