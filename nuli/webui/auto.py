@@ -27,8 +27,10 @@ ARGUMENTS = ("enabled", *FIRST, "stage", "save_before", "recipe", PRESET.name, *
 """What the host passes, in order; an API client may pass one dict of these instead."""
 AXES = "_nuli_axes"
 """Where an XYZ plot leaves its values, on the processing object."""
-_told: dict[str, Any] = {}
-"""The accordions' own lines, by the host's component with the comments that stand under the picture."""
+_lines: dict[str, Any] = {}
+"""The accordions' places for what went wrong, by tab."""
+_comments: dict[str, Any] = {}
+"""The host's comments under its pictures, by tab."""
 
 
 class AutoEnhance(scripts.Script):
@@ -64,7 +66,7 @@ class AutoEnhance(scripts.Script):
             own["save_before"] = gr.Checkbox(False, label="Save the picture before", elem_id=f"{prefix}_save_before")
 
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id=prefix) as enabled:
-            _told[f"html_log_{tab}"] = gr.HTML("", visible=False, elem_id=f"{prefix}_told")
+            _lines[tab] = gr.HTML("", visible=False, elem_id=f"{prefix}_told")
             drawn = draw(prefix, draw_more)
         components = {**drawn.options, **own, "enabled": enabled, "recipe": drawn.recipe, PRESET.name: drawn.preset}
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
@@ -118,9 +120,11 @@ class AutoEnhance(scripts.Script):
 
 def note_component(component: Any, **arguments: Any) -> None:
     """Callback on_after_component: what we say under the pictures is said in the accordion as well."""
-    line = _told.get(arguments.get("elem_id"))
-    if line is not None:
-        component.change(_ours, [component], [line], queue=False, **EVENT)
+    what, _, tab = str(arguments.get("elem_id")).rpartition("_")
+    if what == "html_log":
+        _comments[tab] = component
+    elif what == "generation_info" and tab in _lines and tab in _comments:  # comes with them, and tells of its change
+        component.change(_ours, [_comments[tab]], [_lines[tab]], queue=False, **EVENT)
 
 
 def _ours(comments: str | None) -> Any:
