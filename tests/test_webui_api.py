@@ -98,10 +98,62 @@ def test_apply_takes_strength(picture):
     assert answer["infotext"].endswith("1.1")
 
 
+def half_mask() -> Image.Image:
+    mask = Image.new("L", (120, 90))
+    mask.paste(255, (0, 0, 60, 90))
+    return mask
+
+
+def test_a_mask_keeps_the_outside(picture):
+    before, outside = np.array(from_text(picture)), np.array(half_mask()) == 0
+    options = {"evaluations": 60, "scorer": "vivid", "margin": 0}
+    for answer in (
+        do(service.enhance, image=picture, mask=to_text(half_mask()), options=options),
+        do(service.apply, image=picture, mask=to_text(half_mask()), recipe="nuli1 exposure=0.5", feather=0),
+    ):
+        after = np.array(from_text(answer["image"]))
+        assert np.array_equal(after[outside], before[outside]) and not np.array_equal(after, before)
+        assert "NUl mask: yes" in from_text(answer["image"]).text["postprocessing"]
+
+
+def test_the_pictures_own_transparency_is_a_mask(picture):
+    image = from_text(picture).convert("RGB")
+    image.putalpha(half_mask())
+    answer = do(service.apply, image=to_text(image), mask="alpha", recipe="nuli1 exposure=0.5")
+    after, outside = np.array(from_text(answer["image"])), np.array(half_mask()) == 0
+    assert np.array_equal(after[outside], np.array(image)[outside]) and not np.array_equal(after, np.array(image))
+
+
+def test_presets_are_told_and_heard(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    told = {one["name"]: one for one in service.presets()["presets"]}
+    assert json.dumps(told) and told["natural"]["values"]["strength"] == 0.7 and not told["natural"]["own"]
+    options = service._options({"preset": "natural", "margin": 0}, host())
+    assert (options.strength, options.guards, options.margin) == (0.7, "strict", 0)
+
+
+def test_a_lut_is_named_and_never_a_path(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    rows = [f"{r / 2} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1)]
+    cube = tmp_path / "mine.cube"
+    cube.write_text("\n".join(["LUT_3D_SIZE 2", *rows]))
+    with pytest.raises(OptionError):
+        do(service.enhance, image=picture, options={"lut": str(cube)})
+    (tmp_path / "luts").mkdir()
+    cube.rename(tmp_path / "luts" / "mine.cube")
+    answer = do(service.enhance, image=picture, options={"lut": "mine=0.5", "evaluations": 30, "scorer": "vivid"})
+    assert "lut@mine-" in answer["infotext"]
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
         ({}, RequestError),
+        ({"image": "PICTURE", "mask": 5}, RequestError),
+        ({"image": "PICTURE", "mask": "/etc/passwd"}, RequestError),
+        ({"image": "PICTURE", "match": "alpha"}, RequestError),
+        ({"image": "PICTURE", "options": {"preset": "none such"}}, OptionError),
+        ({"image": "PICTURE", "options": {"lut": "/etc/passwd.cube"}}, OptionError),
         ({"image": 5}, RequestError),
         ({"image": "%%"}, RequestError),
         ({"image": base64.b64encode(b"text").decode()}, RequestError),
@@ -150,7 +202,7 @@ def test_searches_end_within_the_servers_limit():
 
 def test_schema_has_every_option_but_the_device():
     properties = service.schema()["properties"]
-    assert set(properties) == {row.name for row in table()} - {"device"}
+    assert set(properties) == {row.name for row in table()} - {"device"} | {"preset"}
     assert properties["seconds"]["type"] == ["number", "null"] and properties["mode"]["enum"] == ["soft", "hard"]
 
 
