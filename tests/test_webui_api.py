@@ -116,6 +116,20 @@ def test_a_mask_keeps_the_outside(picture):
         assert "NUl mask: yes" in from_text(answer["image"]).text["postprocessing"]
 
 
+def test_a_reference_is_matched(picture):
+    source = from_text(picture).convert("RGB")
+    dark = source.point(lambda value: value * 0.7)
+    answer = do(service.enhance, image=to_text(dark), match=picture, options={"evaluations": 300})
+    before, now = (
+        np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean()
+        for i in (dark, from_text(answer["image"]))
+    )
+    assert now < before / 3 and answer["scorer"] == "match"
+    assert "NUl match: yes" in from_text(answer["image"]).text["postprocessing"]
+    with pytest.raises(OptionError, match="scorer"):
+        do(service.enhance, image=picture, match=picture, options={"scorer": "vivid"})
+
+
 def test_the_pictures_own_transparency_is_a_mask(picture):
     image = from_text(picture).convert("RGB")
     image.putalpha(half_mask())
@@ -334,6 +348,7 @@ APPLY = {"recipe": "nuli1 contrast=1.2"}
 
 def test_routes(serve, picture):
     client = serve()
+    assert client.ask("GET", "/presets")[1]["presets"][0]["name"] == "natural"
     assert client.ask("GET", "/version")[0] == 200 and "mode" in client.ask("GET", "/options")[1]["properties"]
     assert client.ask("POST", "/enhance", b"{")[:2] == (400, {"error": "the request is not JSON"})
     status, answer, _ = client.ask("POST", "/apply", {"image": picture, **APPLY})

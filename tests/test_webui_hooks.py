@@ -366,7 +366,20 @@ def test_only_the_inside_of_the_inpaint_mask_is_enhanced(host, picture, halved):
         outside, [before, now] = np.array(halved)[:, :, 0] == 0, [np.array(i.convert("RGB")) for i in (picture, result)]
         assert (before != now).any() and np.array_equal(before[outside], now[outside])
         assert p.extra_generation_params["NUl mask"] == "yes"
-        assert host.our_auto.read((), {})["inside_mask"] is None  # off, unless it is asked for
+
+
+def test_the_inputs_colours_come_back(host, photo):
+    source = photo.resize((240, 160))
+    tinted = Image.fromarray((np.array(source) * [1.0, 0.9, 0.75]).astype(np.uint8))  # as a VAE may do
+    host.shared.opts.img2img_background_color = "#ffffff"
+    host.images.flatten.side_effect = lambda image, colour: image
+    host.images.resize_image.side_effect = lambda mode, image, width, height: image.resize((width, height))
+    p = Inpainting(None)
+    p.init_images = [source]
+    result = after(host, p, tinted, {"match_input": True, "evaluations": 300})
+    before, now = (np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean() for i in (tinted, result))
+    assert now < before / 3
+    assert p.extra_generation_params["NUl match"] == "yes" and p.extra_generation_params["NUl scorer"] == "match"
 
 
 def test_without_an_inpaint_mask_all_is_enhanced(host, picture):
@@ -556,6 +569,14 @@ def test_extras_take_a_mask_and_a_preset(host, picture, halved):
     assert pp.info["NUl mode"] == "hard"
 
 
+def test_extras_match_a_reference(host, photo):
+    source = photo.resize((240, 160))
+    dark = source.point(lambda value: value * 0.7)
+    pp = extras(host, dark, enable=True, match=source, evaluations=300)
+    before, now = (np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean() for i in (dark, pp.image))
+    assert now < before / 3 and pp.info["NUl match"] == "yes"
+
+
 def test_extras_survive_anything(host, picture):
     pp = extras(host, picture, enable=True, scorer="none such")
     assert pp.image is picture and pp.info == {"Upscale": "2"}
@@ -624,7 +645,14 @@ def test_a_real_host_has_the_hooks(checkout):
     assert {"InputAccordion", "ToolButton"} <= set(names_in(checkout, "ui_components"))
     saving = {"path", "basename", "extension", "info", "short_filename", "existing_info", "suffix", "p"}
     assert saving <= names_in(checkout, "images")["save_image"]
+    assert {"flatten", "resize_image"} <= set(names_in(checkout, "images"))
     assert "get_device_for" in names_in(checkout, "devices")
+    assert "comment" in names_in(checkout, "processing")["StableDiffusionProcessing"]
+    processing = (checkout / "modules" / "processing.py").read_text(encoding="utf-8")
+    for name in ("mask_for_overlay", "paste_to", "init_images", "resize_mode", "batch_index", "prompts"):
+        assert f"self.{name} =" in processing or f"{name}: " in processing or f"p.{name} =" in processing
+    output = (checkout / "modules" / "ui_common.py").read_text(encoding="utf-8")
+    assert output.index("html_log_{tabname}") < output.index("generation_info_{tabname}")
     assert {"all_negative_prompts", "index"} <= names_in(checkout, "processing")["create_infotext"]
     paste = names_in(checkout, "infotext_utils")
     assert {"add_paste_fields", "register_paste_params_button", "ParamBinding"} <= set(paste)

@@ -158,9 +158,10 @@ def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
     from ..enhancer import enhance_iter
     from ..result import Result
 
+    scorer = None if "match" in second else scorer_for(options)  # a reference is a scorer of its own
     text, shown = shared.state.textinfo, 0.0
     try:
-        for event in enhance_iter(photo, options, scorer=scorer_for(options), stop=stopped, others=0, **second):
+        for event in enhance_iter(photo, options, scorer=scorer, stop=stopped, others=0, **second):
             if isinstance(event, Result):
                 entries = infotext.of_result(event, options) | infotext.of_inputs(second)
                 return Enhanced(event.image if event.changed else image, entries)
