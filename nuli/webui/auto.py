@@ -124,7 +124,7 @@ def note_component(component: Any, **arguments: Any) -> None:
     if what == "html_log":
         _comments[tab] = component
     elif what == "generation_info" and tab in _lines and tab in _comments:  # comes with them, and tells of its change
-        component.change(_ours, [_comments[tab]], [_lines[tab]], queue=False, **EVENT)
+        component.change(_ours, [_comments.pop(tab)], [_lines.pop(tab)], queue=False, **EVENT)
 
 
 def _ours(comments: str | None) -> Any:

@@ -20,11 +20,10 @@ LATER = tuple(row.name for row in table() if row.name not in (*FIRST, "device", 
 NAMES = (*FIRST, *LATER)
 _MORE = (("light", "colour", "detail"), ("lock", "ops"), ("guards", "scorer"), ("seconds", "seed"))
 _HELP = {
-    "mode": "soft: the same picture; hard: anything goes",
     "lut": "The name of one in nuli's folder; warm=0.6: less of it",
     "prompt": "Empty: the picture's own",
 }
-"""What is said of an option where there is less room, or it is another thing, than elsewhere."""
+"""What is said of an option that is another thing here than elsewhere."""
 RECIPE_HELP = "Applied as it is, instead of a search; pasted parameters bring it along"
 
 
