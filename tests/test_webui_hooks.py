@@ -469,6 +469,8 @@ def test_the_plot_shows_a_preset_rather_than_the_accordion(host):
     assert chosen["enabled"] and chosen["mode"] is None and chosen["strength"] is None
     values = host.our_controls.option_values(chosen)
     assert values["strength"] == 0.7 and values["light"] == 0.5 and values["mode"] == "soft"
+    chosen = host.our_auto.read(({"evaluations": 40},), {"preset": "natural"})
+    assert chosen["evaluations"] == 40 and chosen["preset"] == "natural"
 
 
 def test_the_plot_has_our_axes(host):

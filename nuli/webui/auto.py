@@ -140,9 +140,9 @@ def read(args: Sequence[Any], axes: dict[str, Any]) -> dict[str, Any]:
         values = {"enabled": True, **args[0]}
     else:
         values = dict(zip(ARGUMENTS, args, strict=False))
-    if axes:  # whoever plots our options wants to see them at work
-        if PRESET.name in axes:  # the preset's own values, not those that the accordion shows
+        if PRESET.name in axes:  # the values that the accordion shows would hide the preset's own
             values = {name: value for name, value in values.items() if name not in NAMES}
+    if axes:  # whoever plots our options wants to see them at work
         values = {**values, "enabled": True, **axes}
     chosen = {name: None for name in ARGUMENTS}
     return {**chosen, **values}

@@ -19,11 +19,7 @@ LATER = tuple(row.name for row in table() if row.name not in (*FIRST, "device", 
 """The other ones; the device and its precision are the host's to choose."""
 NAMES = (*FIRST, *LATER)
 _MORE = (("light", "colour", "detail"), ("lock", "ops"), ("guards", "scorer"), ("seconds", "seed"))
-_HELP = {
-    "lut": "The name of one in nuli's folder; warm=0.6: less of it",
-    "prompt": "Empty: the picture's own",
-}
-"""What is said of an option that is another thing here than elsewhere."""
+LUT_HELP = "The name of one in nuli's folder; warm=0.6: less of it"
 RECIPE_HELP = "Applied as it is, instead of a search; pasted parameters bring it along"
 
 
@@ -79,8 +75,7 @@ def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
 def settle(controls: Mapping[str, Any]) -> None:
     """Make the option controls fit the host's pages, and its way with pasted values."""
     controls["seed"].label = "Search seed"  # the host has a seed of its own above
-    for name, text in _HELP.items():
-        controls[name].info = text
+    controls["lut"].info = LUT_HELP  # never a path here
     for row in table():
         if row.kind is float and row.name in controls:
             # the host converts what is pasted to the type of the default: 2.5 would become 2
