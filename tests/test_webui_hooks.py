@@ -428,11 +428,15 @@ def test_the_scorer_hears_the_prompt_without_its_networks(host):
     p = Processing()
     p.prompts = ["a <lora:x:0.8> hill <not one> <b>"]
     assert host.our_inputs.prompt(p) == "a  hill <not one> <b>"
-    wanted = host.our_auto._wanted(host.our_auto.read(({},), {}), p, Image.new("RGB", (8, 8)), "after compositing")
-    assert wanted.values["prompt"] == "a  hill <not one> <b>" and wanted.second == {}
-    args = ({"prompt": "a sea"},)
-    wanted = host.our_auto._wanted(host.our_auto.read(args, {}), p, Image.new("RGB", (8, 8)), "after compositing")
-    assert wanted.values["prompt"] == "a sea"
+    for args, prompt in (
+        ({"scorer": "mine"}, "a  hill <not one> <b>"),
+        ({"scorer": "mine", "prompt": "a sea"}, "a sea"),
+        ({"scorer": "laion"}, None),
+        ({}, None),
+    ):
+        chosen = host.our_auto.read((args,), {})
+        wanted = host.our_auto._wanted(chosen, p, Image.new("RGB", (8, 8)), "after compositing")
+        assert wanted.values.get("prompt") == prompt and wanted.second == {}
 
 
 def test_a_preset_is_expanded_under_what_is_said_besides(host, tmp_path, monkeypatch):
