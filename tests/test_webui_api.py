@@ -126,6 +126,7 @@ def test_a_reference_is_matched(picture):
     )
     assert now < before / 3 and answer["scorer"] == "match"
     assert "NUl match: yes" in from_text(answer["image"]).text["postprocessing"]
+    assert do(service.enhance, image=picture, match=picture, options={"scorer": "match"})["scorer"] == "match"
     with pytest.raises(OptionError, match="scorer"):
         do(service.enhance, image=picture, match=picture, options={"scorer": "vivid"})
 

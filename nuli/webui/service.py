@@ -77,7 +77,7 @@ def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
     pictures = body.get("others", False)
     if not isinstance(pictures, bool):
         raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
-    options = _options(body.get("options"), task.host)
+    options = _options(body.get("options"), task.host, matching=body.get("match") is not None)
     megapixels = task.host.limits().megapixels
     photo = decode(body.pop("image", None), megapixels)  # its text need not wait along
     second = {one.name: _second(body, one.name, megapixels) for one in INPUTS if body.get(one.name) is not None}
@@ -159,8 +159,12 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     }
 
 
-def _options(given: Any, host: Host) -> Options:
-    """Options within the limits; a search never lasts longer than the server allows."""
+def _options(given: Any, host: Host, matching: bool = False) -> Options:
+    """Options within the limits; a search never lasts longer than the server allows.
+
+    Args:
+        matching: whether there is a reference, which takes the scorer's place.
+    """
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise RequestError("options must be an object of names and values")
@@ -177,7 +181,7 @@ def _options(given: Any, host: Host) -> Options:
     if options.seconds is None:
         seconds = longest
         if options.evaluations is None:
-            scorer = resolve_scorer(options.scorer, options.mode, host.folders()).name
+            scorer = "match" if matching else resolve_scorer(options.scorer, options.mode, host.folders()).name
             seconds = min(longest, default_seconds(scorer))
         options = replace(options, seconds=seconds)
     return options
