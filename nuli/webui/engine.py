@@ -142,7 +142,6 @@ def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
         NuliError: for an option, recipe, picture or scorer that can't be used.
         StoppedError: the user wants no result.
     """
-    from ..imaging.mask import with_mask
     from ..imaging.photo import load_photo
     from ..recipe import Recipe
 
@@ -152,6 +151,8 @@ def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
     if wanted.recipe.strip():
         steps = Recipe.parse(wanted.recipe)
         if "mask" in second:
+            from ..imaging.mask import with_mask
+
             photo = with_mask(photo, second["mask"], options.feather)
         done = steps.apply(photo, options.device, stopped) if len(steps.without_noops()) else image
         return Enhanced(done, infotext.of_recipe(steps) | infotext.of_inputs(second.keys() & {"mask"}))

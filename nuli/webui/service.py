@@ -121,7 +121,6 @@ def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
 
 def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     """A picture with a recipe applied."""
-    from ..imaging.mask import with_mask
     from ..imaging.photo import to_image
     from ..ops.render import render_rows
     from ..recipe import Recipe
@@ -137,6 +136,8 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     photo = decode(body.pop("image", None), megapixels)
     masked = body.get("mask") is not None
     if masked:
+        from ..imaging.mask import with_mask
+
         photo = with_mask(photo, _second(body, "mask", megapixels), options.feather)
     with task.turn():
         end = time.monotonic() + seconds
