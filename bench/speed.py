@@ -49,7 +49,7 @@ from nuli.imaging.frames import make_frame, to_tensor
 from nuli.imaging.photo import load_photo
 from nuli.ops.registry import select_ops
 from nuli.recipe import Recipe
-from nuli.scoring.laion import _DEVIATION, _HEAD, _MEAN, _read_visual
+from nuli.scoring.laion import _HEAD, DEVIATION, MEAN, _read_visual
 from nuli.scoring.penalties import WEIGHTS
 from nuli.scoring.protocol import Scorer
 from nuli.scoring.tone import Tone
@@ -162,7 +162,7 @@ def original(photo: Path, seconds: float, size: tuple[int, int], head: Path | No
     """One turn of the original's way."""
     model, layers = whole_clip(*size, head)
     picture = to_tensor(load_photo(photo).pixels)
-    mean, deviation = (torch.tensor(t).view(3, 1, 1) for t in (_MEAN, _DEVIATION))
+    mean, deviation = (torch.tensor(t).view(3, 1, 1) for t in (MEAN, DEVIATION))
 
     def score() -> None:
         view = (F.interpolate(picture, (SIDE, SIDE), mode="bilinear") - mean) / deviation

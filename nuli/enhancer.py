@@ -12,17 +12,23 @@ from PIL import Image
 
 from .checkpoint import SavedSearch
 from .devices import pick_device
+from .errors import OptionError
 from .imaging.frames import make_frame
+from .imaging.mask import with_mask
 from .imaging.photo import Photo, load_photo
 from .imaging.reduce import REDUCED
+from .ops.lut_files import lut_steps
+from .ops.neutral import parse_place
 from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
-from .scoring.protocol import Scorer
+from .scoring.match import Match
+from .scoring.protocol import Scorer, known_as
 from .scoring.registry import load_scorer, resolve_scorer
 from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
 from .search.finish import finish
+from .search.fixed import fixed_steps
 from .search.loop import Search
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
@@ -46,6 +52,8 @@ def enhance_iter(
     stop: Callable[[], bool] = lambda: False,
     others: int = MAX_OTHERS,
     known: SavedSearch | str | os.PathLike[str] | None = None,
+    mask: Source | None = None,
+    match: Source | None = None,
     **values: Any,
 ) -> Iterator[Event | Result]:
     """Enhance a picture, telling how it goes.
@@ -56,10 +64,16 @@ def enhance_iter(
         scorer: a scorer's name, or any object that satisfies `nuli.Scorer`, in place of the one in the options.
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
-        others: how many other results hard mode tells of at most; the best one is the same for any number.
+        others: how many other results to tell of at most (soft mode has two, gentler and bolder); the best one is the
+            same for any number.
         known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
-            picture, scorer, mode and guards. Its best is scored again, the rest is trusted. The budget and the
-            evaluations told are those of this search alone; the random numbers are others than before.
+            picture, mask, fixed steps (what `neutral` and `lut` ask for), scorer, mode and guards. Its best is scored
+            again, the rest is trusted. The budget and the evaluations told are those of this search alone; the random
+            numbers are others than before.
+        mask: where to change the picture: white yes, black no, there it stays bit by bit as it is. Another picture of
+            the same shape, or "alpha" for this one's own transparency (see `imaging.mask.with_mask`).
+        match: a reference to come near to in light and colour, in place of a scorer: a picture as `source`. Of the same
+            scene, such as what an upscaler was given, it is matched place by place; the result's notes say how.
         values: fields of `nuli.Options`.
     Yields:
         An Event after every batch, and the Result at the end.
@@ -67,16 +81,21 @@ def enhance_iter(
         NuliError: for a source, option, scorer or saved search that can't be used.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops, options.lock)  # complain before the picture and the weights are loaded
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
+    if match is not None:
+        options, scorer = matching(match, options, scorer)
+    check_options(options)  # complain before the picture and the weights are loaded
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
-        name = (scorer or resolve_scorer(options.scorer, options.mode, folders)).name
+        name = known_as(scorer) if scorer else resolve_scorer(options.scorer, options.mode, folders).name
         saved.check_options(name, options.mode, options.guards)
     photo = load_photo(source)
+    if mask is not None:
+        photo = with_mask(photo, mask, options.feather)
+    fixed = fixed_steps(options, [photo])
     if saved:
-        saved.check_picture(photo)
-    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved)
+        saved.check_picture(photo, fixed.around(()))
+    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved, fixed=fixed)
     yield from search.events()
     yield finish(search, photo, others)
 
@@ -107,6 +126,27 @@ def score(
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         scores.append(evaluator.score_frames(frame)[0].score)
     return scores
+
+
+def check_options(options: Options) -> None:
+    """Raise the NuliError that a search with these options would, as far as it can be known without a picture."""
+    select_ops(options.mode, options.ops, options.lock)
+    lut_steps(options.lut)
+    if options.neutral:
+        parse_place(options.neutral)
+
+
+def matching(match: Source, options: Options, scorer: Scorer | None) -> tuple[Options, Scorer]:
+    """The options and the scorer of a search that is to match a reference, which says nothing of detail.
+
+    Raises:
+        OptionError: there is another scorer.
+        ImageError: the reference can't be read.
+    """
+    if scorer is not None or options.scorer not in ("auto", Match.name):
+        name = scorer.name if scorer else options.scorer
+        raise OptionError(f"a reference takes the scorer's place: leave out either match or the scorer {name}")
+    return replace(options, lock=f"{options.lock} detail"), Match(load_photo(match))
 
 
 def choose_options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:

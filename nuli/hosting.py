@@ -300,9 +300,10 @@ def search(task: Task, photo: Photo, options: Options, **more: Any) -> Result:
     from .enhancer import enhance_iter
     from .result import Result
 
-    scorer = task.host.load_scorer(options, task.host.folders())
+    # a reference is a scorer of its own
+    scorer = None if more.get("match") is not None else task.host.load_scorer(options, task.host.folders())
     for item in enhance_iter(photo, options, scorer=scorer, stop=task.ended, **more):
         if isinstance(item, Result):
             return item
-        task.report(item, scorer.name)
+        task.report(item, scorer.name if scorer else "match")
     raise AssertionError("a search ends with its result")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .ops.pipeline import chain_statistics
 from .ops.registry import Op, Scale, get_op
 from .ops.render import render_rows
 from .ops.step import Step
+from .options import Amounts
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -46,6 +48,34 @@ class Look:
         """A recipe with what it measures in the frames [K,3,h,w] of K pictures together."""
         found = chain_statistics(frames, recipe.steps, scale)
         return Look(recipe, tuple(None if stats is None else _as_tuples(stats[0].tolist()) for stats in found))
+
+    def only(self, text: str) -> Look:
+        """This look with chosen steps alone: their numbers from 1 on, ops or groups, separated by commas.
+
+        Raises RecipeError for a word that chooses none.
+        """
+        chosen: set[int] = set()
+        for word in text.replace(",", " ").split():
+            found = {
+                i for i, step in enumerate(self.recipe.steps) if word in (str(i + 1), step.op, get_op(step.op).group)
+            }
+            if not found:
+                raise RecipeError(f"there is no step {word!r} among {', '.join(self.recipe.words()) or 'none'}")
+            chosen |= found
+        if not chosen:
+            raise RecipeError("choose steps: their numbers, ops or groups, separated by commas")
+        kept = sorted(chosen)
+        statistics = None if self.statistics is None else tuple(self.statistics[i] for i in kept)
+        return Look(Recipe(tuple(self.recipe.steps[i] for i in kept)), statistics)
+
+    def scaled(self, amounts: Amounts) -> Look:
+        """This look at other amounts, without the steps that do nothing then."""
+        scaled = [self.recipe.steps[i : i + 1] for i in range(len(self.recipe))]
+        scaled = [Recipe(steps).scaled(amounts).without_noops().steps for steps in scaled]
+        statistics = self.statistics
+        if statistics is not None:
+            statistics = tuple(stats for stats, steps in zip(statistics, scaled, strict=True) if steps)
+        return Look(Recipe(tuple(step for steps in scaled for step in steps)), statistics)
 
     def lit(self, stops: float) -> Look:
         """This look on a picture that is made lighter by so many stops first. A look that does nothing stays so."""
@@ -117,6 +147,18 @@ class Look:
         """For JSON. Read as a recipe, it is the recipe, which measures every picture anew."""
         statistics = None if self.statistics is None else list(self.statistics)
         return {"recipe": self.recipe.to_dict(), "statistics": statistics}
+
+    @staticmethod
+    def from_json(text: str) -> Look:
+        """Of a file that `--save-recipe` wrote; of a recipe none of whose steps measures anything, that. Raises
+        RecipeError."""
+        recipe = Recipe.parse(text)
+        if text.lstrip()[:1] == "{" and "statistics" in (data := json.loads(text)):
+            return Look.from_dict(data)
+        measuring = [step.op for step in recipe.steps if get_op(step.op).statistics]
+        if measuring:
+            raise RecipeError(f"it does not say what {', '.join(measuring)} measured: apply it without --frozen")
+        return Look(recipe, (None,) * len(recipe))
 
     @staticmethod
     def from_dict(data: Any) -> Look:

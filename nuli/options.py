@@ -166,7 +166,8 @@ class Options:
         "auto",
         "Scorer",
         "which scorer judges; auto: laion where its weights are present, "
-        "else an embedded one: tone in soft mode, taste in hard",
+        "else an embedded one: tone in soft mode, taste in hard; several in one: mean:laion+tone, or least:laion+taste "
+        "for what all of them like; pyiqa:METRIC: one of that package's",
         "NUl scorer",
     )
     ops: str = _option(
@@ -226,9 +227,7 @@ class Options:
         minimum=0.0,
         maximum=10.0,
     )
-    prompt: str = _option(
-        "", "Prompt", "what the picture should show, for scorers that read it (hpsv2, imagereward)", "NUl prompt"
-    )
+    prompt: str = _option("", "Prompt", "what the picture should show, for scorers that read it (hpsv2)", "NUl prompt")
     seed: int = _option(0, "Seed", "start of the random numbers", "NUl seed", minimum=0, maximum=2**32 - 1)
     device: str = _option("auto", "Device", "torch device: auto, cpu, cuda, cuda:1...", "NUl device")
     mirror: str = _option(

@@ -15,8 +15,11 @@ from PIL import Image
 
 from .checkpoint import SavedSearch
 from .imaging.atomic import OnWritten
+from .imaging.frames import make_frame
 from .imaging.photo import Photo, copy_photo, save_photo, to_image
 from .imaging.pixels import from_image
+from .look import Look
+from .ops.pipeline import scale_of
 from .ops.render import render, render_rows
 from .recipe import Recipe
 
@@ -46,7 +49,7 @@ class Event:
 
 @dataclass(frozen=True, eq=False)
 class Other:
-    """Another result of the same search, that looks different. Nothing is rendered before it is asked for."""
+    """Another result of the same search. Nothing is rendered before it is asked for."""
 
     photo: Photo = field(repr=False)
     """The untouched picture."""
@@ -55,8 +58,8 @@ class Other:
     score: float
     """What the full-size picture will get."""
     direction: str = ""
-    """What it does to the picture in a word or two, such as "warm" (see `search.directions`); "" where that isn't
-    clear."""
+    """What it does to the picture in a word or two, such as "warm" (see `search.directions`), "" where that isn't
+    clear; in soft mode "gentle", "bolder" or "another reading"."""
     distance: float = 0.0
     """How far it is from the untouched picture: the mean color difference (CIE94, in dE; about 1 is the least that
     shows)."""
@@ -70,6 +73,11 @@ class Other:
     def image(self) -> Image.Image:
         """The picture as a PIL image, with the metadata of the source; made anew each time."""
         return to_image(self.photo, render_rows(self.photo, self.recipe.steps, self.device))
+
+    @property
+    def look(self) -> Look:
+        """See `Result.look`."""
+        return look_of(self.photo, self.recipe)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it. Raises ImageError."""
@@ -87,6 +95,24 @@ class Other:
         }
 
 
+def look_of(photo: Photo, recipe: Recipe) -> Look:
+    """A recipe with what its steps measure in a picture."""
+    frame = make_frame(photo.pixels, photo.alpha)
+    return Look.measured(recipe, frame, scale_of(frame, min(photo.pixels.shape[:2])))
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a scorer that took no part in a search says of its result."""
+
+    scorer: str
+    before: float
+    after: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"scorer": self.scorer, "before": self.before, "after": self.after}
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What an enhancement found."""
@@ -96,15 +122,16 @@ class Result:
     _image: Image.Image | None = field(repr=False)
     """The enhanced picture; None where nothing was changed."""
     recipe: Recipe
-    """The recipe as applied: amounts included, superfluous steps dropped; empty where nothing was changed."""
+    """The recipe as applied: amounts included, superfluous steps dropped; the steps that `neutral` and `lut` ask for
+    first and last. Empty where nothing was changed."""
     score_before: float
     score_after: float
     """The score of the full-size result."""
     score_predicted: float
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
-    """For each step, what the score with penalties would lose without it; empty where there was no time to
-    tell, and at other amounts."""
+    """For each step, what the score with penalties would lose without it, 0 for those that `neutral` and `lut` ask for;
+    empty where there was no time to tell, and at other amounts."""
     scorer: str
     evaluations: int
     seconds: float
@@ -120,7 +147,12 @@ class Result:
     chains: tuple[tuple[tuple[str, ...], float], ...] = field(default=(), repr=False)
     """The best sequences of ops that the search tried, and what each gained with penalties; best first."""
     others: tuple[Other, ...] = field(default=(), repr=False)
-    """In hard mode: what else is good and looks different; the highest score first."""
+    """In hard mode: what else is good and looks different, the highest score first. In soft mode: the same gentler and
+    bolder."""
+    opinion: Opinion | None = None
+    """A second one; None for an unchanged picture, and where every scorer at hand took part."""
+    held: tuple[str, ...] = ()
+    """Which guards decided something, a sentence each, two at most."""
 
     @property
     def changed(self) -> bool:
@@ -135,6 +167,11 @@ class Result:
     def image(self) -> Image.Image:
         """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
         return self._image.copy() if self._image else to_image(self.photo, self.photo.pixels)
+
+    @cached_property
+    def look(self) -> Look:
+        """The recipe with what its steps measured in this picture: the same colours become the same elsewhere."""
+        return look_of(self.photo, self.recipe)
 
     @cached_property
     def pixels(self) -> np.ndarray:
@@ -180,5 +217,7 @@ class Result:
             "seconds": round(self.seconds, 3),
             "trace": [list(point) for point in self.trace],
             "notes": list(self.notes),
+            "opinion": self.opinion.to_dict() if self.opinion else None,
+            "held": list(self.held),
             "others": [other.to_dict() for other in self.others],
         }

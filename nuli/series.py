@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .enhancer import ONE_SOURCE, Source, choose_options
+from .enhancer import ONE_SOURCE, Source, check_options, choose_options, matching
 from .errors import ImageError
 from .imaging.atomic import OnWritten
 from .imaging.frames import make_frame
 from .imaging.photo import load_photo
 from .look import Look
-from .ops.registry import select_ops
 from .options import Options
 from .recipe import Recipe
 from .result import Event
@@ -30,6 +29,7 @@ from .scoring.protocol import Scorer
 from .scoring.registry import load_scorer
 from .search.conclusion import conclude, gains
 from .search.evaluator import Evaluation
+from .search.fixed import fixed_steps
 from .search.loop import Search
 from .search.sample import Sample
 
@@ -49,8 +49,8 @@ class Series:
     score_after: float
     """Means over the pictures that were searched on; the latter of those pictures reduced (see `imaging.reduce`)."""
     contributions: tuple[float, ...]
-    """For each step, what the mean score with penalties would lose without it; empty where there was no time to tell,
-    and at other amounts."""
+    """For each step, what the mean score with penalties would lose without it, 0 for those that `neutral` and `lut` ask
+    for; empty where there was no time to tell, and at other amounts."""
     scorer: str
     pictures: int
     """How many pictures were searched on."""
@@ -111,6 +111,7 @@ def enhance_together(
     folders: Sequence[str | os.PathLike[str]] = (),
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Event], None] = lambda event: None,
+    match: Source | None = None,
     **values: Any,
 ) -> Series:
     """Find one correction for a series of pictures.
@@ -124,29 +125,34 @@ def enhance_together(
         folders: where weights may lie, besides the usual caches.
         stop: asked after every batch; once it says True, the best so far becomes the result.
         progress: called after every batch; scores are means, and the preview is the first picture searched on.
+        match: a reference for all of them, see `enhance_iter`.
         values: fields of `nuli.Options`.
     Raises:
         NuliError: for an option or scorer that can't be used, for no pictures, and where none of those to search on can
             be read.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops, options.lock)  # complain before the pictures and the weights are loaded
+    scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
+    if match is not None:
+        options, scorer = matching(match, options, scorer)
+    check_options(options)  # complain before the pictures and the weights are loaded
     sources = [sources] if isinstance(sources, ONE_SOURCE) else list(sources)
     if not sources:
         raise ImageError("a series of no pictures: name at least one")
     samples, failed = _read([sources[i] for i in spread(len(sources))])
-    loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
-    search = Search(samples, options, loaded, stop)
+    loaded = scorer or load_scorer(options, folders)
+    fixed = fixed_steps(options, [sample.photo for sample in samples])
+    search = Search(samples, options, loaded, stop, fixed=fixed)
     for event in search.events():
         progress(event)
-    end = conclude(search, lambda recipe: _predict(search, recipe))
+    end = conclude(search, lambda recipe: _predict(search, recipe), search.evaluator.hold)
     margin = search.margin if options.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
-        look=Look.measured(recipe, search.evaluator.original, search.evaluator.scale),
-        score_before=search.before.score,
+        look=Look.measured(fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),
+        score_before=search.untouched.score,
         score_after=end.predicted.score if len(recipe) else search.before.score,
-        contributions=end.contributions if len(recipe) else (),
+        contributions=fixed.with_zeros(end.contributions, recipe),
         scorer=loaded.name,
         pictures=len(samples),
         evaluations=search.evaluator.evaluations,
@@ -183,7 +189,7 @@ def _read(sources: Sequence[Source]) -> tuple[list[Sample], list[ImageError]]:
 def _predict(search: Search, recipe: Recipe) -> Evaluation:
     """The evaluation of the full-size pictures with a recipe, on the pictures reduced. Costs an evaluation."""
     original, frames = search.evaluator.original, []
-    look = Look.measured(recipe, original, search.evaluator.scale)
+    look = Look.measured(search.evaluator.fixed.whole(recipe), original, search.evaluator.scale)
     size = original.shape[2], original.shape[3]
     for sample in search.samples:
         pixels = np.asarray(look.rows(sample.photo, search.device, full=sample.short))

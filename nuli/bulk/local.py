@@ -41,7 +41,7 @@ def shares_a_device(options: Options) -> bool:
     """Whether searches have to share a GPU, or a scorer too large for every process to have its own."""
     from ..scoring.registry import resolve_scorer
 
-    return options.device not in ("auto", "cpu") or bool(resolve_scorer(options.scorer, options.mode).files)
+    return options.device not in ("auto", "cpu") or resolve_scorer(options.scorer, options.mode).is_large
 
 
 def processors() -> int:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..errors import ImageError, NuliError, StoppedError, internal_error
 from ..imaging.atomic import as_image_error, write_text
+from ..imaging.mask import with_mask
 from ..imaging.photo import load_photo
 from ..options import Options
 from ..scoring.registry import cached_scorer, load_scorer, resolve_scorer
 from ..sources import FileTask, signature
+from .inputs import NONE, Inputs
 from .journal import Journal
 
 if TYPE_CHECKING:
@@ -37,19 +39,21 @@ class Settings:
 
     options: Options
     others: int = 0
-    """Other results of hard mode to save, at most."""
+    """Other results to save, at most."""
     in_place: bool = False
     """Whether sources may be written over."""
     save_recipe: bool = False
-    """Whether to write each recipe beside its picture."""
+    """Whether to write each recipe, with what it measured, beside its picture."""
     journal: Path | None = None
     """Where to note what is done."""
+    inputs: Inputs = NONE
 
     @property
     def digest(self) -> str:
         """Tells settings apart that make other results, or other files."""
         scorer = resolve_scorer(self.options.scorer, self.options.mode).name
         fields = {**asdict(self.options), "scorer": scorer, "others": self.others, "recipes": self.save_recipe}
+        fields["inputs"] = self.inputs.signature
         del fields["device"]  # which only makes a rounding's difference
         return _digest(fields)
 
@@ -75,11 +79,12 @@ class Worker:
         stop: Callable[[], bool] = lambda: False,
         wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
     ) -> None:
-        from ..ops.registry import select_ops
+        from ..enhancer import check_options
 
-        select_ops(settings.options.mode, settings.options.ops, settings.options.lock)
+        check_options(settings.options)
         self.settings, self.stop = settings, stop
-        self.scorer = wrap(cached_scorer(settings.options))  # a folder that is watched needs it again and again
+        # a folder that is watched needs it again and again; with a reference, that is what judges
+        self.scorer = None if settings.inputs.match else wrap(cached_scorer(settings.options))
         self._journal = Journal(settings.journal, settings.digest) if settings.journal else None
 
     def __call__(self, task: FileTask) -> Record:
@@ -98,7 +103,13 @@ class Worker:
 
         settings = self.settings
         return enhance_iter(
-            task.source, settings.options, scorer=self.scorer, others=settings.others, known=known, stop=self.stop
+            task.source,
+            settings.options,
+            scorer=self.scorer,
+            others=settings.others,
+            known=known,
+            stop=self.stop,
+            **settings.inputs.of(task.source),
         )
 
     def save(self, task: FileTask, result: Result, source: os.stat_result | None = None) -> Record:
@@ -112,7 +123,7 @@ class Worker:
             other.save(path)
         if self.settings.save_recipe:
             for item, path in ((result, task.target), *pairs(result, task)):
-                write_text(path.with_name(path.name + ".json"), item.recipe.to_json() + "\n")
+                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n")
         note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
         if source:
             check_unchanged(task.source, source)
@@ -132,11 +143,13 @@ class LookSettings:
     """Whether sources may be written over."""
     journal: Path | None = None
     """Where to note what is done."""
+    inputs: Inputs = NONE
+    """Of which a look has use for the mask."""
 
     @property
     def digest(self) -> str:
-        """Tells looks apart."""
-        return _digest(self.look.to_dict())
+        """Tells looks apart, and where they go."""
+        return _digest([self.look.to_dict(), self.inputs.signature, self.options.feather])
 
     def worker(self, stop: Callable[[], bool], wrap: Callable[[Scorer], Scorer]) -> Dresser:
         """What does it. No scorer is needed."""
@@ -169,6 +182,9 @@ class Dresser:
         try:
             source = status_of(task.source)
             photo = load_photo(task.source)
+            mask = settings.inputs.mask_of(task.source)
+            if mask is not None:
+                photo = with_mask(photo, mask, settings.options.feather)
             record["notes"] = list(photo.notes)
             check_unchanged(task.source, source)
             note = self._journal.noting(task, source, record, self._stop) if self._journal else None

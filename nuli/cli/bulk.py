@@ -40,7 +40,7 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     place = None if parsed.no_journal else _journal_place(parsed.pictures, parsed.output)
     settings = replace(settings, journal=None if parsed.dry_run else place)
     bulk = _Bulk(parsed, settings, jobs, place)
-    if not parsed.json:
+    if not parsed.json and not parsed.match:
         tell_scorer(settings.options)
     with Stop() as stop:
         code = bulk.once(stop)

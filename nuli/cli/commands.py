@@ -7,14 +7,10 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import OptionError, RecipeError
 from .console import complain, say, tell
 from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_left
-
-if TYPE_CHECKING:
-    from ..recipe import Recipe
 
 
 def score(parsed: argparse.Namespace) -> int:
@@ -27,16 +23,20 @@ def score(parsed: argparse.Namespace) -> int:
 def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
     options = parse_options(parsed)
+    from ..bulk.inputs import Inputs
     from ..bulk.local import processors, run
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
+    from ..recipe import Recipe
     from ..sources import plan_files
     from .stop import Stop
 
     # processes work on processors, so that a GPU does one picture after the other
     jobs = number_of_jobs(parsed.jobs, processors) if options.device in ("auto", "cpu") else 1
-    recipe = _read_recipe(parsed.recipe).scaled(options.amounts)
-    settings = LookSettings(options, Look(recipe.without_noops(), None), in_place=parsed.in_place)
+    text = _recipe_text(parsed.recipe)
+    look = Look.from_json(text) if parsed.frozen else Look(Recipe.parse(text), None)
+    look = (look.only(parsed.steps) if parsed.steps is not None else look).scaled(options.amounts)
+    settings = LookSettings(options, look, in_place=parsed.in_place, inputs=Inputs(parsed.mask))
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
     code, done = max([complain(error) for error in errors], default=0), 0
     with Stop() as stop:
@@ -56,8 +56,9 @@ def lut(parsed: argparse.Namespace) -> int:
     from ..imaging.atomic import write_text
     from ..imaging.photo import load_photo
     from ..ops.lut import left_out, to_cube
+    from ..recipe import Recipe
 
-    recipe = _read_recipe(parsed.recipe)
+    recipe = Recipe.parse(_recipe_text(parsed.recipe))
     photo = load_photo(parsed.photo) if parsed.photo else None
     write_text(parsed.output, to_cube(recipe.steps, photo, parsed.size, parsed.output.stem))
     for step in left_out(recipe.steps):
@@ -68,23 +69,28 @@ def lut(parsed: argparse.Namespace) -> int:
 
 def scorers(parsed: argparse.Namespace) -> int:
     """List the scorers, or download the weights of one; returns the exit code."""
-    from ..scoring.registry import SCORERS
+    from ..scoring.registry import ENSEMBLES, known_scorers, resolve_scorer
     from ..scoring.weights import cache_dir, ensure, locate
 
     if parsed.action == "list":
-        for info in SCORERS.values():
-            state = "built in" if not info.files else "not downloaded" if info.missing() else "ready"
-            say(f"{info.name:8} {state:15} {info.summary}")
+        for info in (*known_scorers().values(), resolve_scorer("pyiqa:METRIC")):
+            say(f"{info.name:8} {info.state():15} {info.summary}")
             say(f"{'':24} {info.meaning}")
             for file in info.files:
                 say(f"{'':24} {locate(file) or cache_dir() / file.name}  ({file.licence})")
+            if info.package:
+                say(f"{'':24} {info.package.advice}; weights: {info.package.size}")
+        say(f"Several in one: {' or '.join(f'{kind}:NAME+NAME' for kind in ENSEMBLES)}")
         return 0
-    if parsed.name not in SCORERS:
-        raise OptionError(f"there is no scorer {parsed.name!r}: choose {', '.join(SCORERS)}")
-    if not SCORERS[parsed.name].files:
-        say(f"{parsed.name} is built in: there is nothing to download")
-    for file in SCORERS[parsed.name].files:
+    info = resolve_scorer(parsed.name or "")
+    if info.state() == "built in":
+        say(f"{info.name} is built in: there is nothing to download")
+    for file in info.files:
         say(str(ensure(file, progress=_download_line(file.name), allow_download=True)))
+    if info.package:
+        say(f"{info.name}: {info.package.size}; {info.package.licence}")
+        info.package.download()
+        say(f"{info.name} is ready")
     return 0
 
 
@@ -134,16 +140,13 @@ def _download_line(name: str) -> Callable[[int, int | None], None]:
     return show
 
 
-def _read_recipe(text: str) -> Recipe:
-    """A recipe from a file, or from the text itself. Raises RecipeError."""
-    from ..recipe import Recipe
-
+def _recipe_text(text: str) -> str:
+    """The text of a recipe: a file's, or the given one itself. Raises RecipeError."""
     if re.match(r"\s*(\{|nuli\d+(\s|$))", text):
-        return Recipe.parse(text)
+        return text
     try:
-        text = Path(text).read_text("utf-8-sig")
+        return Path(text).read_text("utf-8-sig")
     except FileNotFoundError:
         raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself") from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"{text}: can't be read as a recipe ({error}); give JSON or a recipe line") from None
-    return Recipe.parse(text)

@@ -17,8 +17,13 @@ from .stop import Stop
 from .tasks import complain_of_record, number_of_jobs, parse_options, tell_files, tell_steps
 
 if TYPE_CHECKING:
+    from ..bulk.inputs import Inputs
     from ..bulk.work import Record, Settings
     from ..result import Event, Result
+
+
+SOFT_OTHERS = 2
+"""Versions that soft mode offers beside its result."""
 
 
 def enhance(parsed: argparse.Namespace) -> int:
@@ -31,9 +36,12 @@ def enhance(parsed: argparse.Namespace) -> int:
         _check_tree(parsed)
     if parsed.watch and not any(Path(name).is_dir() for name in parsed.pictures):
         raise OptionError("--watch is for a folder: name one")
+    from ..bulk.inputs import Inputs
     from ..bulk.work import Settings
 
-    settings = Settings(options, others, parsed.in_place, parsed.save_recipe)
+    inputs = Inputs(parsed.mask, parsed.match)
+    _check_inputs(parsed, inputs)
+    settings = Settings(options, others, parsed.in_place, parsed.save_recipe, inputs=inputs)
     if parsed.engine == "ray":
         from .cluster import enhance_on_cluster
 
@@ -46,6 +54,20 @@ def enhance(parsed: argparse.Namespace) -> int:
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place, others)
     code = max([complain(error) for error in errors], default=0)
     return max([code, *(_enhance_one(parsed, settings, task) for task in tasks)])
+
+
+def _check_inputs(parsed: argparse.Namespace, inputs: Inputs) -> None:
+    """Raise OptionError for second pictures that can't be used, rather than once for each picture."""
+    for name, value in (("mask", inputs.mask), ("match", inputs.match)):
+        if value is None:
+            continue
+        if parsed.engine == "ray":
+            raise OptionError(f"--{name} is for pictures of this machine: leave --engine out")
+        if parsed.together and name == "mask":
+            raise OptionError("--mask is for pictures by themselves: leave --together out")
+        is_place = Path(value).is_file() or (name == "mask" and (value == "alpha" or Path(value).is_dir()))
+        if not is_place:
+            raise OptionError(f"{value}: there is no such file for --{name}")
 
 
 def _refuse_urls(names: list[Path | str | None]) -> None:
@@ -61,7 +83,7 @@ def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask)
 
     with Stop() as stop:
         worker = Worker(settings, stop.is_set)
-        if not parsed.json:
+        if not parsed.json and not parsed.match:
             tell_scorer(settings.options)
 
         def work() -> int:
@@ -113,9 +135,7 @@ def _number_of_others(text: str, mode: str) -> int:
             raise ValueError
     except ValueError:
         raise OptionError(f"--others cannot be {text!r}: give a number from 0 to {MAX_OTHERS}") from None
-    if count and mode != "hard":
-        raise OptionError("only a search in hard mode has other results: leave --others out, or say --mode hard")
-    return count
+    return count if mode == "hard" else min(count, SOFT_OTHERS)
 
 
 def _watch(events: Iterator[Event | Result], source: Path, quiet: bool) -> Result:
@@ -180,12 +200,16 @@ def _tell_result(record: Record, others: int) -> None:
     if record["changed"]:
         say(f"  {record['scorer']} {before:.2f} -> {after:.2f} ({after - before:+.2f})")
         tell_steps(record["steps"], record["contributions"])
+        if opinion := record["opinion"]:
+            say(f"  second opinion: {opinion['scorer']} {opinion['before']:.2f} -> {opinion['after']:.2f}")
     else:
         say(f"  {record['scorer']} {before:.2f}: nothing makes it clearly better; copied as it is")
+    for sentence in record["held"]:
+        say(f"  {sentence}")
     for other in record["others"]:
         about = f"{other['direction'] or 'another look'}, {other['score']:.2f}, {other['distance']:.0f} dE"
         say(f"  or {other['output']} ({about} from the original): {', '.join(other['steps'])}")
-    if len(record["others"]) < others:
+    if record["changed"] and len(record["others"]) < others:
         found = f"found {len(record['others'])} of {others} others"
         say(f"  {found}: no more look different enough and are good")
     say(f"  {record['evaluations']} evaluations, {record['seconds']:.1f} s")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NuliError
-from ..options import PRESET, Option, table
+from ..options import INPUTS, PRESET, Option, table
 from . import commands, console
 from .enhance import enhance
 
@@ -64,12 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_pictures(sub, urls=True)
     _add_output(sub, urls=True)
     sub.add_argument("--json", action="store_true", help="print one JSON object a picture, and nothing else")
-    sub.add_argument("--save-recipe", action="store_true", help="write the recipe beside the result, as NAME.json")
+    sub.add_argument(
+        "--save-recipe",
+        action="store_true",
+        help="write the recipe, with what it measured, beside the result, as NAME.json",
+    )
     sub.add_argument(
         "--others",
         default="0",
         metavar="N",
-        help="save up to N other results of hard mode too, that look different, as NAME-2, NAME-3... (0)",
+        help="save up to N other results too, as NAME-2, NAME-3...: in hard mode what looks different, in soft mode "
+        "the same gentler and bolder (0)",
     )
     sub.add_argument(
         "--tree",
@@ -78,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of one picture: go on from the search saved there, if there is one, and save this one there",
     )
     _add_bulk(sub)
+    for item in INPUTS:
+        sub.add_argument(
+            "--" + item.name, metavar="FILE" + ("|FOLDER|alpha" if item.name == "mask" else ""), help=item.help
+        )
     for row in (PRESET, *rows.values()):
         _add_option(sub, row)
 
@@ -96,10 +105,19 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("apply", commands.apply, "apply a recipe to photos, without a search")
     sub.add_argument("recipe", metavar="RECIPE", help="a file that holds a recipe, or the recipe itself")
+    sub.add_argument(
+        "--steps", metavar="1,3|OP|GROUP", help="only these steps: numbers, ops or groups, separated by commas"
+    )
+    sub.add_argument(
+        "--frozen",
+        action="store_true",
+        help="go by what the steps measured where the recipe was saved (--save-recipe), not by each photo",
+    )
     _add_pictures(sub)
     _add_output(sub)
     _add_jobs(sub)
-    for name in ("strength", "light", "colour", "detail", "device"):
+    sub.add_argument("--mask", metavar="FILE|FOLDER|alpha", help=INPUTS[0].help)
+    for name in ("strength", "light", "colour", "detail", "feather", "device"):
         _add_option(sub, rows[name])
 
     sub = command("lut", commands.lut, "write a recipe as a .cube look-up table for other programs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from .console import complain_of_failure, say, tell
 def parse_options(parsed: argparse.Namespace) -> Options:
     """The options of a command: the values of those that were given, of the others those of the preset, or the
     defaults. Raises OptionError."""
-    return options_from(
-        {row.name: getattr(parsed, row.name) for row in (PRESET, *table()) if hasattr(parsed, row.name)}
-    )
+    rows = PRESET, *table()
+    options = options_from({row.name: getattr(parsed, row.name) for row in rows if hasattr(parsed, row.name)})
+    if options.lut:
+        from ..ops.lut_files import resolve
+
+        # from here on by its content: a path says nothing of that, and means nothing elsewhere
+        options = replace(options, lut=resolve(options.lut, allow_paths=True))
+    return options
 
 
 def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
@@ -30,7 +36,8 @@ def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:
 def tell_steps(steps: Sequence[str], contributions: Sequence[float]) -> None:
     """Print steps, and what each is worth where that is known."""
     for i, words in enumerate(steps):
-        worth = f"  worth {contributions[i]:.2f}" if contributions else ""
+        # what was asked for, and not found, is worth nothing to the search
+        worth = f"  worth {contributions[i]:.2f}" if contributions and contributions[i] else ""
         say(f"  {i + 1}. {words:<30}{worth}".rstrip())
 
 

@@ -53,7 +53,9 @@ def find_look(
         stamps = [_stamp(task.source) for task in tasks]
         show = not as_json and sys.stderr.isatty()
         sources: list[Source] = [task.source for task in tasks]
-        series = enhance_together(sources, settings.options, stop=stop, progress=_draw if show else lambda event: None)
+        draw_event = _draw if show else lambda event: None
+        reference = settings.inputs.match
+        series = enhance_together(sources, settings.options, match=reference, stop=stop, progress=draw_event)
         found, stops = series.to_dict(), []
         if series.changed and not stop():
             reading = partial(_draw_reading, len(tasks)) if show else lambda done: None

@@ -22,8 +22,8 @@ from .weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
 if TYPE_CHECKING:
     from .protocol import Score
 
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 """Of CLIP's training pictures, RGB 0..1: clip.clip._transform."""
 
 _HEAD = {
@@ -63,8 +63,8 @@ class Laion(nn.Module):
         self.flip = flip
         self.register_buffer("w", w.float())
         self.register_buffer("b", b.float())
-        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))
 
     @classmethod
     @torch.inference_mode(False)  # a host that loads us in that mode would get weights that know no gradient

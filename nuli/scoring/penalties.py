@@ -1,7 +1,8 @@
 """Penalties, in tenths of the scorer's range, that keep a scorer honest: what the `guards` option switches.
 
 Each compares frames [N,3,h,w] with the untouched picture's frame [1,3,h,w], is 0 at identity, smooth, and
-grows from a tolerance on; so a small step never costs much and no step edge invites the search to sit on it.
+grows from a tolerance on; so a small step never costs much and no step edge invites the search to sit on it. In soft
+mode the walls of `limits` come on top, beyond which no scorer can pay.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ..imaging.color import luma
+from .limits import BOUNDS, WATCHED, Limits, thinned
+from .limits import clipped as clipped_pixels
 
 WEIGHTS = {"off": 0.0, "normal": 1.0, "strict": 3.0}
 """The weight of all penalties, by the value of the `guards` option."""
@@ -26,8 +29,11 @@ DRIFT_COST = 4.0
 """At a root mean square change of 0.1 (25 levels of 255)."""
 CAST_COST = 1.5
 """At a shift of the mean colour by 0.05, luma aside."""
-EDGE = 4 / 255
-"""Values this near to 0 or 1 count as (partly) clipped."""
+
+NAMES = ("light", "clipping", "drift", "cast", "skin", "chroma")
+"""The guards, in the order of their figures."""
+WALLS = dict(zip(BOUNDS, ("light", "clipping", "chroma", "drift", "skin", "skin"), strict=True))
+"""Whose figure the wall of each measure adds to."""
 
 
 def light(frames: Tensor, original: Tensor) -> Tensor:
@@ -46,9 +52,7 @@ def light(frames: Tensor, original: Tensor) -> Tensor:
 
 def clipped(frames: Tensor) -> Tensor:
     """The shares [N,2] of the picture at black and at white; values near the edge count in part."""
-    black = (1 - frames.amax(1) / EDGE).clamp(min=0)
-    white = (1 - (1 - frames.amax(1)) / EDGE).clamp(min=0)
-    return torch.stack([black, white], 1).mean((2, 3))
+    return clipped_pixels(frames).mean((2, 3))
 
 
 def clipping(frames: Tensor, original: Tensor) -> Tensor:
@@ -74,9 +78,31 @@ def means(frames: Tensor) -> Tensor:
     return frames.mean((2, 3), keepdim=True)
 
 
-def penalize(frames: Tensor, original: Tensor, mode: str, weight: float) -> Tensor:
-    """The sum [N] of all penalties of a mode, times a weight (see WEIGHTS)."""
-    total = light(frames, original) + clipping(frames, original)
-    if mode == "hard":
-        return HARD * weight * total
-    return weight * (total + drift(frames, original) + cast(frames, original))
+class Guards:
+    """All penalties of one picture, by name.
+
+    Args:
+        original: the untouched picture's frame [1,3,h,w], or every second pixel of it.
+        mode: "soft" or "hard".
+        anchor: the frame as `tone` would correct it, likewise, where that shall be free (see `limits`).
+    """
+
+    def __init__(self, original: Tensor, mode: str, anchor: Tensor | None = None) -> None:
+        self._original, self._mode = original, mode
+        self.limits = Limits(thinned(original, WATCHED), None if anchor is None else thinned(anchor, WATCHED))
+        """What soft mode keeps to."""
+
+    def __call__(self, frames: Tensor) -> Tensor:
+        """The penalties [N,len(NAMES)] of candidates."""
+        found = dict.fromkeys(NAMES, frames.new_zeros(len(frames)))
+        found["light"], found["clipping"] = light(frames, self._original), clipping(frames, self._original)
+        if self._mode == "hard":
+            return HARD * torch.stack([*found.values()], 1)
+        found["drift"], found["cast"] = drift(frames, self._original), cast(frames, self._original)
+        for name, wall in zip(WALLS.values(), self.limits.walls(thinned(frames, WATCHED)).unbind(1), strict=True):
+            found[name] = found[name] + wall
+        return torch.stack([*found.values()], 1)
+
+    def measure(self, frames: Tensor) -> dict[str, float]:
+        """The measures of a candidate [1,3,h,w], see `limits.BOUNDS`."""
+        return self.limits.measure(thinned(frames, WATCHED))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ..ops.registry import Op
+    from ..recipe import Recipe
 
     Score = Callable[[Tensor], Tensor]
 
@@ -25,6 +28,9 @@ class Scorer(Protocol):
     has_target: bool
     """Whether the best score stands for one definite picture near the original. Such a scorer needs no guards,
     and a search is over once it gives the top of its range. Without this attribute it is False."""
+    faithful: bool
+    """Whether that picture is what the user asked for: then what hardly shows is left out only where it hardly counts
+    either. Without this attribute it is False."""
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
     cheap: bool
@@ -32,6 +38,9 @@ class Scorer(Protocol):
     asks for gradients. Without this attribute it is False."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
+    known_as: str
+    """What a saved search calls it, where the name doesn't tell what its scores depend on, such as a reference. Without
+    this attribute it is the name."""
 
     def bind(self, original: Tensor) -> Score:
         """Prepare to score candidates made from one picture.
@@ -43,3 +52,24 @@ class Scorer(Protocol):
             A function from views [N,3,H,W] in 0..1 to scores [N], float32, higher is better.
         """
         ...
+
+    def starts(self, original: Tensor, ops: Sequence[Op], mode: str, max_steps: int) -> list[Recipe]:
+        """Recipes to begin a search with. A scorer without this method begins with what `tone` predicts.
+
+        Args:
+            original: the untouched picture's frame [1,3,h,w]; of several that get one recipe [K,3,h,w].
+            ops: what may be used.
+            mode: "soft" or "hard".
+            max_steps: how long a recipe may be.
+        """
+        ...
+
+    def notes(self, original: Tensor) -> list[str]:
+        """What the user should know of how a picture is judged, by its frame as for `starts`. A scorer may lack this
+        method."""
+        ...
+
+
+def known_as(scorer: Scorer) -> str:
+    """What a saved search calls a scorer."""
+    return getattr(scorer, "known_as", scorer.name)

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import plugins
 from ..errors import OptionError
 from ..options import Options
+from .adapters import ADAPTERS, PYIQA, pyiqa_info
+from .info import ScorerInfo
 from .protocol import Scorer
-from .weights import CLIP_VIT_L14, LAION_HEAD, WeightsFile, locate
+from .weights import CLIP_VIT_L14, LAION_HEAD
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class ScorerInfo:
-    """What is known about a scorer before it is loaded."""
-
-    name: str
-    summary: str
-    """What it is."""
-    meaning: str
-    """What its figures mean, in one sentence for whoever reads them; and whether they compare pictures."""
-    load: Callable[..., Scorer]
-    """load(options, device, folders) -> Scorer."""
-    files: tuple[WeightsFile, ...] = ()
-    """Weights to download; none for an embedded scorer."""
-    seconds: float = 1.5
-    """How long to search where nobody says: a large network needs time on a CPU."""
-
-    def missing(self, folders: Sequence[Path] = ()) -> tuple[WeightsFile, ...]:
-        return tuple(f for f in self.files if locate(f, folders) is None)
 
 
 def _laion(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
@@ -93,31 +77,88 @@ SCORERS = {
             "compares pictures",
             _vivid,
         ),
+        *ADAPTERS,
     )
 }
+ENSEMBLES = ("mean", "least")
+"""Names that begin so, and a colon, are several scorers in one: "mean:laion+tone"."""
+PATTERNS = (f"{PYIQA}:METRIC", *(f"{kind}:NAME+NAME" for kind in ENSEMBLES))
+"""What names may be made of parts, for whoever lists them."""
+_TAKEN = frozenset((*SCORERS, *ENSEMBLES, PYIQA, "auto", "match"))
 EMBEDDED = {"soft": "tone", "hard": "taste"}
 """The scorer of each mode that needs no download."""
 
 
+def known_scorers() -> dict[str, ScorerInfo]:
+    """All scorers that have a plain name, those of other packages included, which are loaded for it; one that can't be
+    is told of and left out."""
+    found = dict(SCORERS)
+    for name, point in plugins.scorers(_TAKEN).items():
+        try:
+            found[name] = plugins.scorer_info(point)
+        except OptionError as error:
+            logging.getLogger("nuli").warning("%s", error)
+    return found
+
+
 def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
-    """The scorer of that name; "auto": laion where its weights are present, else the mode's embedded one.
+    """The scorer of that name, or of one made by PATTERNS; "auto": laion where its weights are present, else the mode's
+    embedded one.
 
     Args:
         folders: where weights may lie, besides nuli's and CLIP's own cache.
     Raises:
-        OptionError: there is no scorer of that name.
+        OptionError: there is no scorer of that name, or it takes more than a name.
     """
+    if name == "match":
+        raise OptionError("match compares with a reference: give one (match=..., --match FILE), or choose scorer auto")
     if name == "auto":
         return SCORERS[EMBEDDED[mode]] if SCORERS["laion"].missing([Path(f) for f in folders]) else SCORERS["laion"]
-    try:
+    kind, _, rest = name.partition(":")
+    if name in SCORERS:
         return SCORERS[name]
-    except KeyError:
-        raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join(SCORERS)}") from None
+    if rest and kind == PYIQA:
+        return pyiqa_info(rest)
+    if rest and kind in ENSEMBLES:
+        return _ensemble(kind, rest)
+    offered = plugins.scorers(_TAKEN)
+    if name in offered:
+        return plugins.scorer_info(offered[name])
+    raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join((*SCORERS, *offered, *PATTERNS))}")
+
+
+def _ensemble(kind: str, names: str) -> ScorerInfo:
+    """Several scorers in one, by their names, "laion+tone". Raises OptionError."""
+    from .ensemble import Ensemble, names_in
+
+    parts = names_in(names)
+    if len(parts) < 2 or len(set(parts)) < len(parts) or "auto" in parts:
+        raise OptionError(f"{kind}: takes two or more scorers by their names, as in {kind}:laion+tone, not {names!r}")
+    if nested := [part for part in parts if part.startswith(tuple(f"{other}:" for other in ENSEMBLES))]:
+        raise OptionError(f"{kind}: can't hold {nested[0]}: name the scorers themselves")
+    infos = [resolve_scorer(part) for part in parts]
+
+    def load(options: Options, device: torch.device, folders: Sequence[Path]) -> Scorer:
+        return Ensemble(kind, [info.load(replace(options, scorer=info.name), device, folders) for info in infos])
+
+    means = "the mean of" if kind == "mean" else "what the least convinced gains (the untouched picture has 0) of"
+    return ScorerInfo(
+        f"{kind}:{names}",
+        f"{means} {', '.join(parts)}",
+        f"{means} {', '.join(parts)}, each in tenths of its range",
+        load,
+        tuple(dict.fromkeys(file for info in infos for file in info.files)),
+        sum(info.seconds for info in infos),
+        next((info.package for info in sorted(infos, key=ScorerInfo.is_ready) if info.package), None),
+    )
 
 
 def default_seconds(name: str) -> float:
     """How long to search with a scorer of that name, known here or not, where nobody says."""
-    return SCORERS[name].seconds if name in SCORERS else ScorerInfo.seconds
+    try:
+        return resolve_scorer(name).seconds
+    except OptionError:  # an object that somebody passed, or a reference
+        return ScorerInfo.seconds
 
 
 def load_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = ()) -> Scorer:
@@ -135,7 +176,7 @@ def cached_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = 
     """Load a scorer as `load_scorer` does, and keep the last one for the next job: a large network takes seconds."""
     # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
     name = resolve_scorer(options.scorer, options.mode, folders).name
-    key = (name, options.device, options.precision, options.mirror)
+    key = (name, options.device, options.precision, options.mirror, options.prompt)
     if key not in _cache:
         _cache.clear()  # two at a time may not fit
         _cache[key] = load_scorer(replace(options, scorer=name), folders)

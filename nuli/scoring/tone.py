@@ -10,6 +10,7 @@ is. `training/` makes them, and lists their photos.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -246,6 +247,14 @@ class Tone:
         return values
 
     @torch.no_grad()
+    def corrected(self, frames: Tensor) -> Tensor:
+        """Every second pixel, in both directions, of frames [K,3,h,w] as they should be: on the pixels that ops
+        measure, so that the predicted recipe gives just this."""
+        small = subsample(frames)
+        values = torch.cat([self.correction(one) for one in (frames.split(1) if len(frames) > 1 else [frames])])
+        return correct(small, values)
+
+    @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
         """The correction for a picture, by its frame [1,3,h,w], as a recipe; the mean one for several [K,3,h,w]."""
         several = frame.split(1) if len(frame) > 1 else [frame]
@@ -254,12 +263,15 @@ class Tone:
         # of each of these ops the first parameter alone decides whether it does anything
         return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))
 
+    def starts(self, original: Tensor, ops: Sequence[Op], mode: str, max_steps: int) -> list[Recipe]:
+        """The recipe as far as it may be used: a start for every scorer."""
+        allowed = {op.name for op in ops}
+        return [Recipe(tuple(step for step in self.recipe(original).steps if step.op in allowed)[:max_steps])]
+
     @torch.no_grad()
     def bind(self, original: Tensor):
         """10 for the original as it should be; a point less for every POINT of color difference from that."""
-        original = original.float()
-        # on the pixels that ops measure, so that the predicted recipe gives just this picture
-        target = to_lab(correct(subsample(original), self.correction(original)))
+        target = to_lab(self.corrected(original.float()))
 
         def score(views: Tensor) -> Tensor:
             return 10 - color_difference(to_lab(views.float()), target) / POINT

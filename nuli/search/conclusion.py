@@ -1,4 +1,5 @@
-"""What a search came to: its best recipe, simplified, without what nobody sees, and given up where it gains nothing."""
+"""What a search came to: its best recipe, held to the limits, simplified, without what nobody sees, and given up where
+it gains nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +10,14 @@ from ..recipe import Recipe
 from .evaluator import Evaluation
 from .loop import FINAL, Search
 from .simplify import carried, simplify
-from .visibility import KEPT, leave_out_invisible
+from .visibility import KEPT, KEPT_FAITHFULLY, leave_out_invisible
 
 Predict = Callable[[Recipe], Evaluation]
 """The evaluation that a recipe will get at full size. Costs an evaluation."""
+Hold = Callable[[Recipe], bool]
+"""Whether the full-size picture with a recipe keeps within the limits. Costs no evaluation."""
+HALVINGS = 5
+"""How exactly it is found out how much of a recipe does."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,11 @@ class Conclusion:
     amounts."""
     careful: bool
     """Whether the budget allowed predictions; without any, `predicted` is what the frame got."""
+    held: float = 1.0
+    """How much of the recipe the limits left, 1 all."""
 
 
-def conclude(search: Search, predict: Predict) -> Conclusion:
+def conclude(search: Search, predict: Predict, hold: Hold) -> Conclusion:
     """Simplify what a search that has ended found, drop what is invisible, and see whether it gains enough."""
     amounts, before = search.options.amounts, search.before
     # of the smallest budgets nothing is left but to score the result
@@ -50,19 +57,33 @@ def conclude(search: Search, predict: Predict) -> Conclusion:
         predicted = predict(recipe) if careful else best
     if not len(scaled) or not gains(search, predicted.objective, search.margin):
         return Conclusion(recipe, Recipe(), before, (), careful)
-    if not amounts.as_found and careful:
-        predicted, contributions = predict(scaled), ()
-    if careful and (not amounts.as_found or not search.saved or recipe != search.saved.recipe):
-        shorter, predicted = _visible(search, scaled, predicted, predict, least)
+    held = _share(scaled, hold)
+    if held < 1:
+        scaled = scaled.scaled(held)
+    if not amounts.as_found or held < 1:
+        predicted, contributions = predict(scaled) if careful and len(scaled) else predicted, ()
+    if careful and len(scaled) and (not amounts.as_found or not search.saved or recipe != search.saved.recipe):
+        shorter, predicted = _visible(search, scaled, predicted, predict, hold, least)
         contributions = carried(scaled, contributions, shorter)
         recipe, scaled = shorter if amounts.as_found else recipe, shorter
-    return Conclusion(recipe, scaled, predicted, contributions, careful)
+    return Conclusion(recipe, scaled, predicted, contributions, careful, held)
 
 
 def gains(search: Search, objective: float, least: float) -> bool:
     """Whether a change gains anything, and at least so much."""
     gain = objective - search.before.objective
     return gain > 0 and gain >= least
+
+
+def _share(recipe: Recipe, hold: Hold) -> float:
+    """How much of a recipe keeps within the limits."""
+    if hold(recipe):
+        return 1.0
+    least, most = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (least + most) / 2
+        least, most = (middle, most) if hold(recipe.scaled(middle)) else (least, middle)
+    return least
 
 
 def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, Evaluation]:
@@ -98,7 +119,7 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
 
 
 def _visible(
-    search: Search, recipe: Recipe, predicted: Evaluation, predict: Predict, least: float
+    search: Search, recipe: Recipe, predicted: Evaluation, predict: Predict, hold: Hold, least: float
 ) -> tuple[Recipe, Evaluation]:
     """The recipe as applied, without what doesn't show in the picture, as far as most of the gain stays.
 
@@ -107,7 +128,8 @@ def _visible(
         least: what must be reached to be no worse than a saved search's result.
     """
     gain, full = predicted.objective - search.before.objective, search.options.amounts.as_found
-    floor = search.before.objective + max(KEPT * gain, min(search.margin if full else 0, gain))
+    kept = KEPT_FAITHFULLY if getattr(search.scorer, "faithful", False) else KEPT
+    floor = search.before.objective + max(kept * gain, min(search.margin if full else 0, gain))
     check = full and search.resumed is not None
     cost = 2 if check else 1
     for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
@@ -115,6 +137,8 @@ def _visible(
         remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
         if remaining < cost:
             break
+        if not hold(shorter):
+            continue
         evaluation = predict(shorter)
         if evaluation.objective >= floor and (not check or search.evaluator.objectives([shorter])[0] >= least):
             return shorter, evaluation

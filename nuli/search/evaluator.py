@@ -19,17 +19,21 @@ from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.penalties import penalize
+from ..scoring.limits import WATCHED, thinned
+from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
+from .fixed import NONE_FIXED, Fixed
 
 if TYPE_CHECKING:
     from ..scoring.protocol import Score
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+GUARDS = (*NAMES, "realism")
+"""The guards, in the order of their figures."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
 
 
@@ -41,6 +45,8 @@ class Evaluation:
     """The scorer's own figure."""
     penalty: float
     """What the guards take off, in the scorer's units."""
+    parts: tuple[float, ...] = ()
+    """What each of GUARDS takes off; empty where there are none."""
 
     @property
     def objective(self) -> float:
@@ -58,6 +64,11 @@ class Evaluator:
         mode: "soft" or "hard", whose guards to use.
         guard_weight: of all guards together; 0 switches them off. A scorer that has a target needs none.
         critic: one more guard: holds candidates to its realism.
+        fixed: steps that go with every recipe.
+        mask: where the pictures may be changed [K,1,h,w], 0..1 (see `imaging.mask`): what is scored is the picture
+            changed there only.
+        anchor: makes of frames [K,3,h,w] every second pixel as `tone` would correct them: guards leave the way there
+            free.
     """
 
     @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
@@ -69,10 +80,14 @@ class Evaluator:
         mode: str = "soft",
         guard_weight: float = 1.0,
         critic: Taste | None = None,
+        fixed: Fixed = NONE_FIXED,
+        mask: Tensor | None = None,
+        anchor: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
         self.scale = scale_of(frame, full)
+        self.fixed, self._mask = fixed, mask
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
         """A tenth of the scorer's range."""
         self.evaluations = 0
@@ -82,13 +97,23 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
+        self._thumbnail = thumbnail(frame)
+        self.baseline = frame = self.frames([Recipe()]) if fixed else frame
+        """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
+        none to undo."""
         self.has_target = getattr(scorer, "has_target", False)
-        self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
+        self._weight = 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
-        self._penalties = bind_each(self._bind_penalties, guarded)
+        anchors: Sequence[Tensor | None] = [None] * len(frame)
+        if anchor is not None:
+            anchors = self._composed_subsampled(anchor(frame)).split(1)
+        pairs = zip(guarded.split(1), anchors, strict=True) if self._weight else ()
+        self.guards = [Guards(picture, mode, anchor) for picture, anchor in pairs]
+        """Those of each picture; empty where there are none."""
+        self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
+        """What each picture's result must keep to, likewise."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
-        self._thumbnail = thumbnail(frame)
 
     def _view(self, frames: Tensor) -> Tensor:
         return scorer_view(frames, self._view_mode, self._size)
@@ -110,19 +135,20 @@ class Evaluator:
         scores = checked(self._score(views), len(views) // self.pictures)
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        penalties = self._penalize(guarded) if self._weight else torch.zeros_like(scores)
         self.evaluations += len(scores)
-        pairs = torch.stack([scores.float(), penalties.float()], 1).tolist()
-        return [Evaluation(*pair) for pair in pairs]
-
-    def _bind_penalties(self, original: Tensor) -> Score:
-        return lambda guarded: penalize(guarded, original, self._mode, self._weight)
+        if not self._weight:
+            return [Evaluation(score, 0.0) for score in scores.float().tolist()]
+        penalties = self._penalize(guarded)
+        rows = torch.cat([scores.float()[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
+        return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
-        penalties = self._penalties(guarded)
-        if self._lacking:
-            penalties = penalties + self._weight * self._lacking(self._seen_by_critic(guarded))
-        return penalties
+        """What each of GUARDS takes off, [N,G]."""
+        views = guarded.unflatten(0, (-1, self.pictures)).unbind(1) if self.pictures > 1 else [guarded]
+        found = [guards(view.contiguous()) for guards, view in zip(self.guards, views, strict=True)]
+        penalties = torch.stack(found).mean(0)
+        lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
+        return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
     @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
@@ -133,15 +159,18 @@ class Evaluator:
         frame, rows = self.original, []
         try:
             with torch.enable_grad():
-                for step in steps:
+                for step in self.fixed.around(steps):
                     op = get_op(step.op)
                     rows.append(frame.new_tensor([step.values]).requires_grad_())
                     measured = measure_statistics(op, frame.detach(), self.pictures)
                     frame = apply_op(op, frame, rows[-1].expand(self.pictures, -1), measured, self.scale)
+                rows = rows[len(self.fixed.first) :][: len(steps)]
+                frame = self._composed(frame, self.original, self._mask)
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
-                penalty = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score
+                parts = self._penalize(self._guarded_part(frame)) if self._weight else 0 * score[:, None]
+                penalty = parts.sum(1)
                 gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -150,8 +179,9 @@ class Evaluator:
         if not torch.isfinite(score).all():
             raise ScoreError(NOT_FINITE)
         self.evaluations += GRADIENT_COST
+        parts = tuple(parts[0].tolist()) if self._weight else ()
         whole = [torch.zeros_like(r) if g is None else g for r, g in zip(rows, gradients, strict=True)]
-        return Evaluation(score.item(), penalty.item()), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
+        return Evaluation(score.item(), penalty.item(), parts), torch.cat(whole, 1)[0].nan_to_num(0, 0, 0).tolist()
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Iterator[list[Evaluation]]:
         """Score recipes in order, one batch per turn, so that the caller can stop in between."""
@@ -190,21 +220,46 @@ class Evaluator:
     @torch.no_grad()
     def subsampled(self, recipes: Sequence[Recipe]) -> Tensor:
         """Every second pixel in both directions of the frames that the recipes make."""
-        return torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
+        made = torch.cat(apply_chains_subsampled(self.original, self._chains(recipes), self.scale))
+        return self._composed_subsampled(made)
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:
         """The frames [N,3,h,w] that the recipes make."""
         frames = [self.original] * len(recipes)
-        return torch.cat(apply_chains(frames, [r.steps for r in recipes], self.scale))
+        made = torch.cat(apply_chains(frames, self._chains(recipes), self.scale))
+        return self._composed(made, self.original, self._mask)
+
+    def hold(self, recipe: Recipe) -> bool:
+        """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
+        frames = self.frames([recipe]).split(1) if self.limits else ()
+        return all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
         """The thumbnails [N,3,h,w] that the recipes make: of several pictures one, in which they lie one below the
         other. Costs no evaluation."""
         scale = scale_of(self._thumbnail, self.scale.full)
-        made = torch.cat(apply_chains([self._thumbnail] * len(recipes), [r.steps for r in recipes], scale))
+        made = torch.cat(apply_chains([self._thumbnail] * len(recipes), self._chains(recipes), scale))
+        if self._mask is not None:
+            made = self._composed(made, self._thumbnail, thumbnail(self._mask))
         return stacked(made, self.pictures) if self.pictures > 1 else made
+
+    def _chains(self, recipes: Sequence[Recipe]) -> list[tuple[Step, ...]]:
+        return [self.fixed.around(recipe.steps) for recipe in recipes]
+
+    def _composed_subsampled(self, made: Tensor) -> Tensor:
+        """`_composed` for every second pixel of candidates."""
+        return made if self._mask is None else self._composed(made, subsample(self.original), subsample(self._mask))
+
+    def _composed(self, made: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor:
+        """Candidates [N*K,3,h,w] where the mask [K,1,h,w] lets them be seen, the originals [K,3,h,w] elsewhere."""
+        if mask is None:
+            return made
+        count = len(made) // self.pictures
+        if self.pictures > 1:
+            originals, mask = originals.repeat(count, 1, 1, 1), mask.repeat(count, 1, 1, 1)
+        return torch.lerp(originals, made, mask)
 
     def features(self, recipes: Sequence[Recipe], config: FeatureConfig) -> Tensor:
         """The features [N,F] of what recipes make, float64 on the CPU. Costs no evaluation."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from ..checkpoint import SavedSearch, best_of, fingerprint
-from ..imaging.frames import make_frame
+from ..imaging.frames import make_frame, to_tensor
 from ..imaging.photo import Photo, to_image
 from ..imaging.pixels import from_image
 from ..imaging.reduce import reduction
@@ -17,11 +19,17 @@ from ..ops.palette import Palette, has_palette
 from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
+from ..scoring.limits import CHECKED, Limits, thinned
+from ..scoring.protocol import known_as
 from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
+from .features import thumbnail
+from .held import what_was_held
 from .loop import Search
+from .opinion import second_opinion
+from .versions import versions
 from .visibility import distances
 
 CHAINS = 60
@@ -33,35 +41,40 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
 
     Args:
         photo: the picture.
-        others: how many other results hard mode tells of at most.
+        others: how many other results to tell of at most; soft mode has two.
     """
     amounts, before = search.options.amounts, search.before
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
-    end = conclude(search, fine.predict)
+    end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
+    fixed = search.evaluator.fixed
     image, after = None, before
     if len(scaled):
         if end.careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
             image, after = to_image(photo, fine.rendered(scaled)), predicted
         else:
-            image = to_image(photo, render_rows(photo, scaled.steps, search.device, search.evaluator.original))
+            image = fine.image(scaled)
             after = fine.score(image)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
-        scaled, contributions, image = Recipe(), (), None
+        scaled, image = Recipe(), None
         predicted = after = before
+        if fixed:
+            image = fine.image(scaled)
+            after = fine.score(image) if search.budget.remaining_evaluations(0) else before
+    whole = fixed.whole(scaled)
     archived = search.archive.best() if search.archive else []
-    [(direction, distance)] = _looks(search, [scaled]) if len(scaled) else [("", 0.0)]
+    [(direction, distance)] = _looks(search, [scaled]) if len(whole) else [("", 0.0)]
     return Result(
         photo=photo,
         _image=image,
-        recipe=scaled,
-        score_before=before.score,
+        recipe=whole,
+        score_before=search.untouched.score,
         score_after=after.score,
         score_predicted=predicted.score,
-        contributions=contributions,
+        contributions=fixed.with_zeros(contributions, scaled),
         scorer=search.scorer.name,
-        others=_others(search, photo, recipe, archived, fine, others) if len(scaled) and archived else (),
+        others=_others(search, photo, recipe, scaled, archived, fine, others) if len(scaled) else (),
         evaluations=search.evaluator.evaluations,
         seconds=search.budget.elapsed,
         trace=tuple(search.trace),
@@ -69,13 +82,15 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
+        opinion=second_opinion(search, scaled) if len(scaled) else None,
+        held=what_was_held(search, end.held),
         _search=_checkpoint(search, photo, recipe, archived),
     )
 
 
 class FinePredictor:
     """Predicts what the full-size picture will be scored, on the picture reduced: that holds more of its detail than
-    the frame.
+    the frame. Recipes are those without the fixed steps, pictures those with them.
 
     Args:
         photo: the picture.
@@ -95,7 +110,8 @@ class FinePredictor:
         if self._last is None or self._last[0] != recipe:
             frame = self._evaluator.original
             full = None if self.is_exact else self._evaluator.scale.full
-            rows = render_rows(self._reduced, recipe.steps, frame.device, frame, full=full, palette=self._palette)
+            steps = self._evaluator.fixed.around(recipe.steps)
+            rows = render_rows(self._reduced, steps, frame.device, frame, full=full, palette=self._palette)
             self._last = recipe, np.asarray(rows)
         return self._last[1]
 
@@ -103,9 +119,30 @@ class FinePredictor:
     def _palette(self) -> Palette | None:
         return Palette(self._reduced.pixels) if has_palette(self._reduced.pixels) else None
 
+    def image(self, recipe: Recipe) -> Image.Image:
+        """The full-size picture with a recipe."""
+        frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
+        return to_image(self._photo, render_rows(self._photo, steps, frame.device, frame))
+
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
         return self._score(self.rendered(recipe), self._reduced.alpha)
+
+    @torch.no_grad()
+    def hold(self, recipe: Recipe) -> bool:
+        """Whether the reduced picture with a recipe keeps within the limits. Costs no evaluation."""
+        return not self._evaluator.limits or self._limits.hold(self._checked(self.rendered(recipe)))
+
+    @cached_property
+    def _limits(self) -> Limits:
+        [limits] = self._evaluator.limits
+        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds)
+
+    def _checked(self, pixels: np.ndarray) -> Tensor:
+        """The pixels of the reduced picture that limits are checked on; where some are transparent, its frame."""
+        alpha, device = self._reduced.alpha, self._evaluator.original.device
+        pixels = np.asarray(pixels)
+        return thinned(to_tensor(pixels, device) if alpha is None else make_frame(pixels, alpha, device), CHECKED)
 
     def score(self, image: Image.Image) -> Evaluation:
         """The evaluation of the full-size picture as it was rendered. Costs an evaluation."""
@@ -123,11 +160,17 @@ def _others(
     search: Search,
     photo: Photo,
     chosen: Recipe,
+    scaled: Recipe,
     archived: Sequence[tuple[Recipe, float]],
     fine: FinePredictor,
     count: int,
 ) -> tuple[Other, ...]:
-    """In hard mode, what else the search found that is good and looks different."""
+    """In hard mode, what else the search found that is good and looks different; in soft mode, versions of the result.
+
+    Args:
+        chosen: the result's recipe as found.
+        scaled: the same as applied.
+    """
 
     def predict(recipe: Recipe) -> Evaluation:
         if search.budget.remaining(1):
@@ -136,6 +179,14 @@ def _others(
         [evaluation] = search.evaluator.score_frames(search.evaluator.frames([recipe]))
         return evaluation
 
+    count, fixed = min(count, search.budget.remaining_evaluations(0)), search.evaluator.fixed
+    if search.options.mode == "soft":
+        found = versions(search, chosen, scaled, predict, count)
+        moved = distances(search.evaluator, [recipe for recipe, *_ in found]) if found else []
+        return tuple(
+            Other(photo, fixed.whole(recipe), evaluation.score, name, distance, search.device)
+            for (recipe, evaluation, name), distance in zip(found, moved, strict=True)
+        )
     others = find_others(
         search.evaluator,
         archived,
@@ -145,21 +196,20 @@ def _others(
         search.margin,
         predict,
         search.budget.remaining,
-        min(count, search.budget.remaining_evaluations(0)),
+        count,
     )
     looks = _looks(search, [recipe for recipe, _ in others])
     return tuple(
-        Other(photo, recipe, evaluation.score, *look, search.device)
+        Other(photo, fixed.whole(recipe), evaluation.score, *look, search.device)
         for (recipe, evaluation), look in zip(others, looks, strict=True)
     )
 
 
 def _looks(search: Search, recipes: list[Recipe]) -> list[tuple[str, float]]:
-    """Of recipes as applied: the direction in which each goes, and how far the picture moves."""
+    """Of recipes as applied, fixed steps included: the direction in which each goes, and how far the picture moves."""
     if not recipes:
         return []
-    [untouched, *_] = thumbnails = search.evaluator.thumbnails([Recipe(), *recipes])
-    named = directions(thumbnails[1:], untouched[None])
+    named = directions(search.evaluator.thumbnails(recipes), thumbnail(search.evaluator.original))
     return list(zip(named, distances(search.evaluator, recipes), strict=True))
 
 
@@ -174,5 +224,5 @@ def _checkpoint(
         evaluations += saved.evaluations
         nodes = [*saved.nodes, *nodes]
         recipe = recipe if len(recipe) else saved.recipe
-    kind = search.scorer.name, options.mode, options.guards
-    return lambda: SavedSearch(*kind, fingerprint(photo), evaluations, recipe, best_of(nodes, archived))
+    kind, fixed = (known_as(search.scorer), options.mode, options.guards), search.evaluator.fixed.around(())
+    return lambda: SavedSearch(*kind, fingerprint(photo, fixed), evaluations, recipe, best_of(nodes, archived))

@@ -27,8 +27,9 @@ from .budget import Budget
 from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
 from .directions import starts as side_starts
 from .evaluator import Evaluation, Evaluator, release_free_memory
+from .fixed import NONE_FIXED, Fixed
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
-from .sample import Sample, make_frames
+from .sample import Sample, make_frames, make_masks
 from .tree import Tree
 
 FINAL = 5
@@ -48,6 +49,7 @@ class Search:
         stop: asked after every batch; once it says True, the search ends.
         saved: a saved search to go on from, of the same picture, scorer, mode and guards.
         config: hyperparameters; by default those that suit the scorer's cost.
+        fixed: steps that go with every recipe. All recipes here are those without them.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Search:
         stop: Callable[[], bool],
         saved: SavedSearch | None = None,
         config: SearchConfig | None = None,
+        fixed: Fixed = NONE_FIXED,
     ) -> None:
         self.unlimited = options.seconds is None and options.evaluations is None
         """Whether nobody gave a budget."""
@@ -69,20 +72,36 @@ class Search:
         self.notes = list(dict.fromkeys(note for sample in self.samples for note in sample.photo.notes))
         self.device = pick_device(options.device)
         chosen = select_ops(options.mode, options.ops, options.lock)
-        self.ops = tuple(op for op in chosen if options.amounts.of(op.group))
+        self.ops = tuple(op for op in chosen if options.amounts.of(op.group) and op.name not in fixed.locked)
         frame = make_frames(self.samples, self.device)
+        mask = make_masks(self.samples, self.device)
+        if mask is not None and not mask.any():
+            self.ops = ()  # nothing would change
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
-        critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
-        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
+        guarded = weight and not getattr(scorer, "has_target", False)
+        self.critic = Taste.load(self.device) if guarded and needs_critic(options, scorer.name) else None
+        """What holds candidates to its realism."""
+        self.tone = scorer if isinstance(scorer, Tone) else Tone.load(self.device)
+        """Where to begin, and how far guards leave the way free."""
+        anchor = self.tone.corrected if options.mode == "soft" and guarded else None
+        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, self.critic, fixed, mask, anchor)
+        if hasattr(scorer, "notes"):
+            self.notes += scorer.notes(frame)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
-        [self.before] = self.evaluator.score_frames(frame)
-        self.recipe, self.best = Recipe(), self.before
+        [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
+        """The pictures' own evaluation, and what there is to gain from: that of the fixed steps alone."""
         self.trace = [(1, self.budget.elapsed, self.before.score)]
+        if fixed:
+            [self.before] = self.evaluator.score_frames(self.evaluator.frames([Recipe()]))
+            self.trace.append((2, self.budget.elapsed, self.before.score))
+        self.recipe, self.best = Recipe(), self.before
+        self.liked = self.recipe, self.best
+        """The candidate that the scorer itself gave most."""
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
         apart = options.mode == "hard" and not several
@@ -119,7 +138,7 @@ class Search:
         if self._is_done() or self.budget.stop():
             return
         reserve = self._reserve()
-        # the prediction is tried even where loading took all the time
+        # a start is tried even where loading took all the time
         starts = self._starts()[: self.budget.remaining_evaluations(reserve)]
         plan = plan_search(self.tree, starts, self.ops, getattr(self.scorer, "differentiable", False))
         request = next(plan, None)
@@ -165,13 +184,12 @@ class Search:
         return whole if limit is None else min(whole, limit // 4 + FINAL, limit - 2)
 
     def _starts(self) -> list[Recipe]:
-        """What `tone` predicts for the picture, of several the mean of it, as far as the options allow: a start for
-        every scorer."""
-        tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
-        allowed = {o.name for o in self.ops}
-        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
-        whole = Recipe(tuple(steps[: self.options.max_steps]))
-        starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
+        """What the scorer would begin with, or, where it has no idea of its own, what `tone` predicts."""
+        offering = self.scorer if hasattr(self.scorer, "starts") else self.tone
+        offered = offering.starts(self.evaluator.baseline, self.ops, self.options.mode, self.options.max_steps)
+        starts = [recipe for recipe in offered if len(recipe)]
+        if not self.evaluator.has_target:
+            starts += [recipe.scaled(0.5) for recipe in starts]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
         return [recipe for recipe in starts if recipe not in scored]
 
@@ -183,6 +201,8 @@ class Search:
     def _offer(self, recipe: Recipe, evaluation: Evaluation) -> None:
         if self.archive:
             self.archive.add(recipe, evaluation.objective)
+        if evaluation.score > self.liked[1].score:
+            self.liked = recipe, evaluation
         if evaluation.objective > self.best.objective:
             self.recipe, self.best = recipe, evaluation
             self.trace.append((self.evaluator.evaluations, self.budget.elapsed, evaluation.score))
@@ -192,9 +212,9 @@ class Search:
         return Event(
             self.evaluator.evaluations,
             self.budget.elapsed,
-            self.before.score,
+            self.untouched.score,
             self.best.score,
-            self.recipe,
+            self.evaluator.fixed.whole(self.recipe),
             self.budget.progress,
             lambda: Image.fromarray(to_pixels(frame(), np.uint8)),
         )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_differences, to_lab
+from ..imaging.frames import subsample
 from ..ops.registry import get_op
 from ..ops.step import Step
 from ..recipe import Recipe
@@ -21,7 +22,9 @@ CELLS = 8
 TOTAL = 0.5
 """Mean color difference by which all that is left out together may move the finished picture."""
 KEPT = 0.8
-"""Part of the gain that must stay."""
+"""Part of the gain that must stay;"""
+KEPT_FAITHFULLY = 0.95
+"""and where the user asked for a definite picture."""
 
 
 @torch.no_grad()
@@ -43,10 +46,12 @@ def leave_out_invisible(evaluator: Evaluator, recipe: Recipe) -> list[Recipe]:
     return found
 
 
-def distances(evaluator: Evaluator, recipes: list[Recipe]) -> list[float]:
-    """How far each recipe moves the picture: mean color differences (CIE94). Costs no evaluation."""
+def distances(evaluator: Evaluator, recipes: list[Recipe], origin: Recipe | None = None) -> list[float]:
+    """How far each recipe, with the steps that are fixed, moves the picture from what it is, or from what another
+    recipe makes of it: mean color differences (CIE94). Costs no evaluation."""
     with torch.no_grad():
-        return _differences(_lab(evaluator, recipes), _lab(evaluator, [Recipe()])).mean((1, 2, 3)).tolist()
+        there = to_lab(subsample(evaluator.original)) if origin is None else _lab(evaluator, [origin])
+        return _differences(_lab(evaluator, recipes), there).mean((1, 2, 3)).tolist()
 
 
 def _differences(frames: Tensor, reference: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ def version(host: Host) -> dict[str, Any]:
             "name": info.name,
             "summary": info.summary,
             "meaning": info.meaning,
-            "ready": not (absent := [file.name for file in info.missing(host.folders())]),
-            "missing": absent,
+            "ready": info.is_ready(host.folders()),
+            "missing": [file.name for file in info.missing(host.folders())],
         }
         for info in SCORERS.values()
     ]

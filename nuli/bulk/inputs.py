@@ -1,0 +1,49 @@
+"""The second pictures of a run over files: a mask, and a reference to come near to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ImageError
+from ..sources import list_images, signature_of
+
+ALPHA = "alpha"
+"""In place of a mask: each picture's own alpha."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Named as the command line does: files; for masks also a folder that has one of each picture's name, or ALPHA."""
+
+    mask: str | None = None
+    match: str | None = None
+
+    def of(self, source: Path) -> dict[str, Any]:
+        """The arguments of `nuli.enhance_iter` for one picture. Raises ImageError where there is no mask for it."""
+        found: dict[str, Any] = {}
+        if self.mask is not None:
+            found["mask"] = self.mask_of(source)
+        if self.match is not None:
+            found["match"] = self.match
+        return found
+
+    def mask_of(self, source: Path) -> str | Path | None:
+        """The mask for one picture, None where none is asked for. Raises ImageError where there is none for it."""
+        if self.mask is None or self.mask == ALPHA or not Path(self.mask).is_dir():
+            return self.mask
+        for path in list_images(self.mask):
+            if path.stem == source.stem:
+                return path
+        raise ImageError(f"{self.mask}: no mask for {source.name}: put one there named {source.stem}.png")
+
+    @property
+    def signature(self) -> list[Any]:
+        """Tells inputs apart that make other results, as JSON: the files by their sizes and times."""
+        names = [None if name is None or name == ALPHA else os.path.abspath(name) for name in (self.mask, self.match)]
+        return [self.mask, *names, *(name and signature_of(Path(name)) for name in names)]
+
+
+NONE = Inputs()
