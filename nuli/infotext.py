@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .options import Options, table
+from .options import INPUTS, Options, table
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -21,7 +21,8 @@ _ROWS = {row.name: row for row in table()}
 SCORER = _ROWS["scorer"].infotext
 WRITTEN = tuple(row for row in table() if row.name not in ("device", "precision", "prompt"))
 """The options that are written; those left out are a matter of the machine, or written by the host itself."""
-KEYS = (RECIPE, BEFORE, AFTER, STAGE, *(row.infotext for row in WRITTEN))
+_INPUTS = {one.name: f"NUl {one.name}" for one in INPUTS}
+KEYS = (RECIPE, BEFORE, AFTER, STAGE, *_INPUTS.values(), *(row.infotext for row in WRITTEN))
 """All that we ever write."""
 
 
@@ -53,6 +54,11 @@ def entries(
     return {**texts, **of_recipe(recipe)}
 
 
+def of_inputs(names: Iterable[str]) -> dict[str, str]:
+    """Entries that tell which second pictures took part, by their names."""
+    return {_INPUTS[name]: "yes" for name in names}
+
+
 def to_text(entries: Mapping[str, str]) -> str:
     """Entries as one line of infotext. Hosts do so themselves with what they are given: hand them the plain entries."""
     return ", ".join(f"{key}: {quoted(value)}" for key, value in entries.items())
@@ -76,6 +82,11 @@ def option(params: Mapping[str, Any], name: str) -> Any:
     value = params.get(_ROWS[name].infotext, _ROWS[name].default)
     # the text doesn't hold the reference that judged
     return _ROWS[name].default if (name, value) == ("scorer", "match") else value
+
+
+def had(name: str, params: Mapping[str, Any]) -> bool | None:
+    """Whether that second picture took part, by pasted parameters; None: not our picture."""
+    return _INPUTS[name] in params if was_enhanced(params) else None
 
 
 def recipe(params: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from modules import script_callbacks
 
 # The host looks for script classes in this module. Imported now: A1111 has this folder on the path only while loading.
-from nuli.webui import app, filenames, settings, tab, xyz
+from nuli.webui import app, auto, filenames, settings, tab, xyz
 from nuli.webui.auto import AutoEnhance
 from nuli.webui.extras import Extras
 
@@ -15,5 +15,6 @@ script_callbacks.on_ui_tabs(tab.add)
 script_callbacks.on_app_started(app.add)
 script_callbacks.on_before_image_saved(tab.add_score)
 script_callbacks.on_after_component(tab.note_component)
+script_callbacks.on_after_component(auto.note_component)
 
 filenames.add()

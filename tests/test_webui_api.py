@@ -98,10 +98,77 @@ def test_apply_takes_strength(picture):
     assert answer["infotext"].endswith("1.1")
 
 
+def half_mask() -> Image.Image:
+    mask = Image.new("L", (120, 90))
+    mask.paste(255, (0, 0, 60, 90))
+    return mask
+
+
+def test_a_mask_keeps_the_outside(picture):
+    before, outside = np.array(from_text(picture)), np.array(half_mask()) == 0
+    options = {"evaluations": 60, "scorer": "vivid", "margin": 0}
+    for answer in (
+        do(service.enhance, image=picture, mask=to_text(half_mask()), options=options),
+        do(service.apply, image=picture, mask=to_text(half_mask()), recipe="nuli1 exposure=0.5", feather=0),
+    ):
+        after = np.array(from_text(answer["image"]))
+        assert np.array_equal(after[outside], before[outside]) and not np.array_equal(after, before)
+        assert "NUl mask: yes" in from_text(answer["image"]).text["postprocessing"]
+
+
+def test_a_reference_is_matched(picture):
+    source = from_text(picture).convert("RGB")
+    dark = source.point(lambda value: value * 0.7)
+    answer = do(service.enhance, image=to_text(dark), match=picture, options={"evaluations": 300})
+    before, now = (
+        np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean()
+        for i in (dark, from_text(answer["image"]))
+    )
+    assert now < before / 3 and answer["scorer"] == "match"
+    assert "NUl match: yes" in from_text(answer["image"]).text["postprocessing"]
+    assert do(service.enhance, image=picture, match=picture, options={"scorer": "match"})["scorer"] == "match"
+    with pytest.raises(OptionError, match="scorer"):
+        do(service.enhance, image=picture, match=picture, options={"scorer": "vivid"})
+
+
+def test_the_pictures_own_transparency_is_a_mask(picture):
+    image = from_text(picture).convert("RGB")
+    image.putalpha(half_mask())
+    answer = do(service.apply, image=to_text(image), mask="alpha", recipe="nuli1 exposure=0.5")
+    after, outside = np.array(from_text(answer["image"])), np.array(half_mask()) == 0
+    assert np.array_equal(after[outside], np.array(image)[outside]) and not np.array_equal(after, np.array(image))
+
+
+def test_presets_are_told_and_heard(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    told = {one["name"]: one for one in service.presets()["presets"]}
+    assert json.dumps(told) and told["natural"]["values"]["strength"] == 0.7 and not told["natural"]["own"]
+    options = service._options({"preset": "natural", "margin": 0}, host())
+    assert (options.strength, options.guards, options.margin) == (0.7, "strict", 0)
+
+
+def test_a_lut_is_named_and_never_a_path(picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    rows = [f"{r / 2} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1)]
+    cube = tmp_path / "mine.cube"
+    cube.write_text("\n".join(["LUT_3D_SIZE 2", *rows]))
+    with pytest.raises(OptionError):
+        do(service.enhance, image=picture, options={"lut": str(cube)})
+    (tmp_path / "luts").mkdir()
+    cube.rename(tmp_path / "luts" / "mine.cube")
+    answer = do(service.enhance, image=picture, options={"lut": "mine=0.5", "evaluations": 30, "scorer": "vivid"})
+    assert "lut@mine-" in answer["infotext"]
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
         ({}, RequestError),
+        ({"image": "PICTURE", "mask": 5}, RequestError),
+        ({"image": "PICTURE", "mask": "/etc/passwd"}, RequestError),
+        ({"image": "PICTURE", "match": "alpha"}, RequestError),
+        ({"image": "PICTURE", "options": {"preset": "none such"}}, OptionError),
+        ({"image": "PICTURE", "options": {"lut": "/etc/passwd.cube"}}, OptionError),
         ({"image": 5}, RequestError),
         ({"image": "%%"}, RequestError),
         ({"image": base64.b64encode(b"text").decode()}, RequestError),
@@ -150,7 +217,7 @@ def test_searches_end_within_the_servers_limit():
 
 def test_schema_has_every_option_but_the_device():
     properties = service.schema()["properties"]
-    assert set(properties) == {row.name for row in table()} - {"device"}
+    assert set(properties) == {row.name for row in table()} - {"device"} | {"preset"}
     assert properties["seconds"]["type"] == ["number", "null"] and properties["mode"]["enum"] == ["soft", "hard"]
 
 
@@ -282,6 +349,7 @@ APPLY = {"recipe": "nuli1 contrast=1.2"}
 
 def test_routes(serve, picture):
     client = serve()
+    assert client.ask("GET", "/presets")[1]["presets"][0]["name"] == "natural"
     assert client.ask("GET", "/version")[0] == 200 and "mode" in client.ask("GET", "/options")[1]["properties"]
     assert client.ask("POST", "/enhance", b"{")[:2] == (400, {"error": "the request is not JSON"})
     status, answer, _ = client.ask("POST", "/apply", {"image": picture, **APPLY})

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nuli.errors import StoppedError, WeightsError
+from nuli.errors import OptionError, StoppedError, WeightsError
 from nuli.options import options_from
 from nuli.scoring.registry import release_cached
 
@@ -57,7 +57,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         setattr(package, name, fake)
         monkeypatch.setitem(sys.modules, f"modules.{name}", fake)
     monkeypatch.setitem(sys.modules, "modules", package)
-    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "settings")
+    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "inputs", "settings", "xyz")
     if importlib.util.find_spec("gradio") is None:
         monkeypatch.setitem(sys.modules, "gradio", MagicMock(__version__="3.41.2"))
         monkeypatch.delitem(sys.modules, "nuli.ui.controls", raising=False)
@@ -120,7 +120,12 @@ def test_a_search_is_recorded(host, picture):
 
 @pytest.mark.parametrize(
     "args",
-    [(), (None,) * 11, (False, "soft", 1.0, 1.0, "vivid", ["light"], "normal", 0, "after compositing", False, RECIPE)],
+    [
+        (),
+        (None,) * 11,
+        (None,) * 40,
+        (False, "soft", 1.0, 1.0, "vivid", ["light"], "normal", 0, "after compositing", False, RECIPE),
+    ],
 )
 def test_off_is_off(host, picture, args):
     p = Processing()
@@ -263,9 +268,9 @@ def test_the_search_gets_the_very_options(host, picture, monkeypatch):
         return search(source, options, **more)
 
     monkeypatch.setattr("nuli.enhancer.enhance_iter", watched)
-    options = host.our_engine.options_for({"evaluations": 30, "scorer": "vivid", "seed": 3})
-    host.our_engine.enhance(picture, options)
-    assert seen == [(options, ["others", "scorer", "stop"])]
+    values = {"evaluations": 30, "scorer": "vivid", "seed": 3}
+    host.our_engine.enhance(picture, host.our_engine.Wanted(values))
+    assert seen == [(host.our_engine.options_for(values), ["others", "scorer", "stop"])]
 
 
 def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):
@@ -340,6 +345,188 @@ def test_running_jobs_end_when_the_pages_are_built_anew(host, monkeypatch):
         assert not engine.stopped()
 
 
+class Inpainting(Processing):
+    """As the host leaves it once an inpainted part is laid over its picture."""
+
+    def __init__(self, mask: Image.Image, **more: Any) -> None:
+        super().__init__(mask_for_overlay=mask, paste_to=None, init_images=[], resize_mode=0, **more)
+
+
+@pytest.fixture
+def halved(picture) -> Image.Image:
+    """A mask: the left half, with a soft edge."""
+    ramp = np.clip((48 - np.arange(picture.width)) * 32, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.repeat(ramp[None], picture.height, 0)).convert("RGB")
+
+
+def test_only_the_inside_of_the_inpaint_mask_is_enhanced(host, picture, halved):
+    for args in ({"recipe": "nuli1 exposure=0.5"}, {"scorer": "vivid", "evaluations": 60, "margin": 0}):
+        p = Inpainting(halved)
+        result = after(host, p, picture, {"inside_mask": True, **args})
+        outside, [before, now] = np.array(halved)[:, :, 0] == 0, [np.array(i.convert("RGB")) for i in (picture, result)]
+        assert (before != now).any() and np.array_equal(before[outside], now[outside])
+        assert p.extra_generation_params["NUl mask"] == "yes"
+
+
+def test_the_inputs_colours_come_back(host, photo):
+    source = photo.resize((240, 160))
+    tinted = Image.fromarray((np.array(source) * [1.0, 0.9, 0.75]).astype(np.uint8))  # as a VAE may do
+    host.shared.opts.img2img_background_color = "#ffffff"
+    host.images.flatten.side_effect = lambda image, colour: image
+    host.images.resize_image.side_effect = lambda mode, image, width, height: image.resize((width, height))
+    p = Inpainting(None)
+    p.init_images = [source]
+    result = after(host, p, tinted, {"match_input": True, "evaluations": 300})
+    before, now = (np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean() for i in (tinted, result))
+    assert now < before / 3
+    assert p.extra_generation_params["NUl match"] == "yes" and p.extra_generation_params["NUl scorer"] == "match"
+
+
+def test_without_an_inpaint_mask_all_is_enhanced(host, picture):
+    for p in (Processing(), Inpainting(None)):
+        result = after(host, p, picture, {"inside_mask": True, "recipe": RECIPE})
+        assert np.array_equal(np.array(result), np.array(after(host, Processing(), picture, {"recipe": RECIPE})))
+        assert "NUl mask" not in p.extra_generation_params
+
+
+def test_before_compositing_the_mask_is_that_of_the_part(host, picture, halved):
+    p = Inpainting(halved)
+    p.paste_to = (40, 0, 16, 64)  # across the edge
+    part = host.our_inputs.inpaint_mask(p, (32, 128), composed=False)
+    assert part.size == (32, 128) and part.mode == "L"
+    assert part.getpixel((0, 5)) == 255 and part.getpixel((31, 5)) == 0
+    assert host.our_inputs.inpaint_mask(p, halved.size, composed=True).tobytes() == halved.convert("L").tobytes()
+
+
+def test_the_input_is_framed_as_its_result(host, picture):
+    host.shared.opts.img2img_background_color = "#ffffff"
+    host.images.flatten.side_effect = lambda image, colour: image.convert("RGB")
+    host.images.resize_image.side_effect = lambda mode, image, width, height: image.resize((width, height))
+    of = host.our_inputs.input_picture
+    assert of(Processing(), (8, 8), True) is None  # txt2img
+    p = Inpainting(None)
+    p.init_images, p.resize_mode = [picture], 3
+    assert of(p, (48, 32), True).size == (48, 32) and host.images.resize_image.call_args.args[0] == 0
+    p.paste_to = (10, 10, 20, 30)
+    assert of(p, picture.size, True).size == picture.size
+    part = of(p, (20, 30), False)
+    assert part.tobytes() == picture.crop((10, 10, 30, 40)).tobytes()
+    p.init_images, p.batch_index = [picture, part], 1
+    assert of(p, part.size, True).size == part.size
+
+
+@pytest.mark.parametrize("args", [{"match_input": True}, {"inside_mask": True}])
+def test_second_pictures_that_fail_leave_the_picture(host, picture, args):
+    p = Commented(comments=[], init_images=[object()], mask_for_overlay=object(), paste_to=None, resize_mode=0)
+    host.shared.opts.img2img_background_color = "#ffffff"
+    host.images.flatten.side_effect = lambda image, colour: image.convert("RGB")
+    assert after(host, p, picture, {**args, "evaluations": 30}) is picture
+    assert len(p.comments) == 1 and p.extra_generation_params == {"Kept": "yes"}
+
+
+def test_the_scorer_hears_the_prompt_without_its_networks(host):
+    p = Processing()
+    p.prompts = ["a <lora:x:0.8> hill <not one> <b>"]
+    assert host.our_inputs.prompt(p) == "a  hill <not one> <b>"
+    for args, prompt in (
+        ({"scorer": "mine"}, "a  hill <not one> <b>"),
+        ({"scorer": "mine", "prompt": "a sea"}, "a sea"),
+        ({"scorer": "laion"}, None),
+        ({}, None),
+    ):
+        chosen = host.our_auto.read((args,), {})
+        wanted = host.our_auto._wanted(chosen, p, Image.new("RGB", (8, 8)), "after compositing")
+        assert wanted.values.get("prompt") == prompt and wanted.second == {}
+
+
+def test_a_preset_is_expanded_under_what_is_said_besides(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    values = host.our_controls.option_values
+    assert values({"preset": "natural", "strength": 1.2}) == {
+        "mode": "soft",
+        "strength": 1.2,
+        "guards": "strict",
+        "margin": 0.2,
+    }
+    assert values({"preset": None}) == values({"preset": "none"}) == values({"preset": ""}) == {}
+    p = Commented(comments=[])
+    assert after(host, p, Image.new("RGB", (8, 8)), {"preset": "naturel"}).size == (8, 8)
+    assert "did you mean 'natural'" in p.comments[0]
+    # what the controls can't show: as the preset filled them, they leave its word alone
+    (tmp_path / "presets.ini").write_text("[mine]\nops = -blur,-equalize\nlock = saturation\n")
+    shown = dict(zip(host.our_controls.NAMES, host.our_controls._fill("mine"), strict=True))
+    filled = {name: update["value"] for name, update in shown.items()}
+    found = values({"preset": "mine", **filled})
+    assert found["ops"] == "-blur,-equalize" and found["lock"] == "saturation"
+    assert values({"preset": "mine", **filled, "ops": ["light"]})["ops"] == "light"
+
+
+def test_a_broken_file_of_presets_does_not_break_the_pages(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    (tmp_path / "presets.ini").write_text("[x]\nstrenght = 1\n")
+    assert host.our_settings.presets() == {} and "strenght" in host.errors.report.call_args.args[0]
+
+
+def test_the_plot_shows_a_preset_rather_than_the_accordion(host):
+    accordion = (False, "hard", 3.0, 0.2)
+    chosen = host.our_auto.read(accordion, {"preset": "natural", "light": 0.5})
+    assert chosen["enabled"] and chosen["mode"] is None and chosen["strength"] is None
+    values = host.our_controls.option_values(chosen)
+    assert values["strength"] == 0.7 and values["light"] == 0.5 and values["mode"] == "soft"
+    chosen = host.our_auto.read(({"evaluations": 40},), {"preset": "natural"})
+    assert chosen["evaluations"] == 40 and chosen["preset"] == "natural"
+
+
+def test_the_plot_has_our_axes(host):
+    class Axis(SimpleNamespace):
+        def __init__(self, label: str, kind: type, apply: Any, **more: Any) -> None:
+            super().__init__(label=label, kind=kind, apply=apply, **more)
+
+    plot = SimpleNamespace(AxisOption=Axis, axis_options=[])
+    for _ in range(2):  # again after a reload
+        host.our_xyz._append(plot)
+    axes = {axis.label: axis for axis in plot.axis_options}
+    assert len(axes) == len(plot.axis_options) == 11
+    for label in ("Preset", "Light", "Colour", "Detail", "Never touch", "Guards"):
+        assert f"[NUl] {label}" in axes
+    assert "natural" in axes["[NUl] Preset"].choices()
+    p = SimpleNamespace()
+    axes["[NUl] Preset"].apply(p, "natural", None)
+    axes["[NUl] Light"].apply(p, 0.5, None)
+    assert p._nuli_axes == {"preset": "natural", "light": 0.5}
+    axes["[NUl] Preset"].confirm(p, ["natural", "night"])
+    for label, value in (("Preset", "naturel"), ("Light", 9.0), ("Guards", "lax")):
+        with pytest.raises(OptionError):
+            axes[f"[NUl] {label}"].confirm(p, [value])
+
+
+def test_what_went_wrong_is_said_in_the_accordion_too(host):
+    auto = host.our_auto
+    html = f"<p class='comments'>other<br>\n{auto.engine.LEFT}a &#x27;b&#x27;<br>\n</p><div>Time</div>"
+    told = auto._ours(html)
+    assert told["visible"] and f"{auto.engine.LEFT}a &#x27;b&#x27;</div>" in told["value"]
+    assert "other" not in told["value"] and "Time" not in told["value"]
+    assert not auto._ours("<p class='comments'></p>")["visible"] and not auto._ours(None)["visible"]
+    events = []
+    line, log = object(), object()
+    changing = SimpleNamespace(change=lambda fn, inputs, outputs, **more: events.append((inputs, outputs)))
+    auto.note_component(changing, elem_id="generation_info_txt2img")  # no accordion there
+    auto._lines["txt2img"] = line
+    auto.note_component(log, elem_id="html_log_txt2img")
+    auto.note_component(changing, elem_id="generation_info_txt2img")
+    auto.note_component(changing, elem_id=None)
+    assert events == [([log], [line])]
+
+
+def test_no_lut_is_read_by_its_path(host, picture, tmp_path, monkeypatch):
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    cube = tmp_path / "mine.cube"
+    cube.write_text("LUT_3D_SIZE 2\n" + "\n".join(f"{r} {g} {b}" for b in (0, 1) for g in (0, 1) for r in (0, 1)))
+    p = Commented(comments=[])
+    assert after(host, p, picture, {"lut": str(cube), "evaluations": 30}) is picture
+    assert "no LUT" in p.comments[0] and not (tmp_path / "luts").exists()
+
+
 def test_axes_of_a_plot_switch_it_on(host, picture):
     p = Processing(_nuli_axes={"strength": 0.5})
     chosen = host.our_auto.read((False, "hard"), p._nuli_axes)
@@ -351,6 +538,7 @@ def test_pasted_parameters_fill_the_options(host):
     params = {"NUl recipe": RECIPE, "NUl strength": "0.8", "NUl ops": "light,colour"}
     assert pasted("strength")(params) == 0.8 and pasted("ops")(params) == ["light", "colour"]
     assert pasted("mode")(params) == "soft" and pasted("seconds")(params) == 0
+    assert pasted("lock")({**params, "NUl lock": "blur"}) in ("blur", ["blur"])
     assert pasted("mode")({}) is None and pasted("mode")({"NUl recipe": RECIPE, "NUl mode": "unheard of"}) is None
 
 
@@ -376,6 +564,23 @@ def test_extras_enhance_and_keep_the_picture_before(host, picture):
     assert pp.image is not picture and pp.info == {"Upscale": "2", "NUl recipe": RECIPE}
     [copy] = pp.extra_images
     assert copy.image is picture and copy.nametags == ["before"] and copy.info == {"Upscale": "2"}
+
+
+def test_extras_take_a_mask_and_a_preset(host, picture, halved):
+    pp = extras(host, picture, enable=True, recipe="nuli1 exposure=0.5", mask=halved, match=None, preset="none")
+    outside = np.array(halved)[:, :, 0] == 0
+    assert np.array_equal(np.array(pp.image)[outside], np.array(picture)[outside])
+    assert not np.array_equal(np.array(pp.image), np.array(picture)) and pp.info["NUl mask"] == "yes"
+    pp = extras(host, picture, enable=True, preset="artistic", evaluations=60, scorer="vivid", margin=0)
+    assert pp.info["NUl mode"] == "hard"
+
+
+def test_extras_match_a_reference(host, photo):
+    source = photo.resize((240, 160))
+    dark = source.point(lambda value: value * 0.7)
+    pp = extras(host, dark, enable=True, match=source, evaluations=300)
+    before, now = (np.abs(np.array(i.convert("RGB")).astype(int) - np.array(source)).mean() for i in (dark, pp.image))
+    assert now < before / 3 and pp.info["NUl match"] == "yes"
 
 
 def test_extras_survive_anything(host, picture):
@@ -446,7 +651,14 @@ def test_a_real_host_has_the_hooks(checkout):
     assert {"InputAccordion", "ToolButton"} <= set(names_in(checkout, "ui_components"))
     saving = {"path", "basename", "extension", "info", "short_filename", "existing_info", "suffix", "p"}
     assert saving <= names_in(checkout, "images")["save_image"]
+    assert {"flatten", "resize_image"} <= set(names_in(checkout, "images"))
     assert "get_device_for" in names_in(checkout, "devices")
+    assert "comment" in names_in(checkout, "processing")["StableDiffusionProcessing"]
+    processing = (checkout / "modules" / "processing.py").read_text(encoding="utf-8")
+    for name in ("mask_for_overlay", "paste_to", "init_images", "resize_mode", "batch_index", "prompts"):
+        assert f"self.{name} =" in processing or f"{name}: " in processing or f"p.{name} =" in processing
+    output = (checkout / "modules" / "ui_common.py").read_text(encoding="utf-8")
+    assert output.index("html_log_{tabname}") < output.index("generation_info_{tabname}")
     assert {"all_negative_prompts", "index"} <= names_in(checkout, "processing")["create_infotext"]
     paste = names_in(checkout, "infotext_utils")
     assert {"add_paste_fields", "register_paste_params_button", "ParamBinding"} <= set(paste)

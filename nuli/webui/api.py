@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from ..errors import BusyError, StoppedError
+from ..errors import BusyError, NuliError, StoppedError
 from ..hosting import Task, Worker
 from . import service
 from .jobs import Jobs, Outcome
@@ -93,6 +93,12 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     async def options() -> Response:
         return JSONResponse(service.schema())
 
+    async def presets() -> Response:
+        try:
+            return JSONResponse(service.presets())
+        except NuliError as error:
+            return _refused(error)
+
     async def get_job(name: str, preview: bool = False) -> Response:
         try:
             return _respond(jobs.describe(jobs.get(name, preview)))
@@ -110,6 +116,7 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     for path, endpoint, method in (
         ("/version", version, "GET"),
         ("/options", options, "GET"),
+        ("/presets", presets, "GET"),
         ("/enhance", post(service.enhance), "POST"),
         ("/score", post(service.score), "POST"),
         ("/apply", post(service.apply), "POST"),

@@ -1,45 +1,109 @@
-"""The options that the accordions of Extras, txt2img and img2img offer."""
+"""The options that the accordions of Extras, txt2img and img2img offer, and what is chosen there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from ..options import table
-from ..ui.controls import option_controls
+from ..options import PRESET, table
+from ..presets import preset
+from ..ui.controls import EVENT, control_value, option_controls, options_of
 from . import settings
 
-NAMES = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
-"""In the order in which the host passes them on."""
-_ROWS = (("mode", "scorer"), ("seconds", "strength"), ("ops", "guards"))
-RECIPE_HELP = "Applied as it is, instead of a search; pasted parameters bring it along. Empty: search"
+FIRST = ("mode", "seconds", "strength", "scorer", "ops", "guards", "seed")
+"""Those that the host passes on first: clients of its API give values by their place."""
+LATER = tuple(row.name for row in table() if row.name not in (*FIRST, "device", "precision"))
+"""The other ones; the device and its precision are the host's to choose."""
+NAMES = (*FIRST, *LATER)
+_MORE = (("light", "colour", "detail"), ("lock", "ops"), ("guards", "scorer"), ("seconds", "seed"))
+LUT_HELP = "The name of one in nuli's folder; warm=0.6: less of it"
+RECIPE_HELP = "Applied as it is, instead of a search; pasted parameters bring it along"
 
 
-def draw(prefix: str) -> dict[str, Any]:
-    """The option controls, two in a row, where gradio stands; by name, in the order of NAMES."""
-    drawn = {}
-    for names in _ROWS:
-        with gr.Row():
-            drawn.update(option_controls(names, prefix, {"mode": settings.mode()}))
-    drawn.update(option_controls([name for name in NAMES if name not in drawn], prefix))
+@dataclass(frozen=True)
+class Drawn:
+    preset: Any
+    options: dict[str, Any]
+    """By name, in the order of NAMES."""
+    recipe: Any
+
+
+def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
+    """The controls, where gradio stands: what is chosen most, and the rest folded.
+
+    Args:
+        draw_more: draws the caller's own controls among the rest.
+    """
+    known = settings.presets()
+    chosen = settings.preset() if settings.preset() in known else settings.NO_PRESET
+    usual = _shown(chosen, known)
+    with gr.Row():
+        drawn = option_controls(["mode"], prefix, usual)
+        presets = gr.Dropdown(
+            [settings.NO_PRESET, *known],
+            value=chosen,
+            label=PRESET.label,
+            info="Fills the other controls",
+            elem_id=f"{prefix}_preset",
+        )
+    drawn |= option_controls(["strength"], prefix, usual)
+    with gr.Accordion("More", open=False, elem_id=f"{prefix}_more"):
+        for names in _MORE:
+            with gr.Row():
+                drawn |= option_controls(names, prefix, usual)
+        draw_more()
+        recipe = gr.Textbox(
+            "", label="Recipe", info=RECIPE_HELP, placeholder="nuli1 ...", lines=1, elem_id=f"{prefix}_recipe"
+        )
+        with gr.Accordion("Further options", open=False, elem_id=f"{prefix}_further"):
+            rest = [name for name in NAMES if name not in drawn]
+            for i in range(0, len(rest), 2):
+                with gr.Row():
+                    drawn |= option_controls(rest[i : i + 2], prefix, usual)
     settle(drawn)
-    return {name: drawn[name] for name in NAMES}
-
-
-def draw_recipe(prefix: str) -> Any:
-    """The field that a recipe is typed or pasted into."""
-    return gr.Textbox(
-        "", label="Recipe", info=RECIPE_HELP, placeholder="nuli1 ...", lines=1, elem_id=f"{prefix}_recipe"
-    )
+    # the host would remember the first start's values, and our settings would never be heard again
+    for name, control in {**drawn, PRESET.name: presets}.items():
+        control.do_not_save_to_config = name in ("mode", PRESET.name) or chosen != settings.NO_PRESET
+    # Only what a user chooses: pasted parameters set the preset, too, and all the values that they mean.
+    presets.input(_fill, [presets], [drawn[name] for name in NAMES], **EVENT)
+    return Drawn(presets, {name: drawn[name] for name in NAMES}, recipe)
 
 
 def settle(controls: Mapping[str, Any]) -> None:
-    """Make the option controls fit the host's ways with defaults and with pasted values."""
-    # the host would remember the first start's mode, and our setting would never be heard again
-    controls["mode"].do_not_save_to_config = True
+    """Make the option controls fit the host's pages, and its way with pasted values."""
+    controls["seed"].label = "Search seed"  # the host has a seed of its own above
+    controls["lut"].info = LUT_HELP  # never a path here
     for row in table():
         if row.kind is float and row.name in controls:
             # the host converts what is pasted to the type of the default: 2.5 would become 2
             controls[row.name].value = float(controls[row.name].value)
+
+
+def option_values(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Option values by name, out of what controls hold or a client says; those of the preset where they say nothing.
+
+    Raises:
+        OptionError: no such preset, or a value that is none.
+    """
+    name = chosen.get(PRESET.name)
+    base = preset(name) if name and name != settings.NO_PRESET else {}
+    given = {row.name: chosen[row.name] for row in table() if chosen.get(row.name) is not None}
+    for name, value in base.items():
+        # a control can't show all that a preset may say: where it stands as that filled it, the preset's word counts
+        if name in given and given[name] == control_value(name, value):
+            del given[name]
+    return {**base, **options_of(tuple(given), tuple(given.values()))}
+
+
+def _shown(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The option values that the controls show under a preset: its own, and the usual ones."""
+    return {**{row.name: row.default for row in table()}, "mode": settings.mode(), **known.get(name, {})}
+
+
+def _fill(name: str) -> list[Any]:
+    """What the controls become once a preset is chosen."""
+    values = _shown(name, settings.presets())
+    return [gr.update(value=control_value(option, values[option])) for option in NAMES]

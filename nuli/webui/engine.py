@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -23,8 +23,22 @@ if TYPE_CHECKING:
 
     from ..scoring.protocol import Scorer
 
+LEFT = "NUl Enhance left the picture as it is: "
+"""Begins what users are told of a picture that we could not enhance."""
 PREVIEW_EVERY = 0.5
 """Seconds between live previews: each is a picture sent to every browser that watches."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a picture is to get."""
+
+    values: dict[str, Any]
+    """Of options, by name."""
+    recipe: str = ""
+    """Applied instead of a search; "" for none."""
+    second: Mapping[str, Any] = field(default_factory=dict)
+    """Second pictures by their names in `options.INPUTS`, as PIL images; None for one that isn't there."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +126,46 @@ def options_for(values: dict[str, Any]) -> Options:
     seconds = settings.seconds()
     if values.get("seconds") is None and values.get("evaluations") is None and seconds:
         values = {**values, "seconds": seconds}
-    return options_from({**values, "device": device()})
+    options = options_from({**values, "device": device()})
+    if options.lut.strip():
+        from ..ops.lut_files import resolve
+
+        # a name alone: whoever is at the page, or a client of the host's API, is not to read the files of this machine
+        options = replace(options, lut=resolve(options.lut, allow_paths=False))
+    return options
 
 
-def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
+def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
     """Search, or apply a recipe where one is given; the picture itself is never written to.
 
     Raises:
-        NuliError: for a recipe, picture or scorer that can't be used.
+        NuliError: for an option, recipe, picture or scorer that can't be used.
         StoppedError: the user wants no result.
     """
+    from ..imaging.photo import load_photo
     from ..recipe import Recipe
 
-    if recipe.strip():
-        steps = Recipe.parse(recipe)
-        done = steps.apply(image, options.device, stopped) if len(steps.without_noops()) else image
-        return Enhanced(done, infotext.of_recipe(steps))
+    options = options_for(wanted.values)
+    photo = load_photo(image)  # before the scorer, which may take long to load
+    second = {name: picture for name, picture in wanted.second.items() if picture is not None}
+    if wanted.recipe.strip():
+        steps = Recipe.parse(wanted.recipe)
+        if "mask" in second:
+            from ..imaging.mask import with_mask
+
+            photo = with_mask(photo, second["mask"], options.feather)
+        done = steps.apply(photo, options.device, stopped) if len(steps.without_noops()) else image
+        return Enhanced(done, infotext.of_recipe(steps) | infotext.of_inputs(second.keys() & {"mask"}))
     from ..enhancer import enhance_iter
-    from ..imaging.photo import load_photo
     from ..result import Result
 
-    photo = load_photo(image)  # before the scorer, which may take long to load
+    scorer = None if "match" in second else scorer_for(options)  # a reference is a scorer of its own
     text, shown = shared.state.textinfo, 0.0
     try:
-        for event in enhance_iter(photo, options, scorer=scorer_for(options), stop=stopped, others=0):
+        for event in enhance_iter(photo, options, scorer=scorer, stop=stopped, others=0, **second):
             if isinstance(event, Result):
-                return Enhanced(event.image if event.changed else image, infotext.of_result(event, options))
+                entries = infotext.of_result(event, options) | infotext.of_inputs(second)
+                return Enhanced(event.image if event.changed else image, entries)
             if time.monotonic() - shown >= PREVIEW_EVERY:
                 _show(event)
                 shown = time.monotonic()
@@ -147,19 +175,16 @@ def enhance(image: Image.Image, options: Options, recipe: str = "") -> Enhanced:
 
 
 def enhance_safely(
-    image: Image.Image,
-    options: Callable[[], dict[str, Any]],
-    recipe: str | None = "",
-    tell: Callable[[str], None] | None = None,
+    image: Image.Image, wanted: Callable[[], Wanted], tell: Callable[[str], None] | None = None
 ) -> Enhanced | None:
     """Enhance as `enhance` does; None where that failed: the log and the user are told, and the host goes on.
 
     Args:
-        options: gives the option values, by name; called here, so that a wrong one is told in the same way.
+        wanted: called here, so that what can't be had is told in the same way.
         tell: shows a line to the user; `toast` by default.
     """
     try:
-        return enhance(image, options_for(options()), recipe or "")
+        return enhance(image, wanted())
     except StoppedError as error:
         print(f"NUl Enhance: {error}")  # the user pressed the button, and knows
     except NuliError as error:
@@ -177,7 +202,7 @@ def say(message: str, tell: Callable[[str], None] | None = None, trace: bool = F
     if what == _said:
         return
     _said = what
-    text = f"NUl Enhance left the picture as it is: {message}"
+    text = f"{LEFT}{message}"
     if trace:
         errors.report(text, exc_info=True)
         text += " (more in the log)"

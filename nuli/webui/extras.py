@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from modules import scripts_postprocessing, shared, ui_components
 
-from ..ui.controls import options_of
+from ..options import INPUTS, PRESET
 from . import engine
-from .controls import NAMES, draw, draw_recipe
+from .controls import draw, option_values
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,11 +26,19 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
 
     def ui(self) -> dict[str, Any]:
         """The arguments of `process`, by name."""
+        own: dict[str, Any] = {}
+
+        def draw_more() -> None:
+            with gr.Row():
+                for one in INPUTS:
+                    own[one.name] = gr.Image(label=one.label, type="pil", elem_id=f"nuli_extras_{one.name}", height=200)
+            own["save_before"] = gr.Checkbox(
+                False, label="Save the picture before, too", elem_id="nuli_extras_save_before"
+            )
+
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id="nuli_extras") as enable:
-            controls = draw("nuli_extras")
-            recipe = draw_recipe("nuli_extras")
-            save_before = gr.Checkbox(False, label="Save the picture before, too", elem_id="nuli_extras_save_before")
-        return {"enable": enable, **controls, "recipe": recipe, "save_before": save_before}
+            drawn = draw("nuli_extras", draw_more)
+        return {"enable": enable, PRESET.name: drawn.preset, **drawn.options, **own, "recipe": drawn.recipe}
 
     def process(
         self,
@@ -43,14 +51,14 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
         """Enhance one picture; the Extras API fills `enable`, as everything else, with None."""
         if not enable:
             return
-        given = {name: value for name, value in values.items() if name in NAMES and value is not None}
+        second = {one.name: values.get(one.name) for one in INPUTS}
         before, enhanced = pp.image, None
         try:
             if _is_white(before):  # nothing makes that better, and whoever saved it would lose the picture
                 engine.say(WHITE)
             elif not engine.stopped():
                 enhanced = engine.enhance_safely(
-                    before, lambda: options_of(tuple(given), tuple(given.values())), recipe
+                    before, lambda: engine.Wanted(option_values(values), recipe or "", second)
                 )
         finally:
             if shared.state.job_no >= shared.state.job_count:  # the last one of a batch

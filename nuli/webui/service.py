@@ -11,13 +11,15 @@ from typing import Any
 from .. import __version__, infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
-from ..options import PRESET, Options, options_from, table
+from ..options import INPUTS, PRESET, Options, options_from, table
+from ..presets import presets as all_presets
 from ..scoring.registry import SCORERS, default_seconds, resolve_scorer
 from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")
 """The device is the host's to choose."""
-AMOUNTS = ("strength", "light", "colour", "detail")
+APPLIED = ("strength", "light", "colour", "detail", "feather")
+"""The options of a recipe that is applied."""
 MAX_PICTURES = 64
 """The pictures in one request for scores, at most."""
 _KINDS = {float: "number", int: "integer", str: "string"}
@@ -63,23 +65,32 @@ def schema() -> dict[str, Any]:
     return {"type": "object", "properties": {row.name: _property(row) for row in (PRESET, *OFFERED)}}
 
 
+def presets() -> dict[str, Any]:
+    """All presets: their names, what they are for, and their values. Raises OptionError."""
+    found = all_presets().values()
+    return {"presets": [{"name": p.name, "help": p.help, "own": p.own, "values": dict(p.values)} for p in found]}
+
+
 def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
     """The better picture, and how it was found. All of the request is checked before the task queues."""
-    _only(body, "image", "options", "others")
+    _only(body, "image", *(one.name for one in INPUTS), "options", "others")
     pictures = body.get("others", False)
     if not isinstance(pictures, bool):
         raise RequestError("others must be true, for the pictures of hard mode's other results, or false")
-    options = _options(body.get("options"), task.host)
-    photo = decode(body.pop("image", None), task.host.limits().megapixels)  # its text need not wait along
+    options = _options(body.get("options"), task.host, matching=body.get("match") is not None)
+    megapixels = task.host.limits().megapixels
+    photo = decode(body.pop("image", None), megapixels)  # its text need not wait along
+    second = {one.name: _second(body, one.name, megapixels) for one in INPUTS if body.get(one.name) is not None}
     with task.turn():
-        result = search(task, photo, options)
+        result = search(task, photo, options, **second)
         # the server's own limit is none of the client's options
         options = replace(options, seconds=(body.get("options") or {}).get("seconds"))
         answer = result.to_dict()
         for fields, other in zip(answer["others"], result.others if pictures else (), strict=False):
             entries = infotext.entries(other.recipe, options, result.scorer, result.score_before, other.score)
-            fields["image"] = encode(other.image, entries)
-    return {"image": encode(result.image, infotext.of_result(result, options)), **answer}
+            fields["image"] = encode(other.image, entries | infotext.of_inputs(second))
+    entries = infotext.of_result(result, options) | infotext.of_inputs(second)
+    return {"image": encode(result.image, entries), **answer}
 
 
 def score(body: dict[str, Any], task: Task) -> dict[str, Any]:
@@ -114,14 +125,20 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
     from ..ops.render import render_rows
     from ..recipe import Recipe
 
-    _only(body, "image", "recipe", *AMOUNTS)
+    _only(body, "image", "mask", "recipe", *APPLIED)
     given = body.get("recipe")
     if not isinstance(given, (str, dict)):
         raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
     recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
-    recipe = recipe.scaled(options_from({name: body[name] for name in AMOUNTS if name in body}).amounts)
+    options = options_from({name: body[name] for name in APPLIED if name in body})
+    recipe = recipe.scaled(options.amounts)
     megapixels, seconds = task.host.limits()
     photo = decode(body.pop("image", None), megapixels)
+    masked = body.get("mask") is not None
+    if masked:
+        from ..imaging.mask import with_mask
+
+        photo = with_mask(photo, _second(body, "mask", megapixels), options.feather)
     with task.turn():
         end = time.monotonic() + seconds
         try:
@@ -134,32 +151,57 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
             raise RequestError(
                 f"the recipe took longer than this server's limit of {seconds:g} seconds: scale the picture down", 413
             ) from None
+    entries = infotext.of_recipe(recipe) | infotext.of_inputs(["mask"] if masked else [])
     return {
-        "image": encode(to_image(photo, pixels), infotext.of_recipe(recipe)),
+        "image": encode(to_image(photo, pixels), entries),
         "recipe": recipe.to_dict(),
         "infotext": recipe.to_line(),
         "steps": recipe.words(),
     }
 
 
-def _options(given: Any, host: Host) -> Options:
-    """Options within the limits; a search never lasts longer than the server allows."""
+def _options(given: Any, host: Host, matching: bool = False) -> Options:
+    """Options within the limits; a search never lasts longer than the server allows.
+
+    Args:
+        matching: whether there is a reference, which takes the scorer's place.
+    """
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise RequestError("options must be an object of names and values")
     if "device" in given:
         raise RequestError("device is not a client's to choose: leave it out")
     options = options_from({**given, "device": host.device()})
+    if options.lut.strip():  # a name alone: a client is not to read the files of this machine
+        from ..ops.lut_files import resolve
+
+        options = replace(options, lut=resolve(options.lut, allow_paths=False))
     longest = host.limits().seconds
     if options.seconds is not None and options.seconds > longest:
         raise RequestError(f"seconds is over this server's limit of {longest:g}")
     if options.seconds is None:
         seconds = longest
         if options.evaluations is None:
-            scorer = resolve_scorer(options.scorer, options.mode, host.folders()).name
+            scorer = "match" if matching else resolve_scorer(options.scorer, options.mode, host.folders()).name
             seconds = min(longest, default_seconds(scorer))
         options = replace(options, seconds=seconds)
     return options
+
+
+def _second(body: dict[str, Any], name: str, megapixels: float) -> Any:
+    """A second picture of the request, which it is taken from; "alpha", for a mask, is the picture's own transparency.
+
+    Raises: as `decode`.
+    """
+    from ..imaging.mask import ALPHA
+
+    text = body.pop(name)
+    if name == "mask" and text == ALPHA:
+        return ALPHA
+    try:
+        return decode(text, megapixels)
+    except RequestError as error:
+        raise RequestError(f"{name}: {error}", error.status) from None
 
 
 def body_object(body: Any) -> dict[str, Any]:

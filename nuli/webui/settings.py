@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from modules import errors, shared
 
+from ..errors import OptionError
 from ..hosting import Limits
 from ..options import table
+from ..presets import presets as all_presets
 
 SECTION = ("nuli", "NUl Enhance")
 WEIGHTS = "The weights of the scorer laion can also be fetched in the tab NUl Enhance, under Scorers."
+NO_PRESET = "none"
+"""What is chosen where no preset is."""
 
 
 def add() -> None:
@@ -26,6 +31,14 @@ def add() -> None:
         "nuli_mode": shared.OptionInfo(
             "soft", "Mode that the accordions start with", gr.Radio, {"choices": list(modes)}
         ).needs_reload_ui(),
+        "nuli_preset": shared.OptionInfo(
+            NO_PRESET,
+            "Preset that the accordions start with",
+            gr.Dropdown,
+            lambda: {"choices": [NO_PRESET, *presets()]},
+        )
+        .info("it also sets the mode")
+        .needs_reload_ui(),
         "nuli_keep_model": shared.OptionInfo(False, "Keep the scorer on the GPU after a job").info(
             "faster next time; takes up to 0.6 GB with laion"
         ),
@@ -69,6 +82,20 @@ def seconds() -> float:
 
 def mode() -> str:
     return str(_read("nuli_mode", "soft"))
+
+
+def presets() -> dict[str, Mapping[str, Any]]:
+    """The values of all presets by name; none where the user's file can't be used: the log says why."""
+    try:
+        return {name: one.values for name, one in all_presets().items()}
+    except OptionError as error:  # the host's pages must not break
+        errors.report(f"NUl Enhance: {error}")
+        return {}
+
+
+def preset() -> str:
+    """The preset that the accordions start with, NO_PRESET without."""
+    return str(_read("nuli_preset", NO_PRESET))
 
 
 def keep_model() -> bool:

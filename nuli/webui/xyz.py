@@ -8,11 +8,12 @@ from typing import Any
 
 from modules import errors, scripts
 
-from ..options import GROUPS, table
+from ..options import GROUPS, PRESET, options_from, table
 from ..scoring.registry import SCORERS
+from . import settings
 from .auto import AXES
 
-NAMES = ("mode", "seconds", "strength", "scorer", "ops")
+NAMES = ("mode", "seconds", "strength", "light", "colour", "detail", "scorer", "ops", "lock", "guards")
 
 
 def add() -> None:
@@ -34,10 +35,15 @@ def _append(plot: Any) -> None:
 
 
 def _axes(axis_option: type) -> list[Any]:
-    choices = {"scorer": ("auto", *SCORERS), "ops": ("all", *GROUPS, *(f"-{group}" for group in GROUPS))}
+    choices = {
+        "preset": tuple(settings.presets()),
+        "scorer": ("auto", *SCORERS),
+        "ops": ("all", *GROUPS, *(f"-{group}" for group in GROUPS)),
+        "lock": ("", *GROUPS),
+    }
     axes = []
-    for row in table():
-        if row.name in NAMES:
+    for row in (PRESET, *table()):
+        if row.name in (PRESET.name, *NAMES):
             offered = row.choices or choices.get(row.name)
             kind = float if row.kind is float else str
             more = {"choices": lambda offered=offered: list(offered)} if offered else {}
@@ -56,6 +62,6 @@ def _apply(name: str) -> Callable[..., None]:
 def _check(row: Any) -> Callable[..., None]:
     def confirm(p: Any, values: list[Any]) -> None:
         for value in values:
-            row.parse(value)
+            options_from({row.name: value})
 
     return confirm
