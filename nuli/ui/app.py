@@ -18,6 +18,7 @@ from .controls import MAJOR
 from .files import remove_downloads, save_to_folder
 
 TITLE = "NUlIE"
+ABOUT = "Makes a picture better by searching chains of readable adjustments."
 _NOWHERE = str(Path(__file__, "nowhere"))
 """A path at which there is no folder, and can be none: below a file."""
 
@@ -40,14 +41,16 @@ def asset(name: str) -> str:
 def make(worker: Worker) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, its queue on, and what its launch needs for the script and the style to arrive."""
     script, style = asset("javascript/nuli.js"), asset("style.css")
-    head = f"<script>{script}</script>"
+    # in the head: what goes through gradio's own `css` is rewritten, and comes out broken where a selector has a list
+    head = f"<style>{style}</style><script>{script}</script>"
     page_options: dict[str, Any] = {}
+    launch_options: dict[str, Any] = {}
     if MAJOR >= 6:
-        launch_options: dict[str, Any] = {"css": style, "head": head}
+        launch_options = {"head": head}
     else:
-        launch_options, page_options = {}, {"css": style} | ({"head": head} if MAJOR >= 4 else {})
+        page_options = {"head": head} if MAJOR >= 4 else {"css": style}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
-        gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
+        gr.HTML(f'<header id="nuli_page"><h1>{TITLE}</h1><p>{ABOUT}</p></header>')
         build(worker)
         if MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
