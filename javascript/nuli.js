@@ -6,7 +6,7 @@
     const HOLD = 220; // milliseconds until a press that doesn't move shows the original
     const MOVED = 4; // pixels from which a press is a drag
     const INTERVAL = 120; // milliseconds between two messages while a slider moves
-    const LONGEST = 4000; // milliseconds after which an answer isn't waited for any longer
+    const LONGEST = 1500; // milliseconds after which an answer isn't waited for any longer
 
     const target = (event) => event.composedPath()[0];
     const isOurs = (element) => element instanceof Element && element.closest("#nuli_tab");
@@ -32,54 +32,49 @@
     let original = false;
     let picking = false;
 
-    function place(box) {
-        box.style.setProperty("--nuli-at", `${at}%`);
-        box.classList.toggle("nuli-original", original);
-        box.classList.toggle("nuli-picking", picking);
-        const handle = box.querySelector(".nuli-handle");
-        if (handle && handle.value !== String(at)) handle.value = at;
+    // On the root: gradio redraws the picture, and would lose what stands there.
+    const root = document.documentElement;
+    function place() {
+        root.style.setProperty("--nuli-at", `${at}%`);
+        for (const handle of document.querySelectorAll(".nuli-handle")) handle.value = at;
     }
-    const placeAll = () => document.querySelectorAll(".nuli-compare").forEach(place);
 
     function showOriginal(on) {
-        if (original === on) return;
         original = on;
-        placeAll();
+        root.classList.toggle("nuli-original", on);
     }
 
     function pick(on) {
         picking = on;
+        root.classList.toggle("nuli-picking", on);
         button("nuli_pick")?.setAttribute("aria-pressed", String(on));
-        placeAll();
     }
 
     document.addEventListener("input", (event) => {
         const handle = target(event);
         if (!(handle instanceof Element) || !handle.matches(".nuli-handle")) return;
         at = Number(handle.value);
-        place(handle.parentElement);
+        place();
         event.stopPropagation(); // not one of gradio's own
     }, true);
 
-    let press = null; // { box, x, timer, drags } while a pointer is down on a picture
+    let press = null; // { left, width, x, timer, drags } while a pointer is down on a picture
     const slide = (event) => {
-        const box = document.querySelector(".nuli-compare:hover") || press.box;
-        const { left, width } = (press.box.isConnected ? press.box : box).getBoundingClientRect();
-        at = Math.round(1000 * Math.min(1, Math.max(0, (event.clientX - left) / width))) / 10;
-        placeAll();
+        at = Math.round(1000 * Math.min(1, Math.max(0, (event.clientX - press.left) / press.width))) / 10;
+        place();
     };
 
     document.addEventListener("pointerdown", (event) => {
         const box = target(event) instanceof Element && target(event).closest(".nuli-compare");
         if (!box || event.button !== 0 || !event.isPrimary) return;
+        const { left, top, width, height } = box.getBoundingClientRect();
         if (picking) {
-            const { left, top, width, height } = box.getBoundingClientRect();
             const parts = [(event.clientX - left) / width, (event.clientY - top) / height];
             pick(false);
-            tell("nuli_neutral", parts.map((part) => Math.min(1, Math.max(0, part)).toFixed(4)).join(","), "nuli_picked");
+            tell("nuli_messages", parts.map((part) => Math.min(1, Math.max(0, part)).toFixed(4)).join(","), "nuli_picked");
             return;
         }
-        press = { box, x: event.clientX, drags: false, timer: setTimeout(() => showOriginal(true), HOLD) };
+        press = { left, width, x: event.clientX, drags: false, timer: setTimeout(() => showOriginal(true), HOLD) };
     });
     document.addEventListener("pointermove", (event) => {
         if (!press || !event.isPrimary || original) return;
@@ -132,24 +127,25 @@
 
     const stepOf = (element) => Number(element.closest(".nuli-step").dataset.step);
 
+    const isFirst = (slider) => Number(slider.value) === Number(slider.dataset.first);
+    const finest = (slider) => Math.max(0, -Math.floor(Math.log10(Number(slider.dataset.step)) + 1e-9));
+
     function words(slider) {
-        const { first, sign, suffix, step } = slider.dataset;
-        const shown = Number(slider.value);
-        const decimals = Math.max(0, -Math.floor(Math.log10(Number(step)) + 1e-9));
-        const text = shown.toFixed(decimals).replace(/^-(0(\.0+)?)$/, "$1");
-        const said = `${sign && Number(text) > 0 ? sign : ""}${text}${suffix}`;
-        slider.nextElementSibling.value = said;
-        slider.setAttribute("aria-valuetext", said);
-        slider.nextElementSibling.classList.toggle("nuli-changed", Number(slider.value) !== Number(first));
+        const { words, decimals, sign, suffix } = slider.dataset;
+        if (isFirst(slider)) return words;
+        const exact = String(Number(Number(slider.value).toFixed(finest(slider))));
+        const text = exact.length > Number(slider.value).toFixed(decimals).length ? exact : Number(slider.value).toFixed(decimals);
+        return `${sign && Number(text) > 0 ? sign : ""}${text.replace(/^-(0(\.0+)?)$/, "$1")}${suffix}`;
     }
 
     function moved(slider) {
-        const { step, first } = slider.dataset;
-        if (Number(slider.value) !== Number(first)) { // positions, and the value that it began with besides
-            const decimals = Math.max(0, -Math.floor(Math.log10(Number(step)) + 1e-9));
-            slider.value = (Math.round(Number(slider.value) / Number(step)) * Number(step)).toFixed(decimals);
-        }
-        words(slider);
+        const step = Number(slider.dataset.step);
+        // its positions, and the value that it began with besides
+        if (!isFirst(slider)) slider.value = (Math.round(Number(slider.value) / step) * step).toFixed(finest(slider));
+        const output = slider.nextElementSibling;
+        output.value = words(slider);
+        output.classList.toggle("nuli-changed", !isFirst(slider));
+        slider.setAttribute("aria-valuetext", output.value);
         const [i, j] = [stepOf(slider), Number(slider.dataset.param)];
         queue(`${i} ${j}`, ["value", i, j, Number(slider.value)]);
     }
@@ -241,16 +237,12 @@
         focused = target(event).closest?.("#nuli_list") ? id : "";
     });
     new MutationObserver((changes) => {
-        for (const { addedNodes } of changes) {
-            for (const node of addedNodes) {
-                if (!(node instanceof Element)) continue;
-                if (node.matches(".nuli-compare, .nuli-figure") || node.querySelector(".nuli-compare")) {
-                    placeAll();
-                    waiting = 0;
-                }
-                if (node.matches(".nuli-status.error") || node.querySelector(".nuli-status.error")) waiting = 0;
-                if (focused && node.querySelector(".nuli-step") && document.activeElement === document.body) byId(focused)?.focus();
-            }
+        for (const { type, target: changed, addedNodes } of changes) {
+            const nodes = type === "attributes" ? [changed] : [...addedNodes].filter((node) => node instanceof Element);
+            const has = (selector) => nodes.some((node) => node.matches(selector) || node.querySelector(selector));
+            if (has(".nuli-after, .nuli-status.error")) waiting = 0;
+            if (type === "childList" && has(".nuli-handle")) place();
+            if (focused && document.activeElement === document.body && has(".nuli-step")) byId(focused)?.focus();
         }
-    }).observe(document.documentElement, { childList: true, subtree: true });
+    }).observe(root, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
 })();

@@ -136,8 +136,8 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     editing = [panel.editor, panel.use_painted]
     panel.paint.click(extras.start_painting, [state], [*editing, panel.mask_said], **EVENT)
     panel.use_painted.click(extras.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
-    place = controls["neutral"]
-    show_steps(panel.picked.click(**act(extras.neutral, panel.steps_said, place)))
+    picked_place = panel.picked.click(**act(extras.neutral, panel.steps_said, panel.messages))
+    show_steps(picked_place).then(extras.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
     show_steps(panel.lut.upload(**act(extras.add_lut, panel.lut_said, panel.lut)))
 
     # out

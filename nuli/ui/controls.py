@@ -58,8 +58,10 @@ HINTS = {
     "device": "Where to work: auto, cpu, cuda",
     "mirror": "laion also judges the mirrored picture: steadier, slower",
     "precision": "Of the scorer's network",
+    "mask": "White is enhanced, black stays as it is",
+    "match": "Light and colours come near to this picture",
 }
-"""One line for each option; the option table's help is for who wants to know more."""
+"""One line for each option and second picture; the table's own help is for who wants to know more."""
 
 
 def option_controls(

@@ -81,7 +81,12 @@ def neutral(session: Session, place: str) -> Session:
     steps, rows = neutral_at([session.view.photo], place or ""), session.rows
     while rows and rows[0].step in session.neutral:
         rows = rows[1:]
-    return replace(with_changes(session, rows=(*map(Row, steps), *rows)), neutral=steps)
+    return replace(with_changes(session, rows=(*map(Row, steps), *rows)), neutral=steps, neutral_at=place)
+
+
+def neutral_option(session: Session | None, value: str) -> str:
+    """What the control of the option `neutral` shows: the place that was picked, for the next search too."""
+    return session.neutral_at if session and session.neutral_at else value
 
 
 def add_lut(session: Session, file: Any) -> Session:

@@ -10,7 +10,7 @@ from ..hosting import Worker
 from ..ops.registry import OPS
 from ..options import GROUPS, INPUTS
 from . import preset_controls, steps
-from .controls import AMOUNTS, option_controls
+from .controls import AMOUNTS, HINTS, option_controls
 from .extras import mask_editor
 from .stage import image_input
 
@@ -96,7 +96,9 @@ class Panel:
             )
         with gr.Row(elem_id="nuli_adding"):
             names = [op.words for group in GROUPS for op in OPS.values() if op.group == group]
-            self.add_name = gr.Dropdown(names, value=names[0], label="Step to add", show_label=False, elem_id="nuli_add_name")
+            self.add_name = gr.Dropdown(
+                names, value=names[0], label="Step to add", show_label=False, elem_id="nuli_add_name"
+            )
             self.add = gr.Button("Add", size="sm", interactive=False, elem_id="nuli_add")
             self.pick = gr.Button("Pick a neutral place", size="sm", interactive=False, elem_id="nuli_pick")
         self.messages = gr.Textbox("", label="Changes", elem_id="nuli_messages", **_HIDDEN)
@@ -106,7 +108,7 @@ class Panel:
 
     def _draw_second(self, defaults: Any) -> None:
         mask, match = INPUTS
-        _help(mask.help)
+        _help(HINTS[mask.name])
         self.mask = image_input(mask.label, "nuli_mask", 180)
         with gr.Row():
             self.paint = gr.Button("Paint a mask", size="sm", interactive=False, elem_id="nuli_paint")
@@ -114,7 +116,7 @@ class Panel:
         self.editor = mask_editor("nuli_editor")
         self.mask_said = gr.HTML("", elem_id="nuli_mask_said")
         self.controls |= option_controls(["feather"], "nuli", defaults)
-        _help(match.help)
+        _help(HINTS[match.name])
         self.match = image_input(match.label, "nuli_match", 180)
 
     def _draw_preset_name(self, worker: Worker) -> None:
@@ -152,4 +154,4 @@ class Panel:
 
 
 def _help(text: str) -> None:
-    gr.HTML(f'<p class="nuli-help">{text[0].upper()}{text[1:]}.</p>')
+    gr.HTML(f'<p class="nuli-help">{text}</p>')

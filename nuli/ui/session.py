@@ -117,6 +117,8 @@ class Session:
     """What guards decided in that search, in words."""
     neutral: tuple[Step, ...] = ()
     """The steps that the last neutral place took."""
+    neutral_at: str = ""
+    """That place, as "x,y"."""
     history: tuple[tuple[tuple[Row, ...], Amounts, float | None], ...] = ()
     """Rows, amounts and score before each change."""
     touched: str = ""

@@ -9,6 +9,7 @@ believed.
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import math
 from collections.abc import Collection, Sequence
@@ -24,6 +25,9 @@ from .session import Row, Session, with_changes
 POSITIONS = 200
 """A slider has about so many."""
 MOST_MESSAGES = 200
+OF_WHAT = " of the short side"
+"""In words that are read out; beside a slider there is no room for it."""
+_tags = itertools.cycle(("div", "section"))
 _LOCK = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path class="nuli-shackle" d="M5 7V5a3 3 0 0 1 6 0v2"/>'
     '<rect x="3.5" y="7" width="9" height="6.5" rx="1.5"/></svg>'
@@ -37,7 +41,9 @@ def draw(session: Session | None, locked: Collection[str] = ()) -> str:
         return '<p class="nuli-none">No steps yet.</p>'
     hard = bool(session and session.options.mode == "hard")
     items = "".join(_item(i, row, hard, locked) for i, row in enumerate(rows))
-    return f'<ol class="nuli-steps">{items}</ol>'
+    # another element each time: gradio 6 would leave a moved slider and a switch as they are in one of the same name
+    tag = next(_tags)
+    return f'<{tag}><ol class="nuli-steps">{items}</ol></{tag}>'
 
 
 def _item(i: int, row: Row, hard: bool, locked: Collection[str]) -> str:
@@ -74,12 +80,23 @@ def _value(i: int, j: int, param: Param, value: float, found: float, hard: bool,
     low, high = math.floor(ends[0] / size) * size, math.ceil(ends[1] / size) * size
     shown, first = (f"{reading.shown(v):.6g}" for v in (value, found))
     begin = (reading.shown(found) - low) / (high - low)
-    words = html.escape(param.words(value))
+    words = param.words(value)
+    suffix, brief, at_first = (text.removesuffix(OF_WHAT) for text in (reading.suffix, words, param.words(found)))
+    data = {
+        "param": j,
+        "step": f"{size:g}",
+        "first": first,
+        "words": at_first,
+        "decimals": reading.decimals,
+        "sign": reading.sign,
+        "suffix": suffix,
+    }
+    attributes = "".join(f' data-{key}="{value}"' for key, value in data.items())
     return (
-        f'<input type="range" class="nuli-value" id="nuli_step_{i}_{j}" data-param="{j}" style="--nuli-begin:{begin:.4f}" min="{low:.6g}" '
-        f'max="{high:.6g}" step="any" data-step="{size:g}" value="{shown}" data-first="{first}" '
-        f'data-sign="{reading.sign}" data-suffix="{html.escape(reading.suffix)}" aria-labelledby="{names}" '
-        f'aria-valuetext="{words}"><output for="nuli_step_{i}_{j}">{words}</output>'
+        f'<input type="range" class="nuli-value" id="nuli_step_{i}_{j}" style="--nuli-begin:{begin:.4f}" '
+        f'min="{low:.6g}" max="{high:.6g}" step="any" value="{shown}" aria-labelledby="{names}" '
+        f'aria-valuetext="{words}"{attributes}>'
+        f'<output for="nuli_step_{i}_{j}">{brief}</output>'
     )
 
 
