@@ -230,6 +230,14 @@
         released(range);
     });
 
+    // Gradio 3's numbers beside sliders have no name of their own.
+    function nameNumbers() {
+        for (const number of document.querySelectorAll("#nuli_tab input[type=number]:not([aria-label])")) {
+            const name = number.labels.length ? "" : number.closest(".block")?.querySelector("label, span")?.innerText;
+            if (name) number.setAttribute("aria-label", name.trim());
+        }
+    }
+
     // What gradio redraws starts where it stood.
     let focused = "";
     document.addEventListener("focusin", (event) => {
@@ -242,6 +250,7 @@
             const has = (selector) => nodes.some((node) => node.matches(selector) || node.querySelector(selector));
             if (has(".nuli-after, .nuli-status.error")) waiting = 0;
             if (type === "childList" && has(".nuli-handle")) place();
+            if (type === "childList" && has("input[type=number]")) nameNumbers();
             if (focused && document.activeElement === document.body && has(".nuli-step")) byId(focused)?.focus();
         }
     }).observe(root, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
