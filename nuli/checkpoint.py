@@ -20,6 +20,7 @@ import numpy as np
 from .errors import NuliError, SearchError
 from .imaging.atomic import atomic_write
 from .imaging.photo import Photo
+from .ops.step import Step
 from .options import table
 from .recipe import Recipe
 
@@ -46,7 +47,7 @@ class SavedSearch:
     evaluations: int
     """Evaluations of this search and of those that it went on from."""
     recipe: Recipe
-    """What it ended with, before strength."""
+    """What it ended with, before strength; here and in the nodes without the steps that are fixed."""
     nodes: tuple[tuple[Recipe, float], ...]
     """The best recipes with their objectives, best first."""
 
@@ -134,19 +135,25 @@ class SavedSearch:
                     f"choose {name} {there}, or save to another file"
                 )
 
-    def check_picture(self, photo: Photo) -> None:
-        """Raise SearchError unless it is the same picture."""
-        if fingerprint(photo) != self.picture:
-            raise SearchError("the saved search is one of another picture: choose that one, or save to another file")
+    def check_picture(self, photo: Photo, fixed: tuple[Step, ...] = ()) -> None:
+        """Raise SearchError unless it is the same picture, with the same mask and fixed steps."""
+        if fingerprint(photo, fixed) != self.picture:
+            raise SearchError(
+                "the saved search is one of another picture, mask, neutral place or LUT: choose those, "
+                "or save to another file"
+            )
 
 
-def fingerprint(photo: Photo) -> str:
-    """SHA-256 of a photo's pixels and transparency, as loaded: the same on every device, whatever the file format."""
+def fingerprint(photo: Photo, fixed: tuple[Step, ...] = ()) -> str:
+    """SHA-256 of a photo's pixels and transparency, as loaded: the same on every device, whatever the file format. And
+    of what else belongs to a search of it: its mask, and the steps that are fixed."""
     digest = hashlib.sha256()
-    for part in (photo.pixels, photo.alpha):
+    for name, part in (("", photo.pixels), ("", photo.alpha), ("mask", photo.mask)):
         if part is not None:
-            digest.update(f"{part.dtype.name}{part.shape}".encode())
+            digest.update(f"{name}{part.dtype.name}{part.shape}".encode())
             digest.update(np.ascontiguousarray(part).data)
+    if fixed:
+        digest.update(Recipe(fixed).to_line().encode())
     return digest.hexdigest()
 
 

@@ -13,8 +13,11 @@ from PIL import Image
 from .checkpoint import SavedSearch
 from .devices import pick_device
 from .imaging.frames import make_frame
+from .imaging.mask import with_mask
 from .imaging.photo import Photo, load_photo
 from .imaging.reduce import REDUCED
+from .ops.lut_files import lut_steps
+from .ops.neutral import parse_place
 from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
@@ -23,6 +26,7 @@ from .scoring.registry import load_scorer, resolve_scorer
 from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
 from .search.finish import finish
+from .search.fixed import fixed_steps
 from .search.loop import Search
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
@@ -46,6 +50,7 @@ def enhance_iter(
     stop: Callable[[], bool] = lambda: False,
     others: int = MAX_OTHERS,
     known: SavedSearch | str | os.PathLike[str] | None = None,
+    mask: Source | None = None,
     **values: Any,
 ) -> Iterator[Event | Result]:
     """Enhance a picture, telling how it goes.
@@ -58,8 +63,11 @@ def enhance_iter(
         stop: asked after every batch; once it says True, the best so far becomes the result.
         others: how many other results hard mode tells of at most; the best one is the same for any number.
         known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
-            picture, scorer, mode and guards. Its best is scored again, the rest is trusted. The budget and the
-            evaluations told are those of this search alone; the random numbers are others than before.
+            picture, mask, fixed steps (what `neutral` and `lut` ask for), scorer, mode and guards. Its best is scored
+            again, the rest is trusted. The budget and the evaluations told are those of this search alone; the random
+            numbers are others than before.
+        mask: where to change the picture: white yes, black no, there it stays bit by bit as it is. Another picture of
+            the same shape, or "alpha" for this one's own transparency (see `imaging.mask.with_mask`).
         values: fields of `nuli.Options`.
     Yields:
         An Event after every batch, and the Result at the end.
@@ -67,16 +75,19 @@ def enhance_iter(
         NuliError: for a source, option, scorer or saved search that can't be used.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops, options.lock)  # complain before the picture and the weights are loaded
+    check_options(options)  # complain before the picture and the weights are loaded
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
         name = (scorer or resolve_scorer(options.scorer, options.mode, folders)).name
         saved.check_options(name, options.mode, options.guards)
     photo = load_photo(source)
+    if mask is not None:
+        photo = with_mask(photo, mask, options.feather)
+    fixed = fixed_steps(options, [photo])
     if saved:
-        saved.check_picture(photo)
-    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved)
+        saved.check_picture(photo, fixed.around(()))
+    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved, fixed=fixed)
     yield from search.events()
     yield finish(search, photo, others)
 
@@ -107,6 +118,14 @@ def score(
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         scores.append(evaluator.score_frames(frame)[0].score)
     return scores
+
+
+def check_options(options: Options) -> None:
+    """Raise the NuliError that a search with these options would, as far as it can be known without a picture."""
+    select_ops(options.mode, options.ops, options.lock)
+    lut_steps(options.lut)
+    if options.neutral:
+        parse_place(options.neutral)
 
 
 def choose_options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:

@@ -96,15 +96,16 @@ class Result:
     _image: Image.Image | None = field(repr=False)
     """The enhanced picture; None where nothing was changed."""
     recipe: Recipe
-    """The recipe as applied: amounts included, superfluous steps dropped; empty where nothing was changed."""
+    """The recipe as applied: amounts included, superfluous steps dropped; the steps that `neutral` and `lut` ask for
+    first and last. Empty where nothing was changed."""
     score_before: float
     score_after: float
     """The score of the full-size result."""
     score_predicted: float
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
-    """For each step, what the score with penalties would lose without it; empty where there was no time to
-    tell, and at other amounts."""
+    """For each step, what the score with penalties would lose without it, 0 for those that `neutral` and `lut` ask for;
+    empty where there was no time to tell, and at other amounts."""
     scorer: str
     evaluations: int
     seconds: float

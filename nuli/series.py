@@ -16,13 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .enhancer import ONE_SOURCE, Source, choose_options
+from .enhancer import ONE_SOURCE, Source, check_options, choose_options
 from .errors import ImageError
 from .imaging.atomic import OnWritten
 from .imaging.frames import make_frame
 from .imaging.photo import load_photo
 from .look import Look
-from .ops.registry import select_ops
 from .options import Options
 from .recipe import Recipe
 from .result import Event
@@ -30,6 +29,7 @@ from .scoring.protocol import Scorer
 from .scoring.registry import load_scorer
 from .search.conclusion import conclude, gains
 from .search.evaluator import Evaluation
+from .search.fixed import fixed_steps
 from .search.loop import Search
 from .search.sample import Sample
 
@@ -49,8 +49,8 @@ class Series:
     score_after: float
     """Means over the pictures that were searched on; the latter of those pictures reduced (see `imaging.reduce`)."""
     contributions: tuple[float, ...]
-    """For each step, what the mean score with penalties would lose without it; empty where there was no time to tell,
-    and at other amounts."""
+    """For each step, what the mean score with penalties would lose without it, 0 for those that `neutral` and `lut` ask
+    for; empty where there was no time to tell, and at other amounts."""
     scorer: str
     pictures: int
     """How many pictures were searched on."""
@@ -130,23 +130,24 @@ def enhance_together(
             be read.
     """
     options = choose_options(options, scorer, values)
-    select_ops(options.mode, options.ops, options.lock)  # complain before the pictures and the weights are loaded
+    check_options(options)  # complain before the pictures and the weights are loaded
     sources = [sources] if isinstance(sources, ONE_SOURCE) else list(sources)
     if not sources:
         raise ImageError("a series of no pictures: name at least one")
     samples, failed = _read([sources[i] for i in spread(len(sources))])
     loaded = load_scorer(options, folders) if scorer is None or isinstance(scorer, str) else scorer
-    search = Search(samples, options, loaded, stop)
+    fixed = fixed_steps(options, [sample.photo for sample in samples])
+    search = Search(samples, options, loaded, stop, fixed=fixed)
     for event in search.events():
         progress(event)
     end = conclude(search, lambda recipe: _predict(search, recipe))
     margin = search.margin if options.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
-        look=Look.measured(recipe, search.evaluator.original, search.evaluator.scale),
-        score_before=search.before.score,
+        look=Look.measured(fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),
+        score_before=search.untouched.score,
         score_after=end.predicted.score if len(recipe) else search.before.score,
-        contributions=end.contributions if len(recipe) else (),
+        contributions=fixed.with_zeros(end.contributions, recipe),
         scorer=loaded.name,
         pictures=len(samples),
         evaluations=search.evaluator.evaluations,
@@ -183,7 +184,7 @@ def _read(sources: Sequence[Source]) -> tuple[list[Sample], list[ImageError]]:
 def _predict(search: Search, recipe: Recipe) -> Evaluation:
     """The evaluation of the full-size pictures with a recipe, on the pictures reduced. Costs an evaluation."""
     original, frames = search.evaluator.original, []
-    look = Look.measured(recipe, original, search.evaluator.scale)
+    look = Look.measured(search.evaluator.fixed.whole(recipe), original, search.evaluator.scale)
     size = original.shape[2], original.shape[3]
     for sample in search.samples:
         pixels = np.asarray(look.rows(sample.photo, search.device, full=sample.short))

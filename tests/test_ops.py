@@ -11,10 +11,16 @@ import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
 from nuli.errors import OptionError
+from nuli.imaging.color import luma
+from nuli.imaging.frames import make_frame, to_tensor
+from nuli.imaging.photo import Photo
 from nuli.ops import registry
+from nuli.ops import render as rendering
 from nuli.ops.detail import box_kernel, box_sums, convolve
+from nuli.ops.grain import white_noise
 from nuli.ops.light import CUTOFF
 from nuli.ops.registry import OPS, Op, Scale, apply_op, get_op, select_ops
+from nuli.recipe import Recipe
 
 ALL = list(OPS.values())
 names = pytest.mark.parametrize("op", ALL, ids=lambda o: o.name)
@@ -213,10 +219,12 @@ def test_select_narrows_by_group_op_and_mode() -> None:
     soft = chosen("soft", "all")
     assert {"exposure", "contrast", "vibrance", "sharpness", "auto_level", "equalize"} <= soft
     assert not soft & {"hue", "invert", "solarize", "posterize", "channel_mix", "split_tone", "glow"}
-    assert chosen("hard", "all") == set(OPS)
+    assert chosen("hard", "all") == set(OPS) - {"grain"} == chosen("hard", "all,-grain")
+    assert chosen("hard", "all,grain") == set(OPS) and chosen("hard", "grain") == {"grain"}
+    assert chosen("hard", "art") == {n for n in OPS if OPS[n].group == "art" and n != "grain"}
     assert chosen("soft", "light") == {n for n in soft if OPS[n].group == "light"}
     assert chosen("soft", "light, -equalize,sharpness") == chosen("soft", "light") - {"equalize"} | {"sharpness"}
-    assert chosen("hard", "-art") == {n for n in OPS if OPS[n].group != "art"}
+    assert chosen("hard", "-art") == {n for n in OPS if OPS[n].group != "art"} == chosen("hard", "all,grain,-art")
     for mode, text in (("soft", "lihgt"), ("soft", "art"), ("hard", "light,-light")):
         with pytest.raises(OptionError):
             select_ops(mode, text)
@@ -238,3 +246,48 @@ def test_a_second_op_of_one_name_is_refused() -> None:
     with pytest.raises(ValueError, match="'contrast' already"):
         registry.op("light", registry.Param("amount", 1, (0, 1), (0, 1)))(contrast)
     assert OPS["contrast"] is before
+
+
+def test_grain_is_a_matter_of_the_place() -> None:
+    noise = white_noise(-5, 7, 400, 300, torch.zeros(1))
+    assert noise.shape == (1, 1, 400, 300)
+    assert abs(noise.mean()) < 0.01 and noise.std() == pytest.approx(1, abs=0.01)
+    assert torch.equal(noise[..., 100:150, 20:60], white_noise(95, 27, 50, 40, torch.zeros(1)))
+    for down, across in ((0, 1), (1, 0), (1, 1), (0, 64), (256, 0)):  # no pattern
+        shifted = noise[..., down:, across:] * noise[..., : 400 - down, : 300 - across]
+        assert abs(shifted.mean()) < 0.015
+
+
+def test_grain_does_not_show_where_tiles_meet(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = Photo(np.array(photo.resize((900, 600))))
+    steps = Recipe.parse("nuli1 exposure=0.2 grain=0.6/0.002 sharpness=1.3").steps
+    made = []
+    for side in (2048, 512, 200, 200):
+        monkeypatch.setattr(rendering, "_TILE", side)
+        made.append(rendering.render(large, steps, "cpu").astype(int))
+    assert np.array_equal(made[2], made[3])
+    for other in made[1:3]:
+        assert (other != made[0]).mean() < 1e-3 and np.abs(other - made[0]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [0.0005, 0.001, 0.004])
+def test_grain_keeps_the_light_and_is_as_strong_in_small_views(photo: Image.Image, size: float) -> None:
+    pixels = np.array(photo.resize((2000, 1330), Image.Resampling.BICUBIC))
+    x = to_tensor(pixels)
+    noise = run("grain", x, 0.5, size) - x
+    assert noise.mean().abs() < 0.001
+    grey = luma(x)
+    tones = [noise.mean(1)[(grey[:, 0] > low) & (grey[:, 0] < high)].std() for low, high in ((0.4, 0.6), (0.05, 0.1))]
+    assert tones[0] == pytest.approx(0.06, rel=0.05) and 0.2 < tones[1] / tones[0] < 0.4
+    view = make_frame(pixels)
+    seen = run("grain", view, 0.5, size, full=1330) - view
+    there = F.interpolate(noise, view.shape[2:], mode="bicubic", antialias=True)
+    assert seen.std() == pytest.approx(float(there.std()), rel=0.25)
+
+
+def test_larger_grain_is_coarser(photo_tensor: torch.Tensor) -> None:
+    def coarseness(size: float) -> float:
+        n = run("grain", photo_tensor, 0.5, size, full=300) - photo_tensor
+        return float((n[..., 1:] * n[..., :-1]).mean() / n.square().mean())
+
+    assert coarseness(0.0005) + 0.2 < coarseness(0.002) + 0.1 < coarseness(0.004)

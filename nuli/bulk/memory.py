@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-BYTES_A_PIXEL = 44
-"""What a picture takes at most while it is worked on: its pixels, the result's, and between the stages of a recipe two
-copies in float32. Most take a third of that."""
+BYTES_A_PIXEL = 46
+"""What a picture takes at most while it is worked on: its pixels and mask, the result's, and between the stages of a
+recipe two copies in float32. Most take a third of that."""
 SHARE = 0.6
 """The part of the free memory that pictures may take together."""
 _UNKNOWN = 8 << 30

@@ -75,9 +75,9 @@ class Worker:
         stop: Callable[[], bool] = lambda: False,
         wrap: Callable[[Scorer], Scorer] = lambda scorer: scorer,
     ) -> None:
-        from ..ops.registry import select_ops
+        from ..enhancer import check_options
 
-        select_ops(settings.options.mode, settings.options.ops, settings.options.lock)
+        check_options(settings.options)
         self.settings, self.stop = settings, stop
         self.scorer = wrap(cached_scorer(settings.options))  # a folder that is watched needs it again and again
         self._journal = Journal(settings.journal, settings.digest) if settings.journal else None

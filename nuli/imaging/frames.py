@@ -59,7 +59,10 @@ def frame_size(height: int, width: int) -> tuple[int, int]:
 def reduced(photo: Photo) -> Photo:
     """A large photo made smaller, see `reduce`; a small one is given back as it is."""
     pixels, alpha = reduce(photo.pixels, photo.alpha)
-    return photo if pixels is photo.pixels else replace(photo, pixels=pixels, alpha=alpha)
+    if pixels is photo.pixels:
+        return photo
+    mask = None if photo.mask is None else reduce(photo.mask[:, :, None])[0][:, :, 0]
+    return replace(photo, pixels=pixels, alpha=alpha, mask=mask)
 
 
 def make_frame(
@@ -94,6 +97,12 @@ def make_frame(
     frame, opacity = frame[:, :3], frame[:, 3:]
     mean = frame.sum((2, 3), keepdim=True) / opacity.sum((2, 3), keepdim=True).clamp(min=1e-6)
     return (frame + mean * (1 - opacity)).clamp_(0, 1)
+
+
+def make_mask(photo: Photo, device: str | torch.device = "cpu", size: tuple[int, int] | None = None) -> Tensor | None:
+    """The mask [1,1,h,w], float32 0..1, that belongs to a photo's frame, or to its view of another size; None where all
+    of it may be changed."""
+    return None if photo.mask is None else make_frame(photo.mask[:, :, None], None, device, size)[:, :1]
 
 
 def _resize(x: Tensor, height: int, width: int) -> Tensor:

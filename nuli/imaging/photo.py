@@ -29,9 +29,14 @@ class Photo:
     path: Path | None = None  # where it came from
     notes: tuple[str, ...] = ()  # what the user should know
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
+    mask: np.ndarray | None = None  # [H, W], uint16: how far what is rendered from it may differ; see `imaging.mask`
 
 
-def load_photo(source: str | os.PathLike | bytes | Image.Image | np.ndarray | Photo, at_least: int = 0) -> Photo:
+Source = str | os.PathLike | bytes | Image.Image | np.ndarray | Photo
+"""What a photo can be loaded from."""
+
+
+def load_photo(source: Source, at_least: int = 0) -> Photo:
     """The picture in a file, in a file's bytes, a PIL image (left as it is), or an array; a Photo is one already.
 
     Arrays are [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], in uint8, uint16 or floating point 0..1. Warnings that

@@ -1,3 +1,3 @@
 """The transforms. Importing this package fills the registry."""
 
-from . import art, color, detail, light, white_balance  # noqa: F401
+from . import art, color, detail, grain, light, white_balance  # noqa: F401

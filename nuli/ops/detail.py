@@ -116,9 +116,9 @@ def _sharpness_width(short: float) -> float:
 
 @lru_cache(8)
 @torch.inference_mode(False)  # it is used again, where gradients may be wanted
-def _sharpness_kernel(scale: Scale, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """[1,K]: the same for every candidate."""
-    return box_kernel(torch.full((1,), _sharpness_width(scale.full), device=device, dtype=dtype), 1, scale)
+def _sharpness_kernel(short: float, full: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """[1,K]: the same for every candidate, and in every part of the picture."""
+    return box_kernel(torch.full((1,), _sharpness_width(full), device=device, dtype=dtype), 1, Scale(short, full))
 
 
 @op(
@@ -134,7 +134,8 @@ def sharpness(x: Tensor, factor: Tensor, scale: Scale) -> Tensor:
     if len(x) == 1 and scale.short == scale.full:
         soft = smooth(x, x.new_full((1,), _sharpness_width(scale.full)), 1, scale)
     else:
-        soft = convolve(x, _sharpness_kernel(scale, x.device, x.dtype).expand(len(x), -1))
+        kernel = _sharpness_kernel(scale.short, scale.full, x.device, x.dtype)
+        soft = convolve(x, kernel.expand(len(x), -1))
     return torch.lerp(x, soft, (1 - factor) * (9 / 13))
 
 

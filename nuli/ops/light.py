@@ -50,10 +50,11 @@ def equal_curves(x: Tensor) -> Tensor:
 
 
 def follow(curve: Tensor, x: Tensor) -> Tensor:
-    """Look x [N,C,H,W] up in curves [N,C,256] over 0..1, linear between their points."""
+    """Look x [N,C,H,W] up in curves [N,C,K] over 0..1, linear between their points."""
     n, c, h, w = x.shape
-    position = (x * 255).clamp(0, 255)
-    index = position.detach().to(torch.int64).clamp_(max=254)
+    last = curve.shape[2] - 1
+    position = (x * last).clamp(0, last)
+    index = position.detach().to(torch.int64).clamp_(max=last - 1)
     flat = index.reshape(n, c, h * w)
     low = curve.gather(2, flat).reshape_as(x)
     slope = curve.diff(dim=2).gather(2, flat).reshape_as(x)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ..imaging.mask import blend
+
 STRIP = 1 << 16
 """Pixels worked on at a time: what becomes of so many stays in a processor's cache."""
 FEWEST = 1 << 18
@@ -66,11 +68,13 @@ class Recoloured:
     Args:
         palette: of the picture.
         colours: new ones [K,3], in the order of `palette.colours`: of the picture's type, or float32.
+        mask: of the picture [H,W], see `imaging.mask`; the colours are in float32 then, the picture of its own type.
     """
 
-    def __init__(self, palette: Palette, colours: np.ndarray) -> None:
-        self._palette, self._colours = palette, colours
-        self.shape, self.dtype = (*palette.pixels.shape[:2], 3), colours.dtype
+    def __init__(self, palette: Palette, colours: np.ndarray, mask: np.ndarray | None = None) -> None:
+        self._palette, self._colours, self._mask = palette, colours, mask
+        self.shape = (*palette.pixels.shape[:2], 3)
+        self.dtype = colours.dtype if mask is None else palette.pixels.dtype
         if palette.pixels.shape[2] == 1:
             return
         self._table = _take(_tables, lambda: np.empty(_COLOURS, "<u4"))
@@ -85,10 +89,15 @@ class Recoloured:
     def __getitem__(self, part: slice | tuple[slice, slice]) -> np.ndarray:
         """Rows of it, or rows and columns, [h,w,3]."""
         pixels = self._palette.pixels[part]
+        made = self._replaced(pixels)
+        return made if self._mask is None else blend(pixels, made, self._mask[part])
+
+    def _replaced(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels [h,w,1 or 3] with their colours replaced."""
         if pixels.shape[2] == 1:
             return self._colours.take(pixels[:, :, 0], 0)
         found = self._table.take(_codes(pixels), mode="clip")
-        if self.dtype == np.uint8:
+        if self._colours.dtype == np.uint8:
             return found.view(np.uint8).reshape(*pixels.shape[:2], 4)[..., :3]
         return self._colours.take(found, 0).reshape(pixels.shape)
 

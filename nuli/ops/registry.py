@@ -106,12 +106,15 @@ class Param:
 
 @dataclass(frozen=True)
 class Scale:
-    """Which part of a picture `x` shows, for ops that look at neighbours."""
+    """Which part of a picture `x` shows, for ops that look at neighbours or at the place."""
 
     short: float
     """Short side, in pixels, of the picture at the size in which it is being filtered."""
     full: float
     """Short side of the picture at its full size: what the small view must behave like."""
+    top: int = 0
+    left: int = 0
+    """Where `x` begins in the picture, in pixels of the size in which it is being filtered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +125,8 @@ class Op:
     function: Callable[..., Tensor]
     soft: bool
     """Whether soft mode may use it."""
+    offered: bool
+    """Whether searches use it unasked; else only where the options name the op itself."""
     differentiable: bool
     """Whether gradients flow to the picture and to every parameter, with the statistics held fixed."""
     statistics: Callable[[Tensor], Tensor] | None
@@ -130,11 +135,12 @@ class Op:
     """Whether the statistics depend on where in the picture its colours are. Then those of several pictures together
     are the mean of what is measured in each of them; else they are measured in all of their pixels at once."""
     halo: Callable[[tuple[float, ...], float], int] | None
-    """For ops that look at neighbours: (values, short side in pixels) -> how far, in pixels."""
+    """For ops that look at neighbours: (values, short side in pixels) -> how far, in pixels. For those that look at the
+    place alone: 0."""
 
     @property
     def pointwise(self) -> bool:
-        """Whether a pixel's result depends on that pixel (and the statistics) only."""
+        """Whether a pixel's result depends on that pixel's colour (and the statistics) only."""
         return self.halo is None
 
     @cached_property
@@ -146,16 +152,20 @@ class Op:
 
     @property
     def words(self) -> str:
-        return self.name.replace("_", " ")
+        return self.name.replace("_", " ").replace("@", " ")
 
 
 OPS: dict[str, Op] = {}
+LUT = "lut@"
+"""What the name of an op begins with that a LUT's file defines: 'lut@warm-1a2b3c4d', see `lut_files`. Such ops are not
+among OPS: no search proposes them."""
 
 
 def op(
     group: str,
     *params: Param,
     soft: bool = True,
+    offered: bool = True,
     differentiable: bool = True,
     statistics: Callable[[Tensor], Tensor] | None = None,
     measures_places: bool = False,
@@ -167,7 +177,7 @@ def op(
         name = function.__name__
         if name in OPS:
             raise ValueError(f"there is an op {name!r} already: give this one another name")
-        OPS[name] = Op(name, group, params, function, soft, differentiable, statistics, measures_places, halo)
+        OPS[name] = Op(name, group, params, function, soft, offered, differentiable, statistics, measures_places, halo)
         return OPS[name]
 
     return register
@@ -175,6 +185,10 @@ def op(
 
 def get_op(name: str) -> Op:
     """The op of that name. Raises RecipeError."""
+    if name.startswith(LUT):
+        from .lut_files import lut_op
+
+        return lut_op(name)
     try:
         return OPS[name]
     except KeyError:
@@ -226,6 +240,8 @@ def apply_op(op: Op, x: Tensor, values: Tensor, stats: Tensor | None, scale: Sca
 def select_ops(mode: str, ops: str = "all", lock: str = "") -> tuple[Op, ...]:
     """The ops that a mode may use, narrowed by the options `ops` ("all", "light,-equalize", "-detail") and `lock`.
 
+    One that isn't offered must be named itself: "all,grain".
+
     Raises OptionError for a word that is neither a group nor an op, and where nothing is left.
     """
     allowed = [o for o in OPS.values() if mode == "hard" or o.soft]
@@ -236,6 +252,7 @@ def select_ops(mode: str, ops: str = "all", lock: str = "") -> tuple[Op, ...]:
 
     wanted = [w for w in words if not w.startswith("-")] or ["all"]
     unwanted = [w.lstrip("-") for w in (*(w for w in words if w.startswith("-")), *_names("lock", lock))]
+    allowed = [o for o in allowed if o.offered or o.name in wanted]
     chosen = tuple(o for o in allowed if named(o, wanted) and not named(o, unwanted))
     if not chosen:
         what = f"ops: {ops!r}" + (f" without {lock!r}" if lock else "")

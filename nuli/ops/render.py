@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..devices import pick_device
 from ..errors import StoppedError
 from ..imaging.frames import make_frame, to_pixels, to_tensor
+from ..imaging.mask import blend
 from ..imaging.photo import Photo
 from .palette import STRIP, Palette, Recoloured, has_palette
 from .pipeline import apply_steps, chain_statistics, scale_of
@@ -58,6 +59,9 @@ def render_rows(
 ) -> np.ndarray | Recoloured:
     """Apply a chain of steps as `render` does, or put it off until rows of the result are asked for.
 
+    Where the photo has a mask, what was measured and what neighbours there are is that of the whole picture; only the
+    finished one is mixed with the original.
+
     Pointwise steps that begin a chain are applied to the picture's colours. Of other chains each stage has at most one
     far-reaching step, so that no tile needs a margin for more. Between two stages the whole picture is held in float32,
     12 bytes a pixel; beyond that, memory is bounded by one tile and 80 MB of colours.
@@ -88,21 +92,31 @@ def render_rows(
 
     head = next((i for i, step in enumerate(steps) if not get_op(step.op).pointwise), len(steps))
     if head and has_palette(source):
-        kind = source.dtype if head == len(steps) else np.float32
+        whole = head == len(steps)
+        kind = source.dtype if whole and photo.mask is None else np.float32
         palette = palette or Palette(source, check)
-        source = Recoloured(palette, _replaced(palette.colours, steps[:head], statistics[:head], scale, device, kind))
+        colours = _replaced(palette.colours, steps[:head], statistics[:head], scale, device, kind)
+        source = Recoloured(palette, colours, photo.mask if whole else None)
         steps, statistics = steps[head:], statistics[head:]
     stages = _stages(steps, statistics, short)
     for stage in stages:
-        kind = photo.pixels.dtype if stage is stages[-1] else np.float32
-        target = np.empty((height, width, 3), kind)
+        last = stage is stages[-1]
+        mask = photo.mask if last else None
+        target = np.empty((height, width, 3), photo.pixels.dtype if last else np.float32)
         side = max(_TILE if device.type == "cpu" else _GPU_TILE, 4 * stage.halo)
         for rows, outer_rows, inner_rows in _tiles(height, side, stage.halo):
             for columns, outer_columns, inner_columns in _tiles(width, side, stage.halo):
                 check()
+                if mask is not None and not mask[rows, columns].any():
+                    target[rows, columns] = photo.pixels[rows, columns]
+                    continue
                 x = to_tensor(source[outer_rows, outer_columns], device)
-                x = apply_steps(x, stage.steps, stage.statistics, scale)
-                target[rows, columns] = to_pixels(x[:, :, inner_rows, inner_columns], kind)
+                place = replace(scale, top=outer_rows.start, left=outer_columns.start)
+                x = apply_steps(x, stage.steps, stage.statistics, place)
+                made = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype if mask is None else np.float32)
+                if mask is not None:
+                    made = blend(photo.pixels[rows, columns], made, mask[rows, columns])
+                target[rows, columns] = made
         source = target
     return source
 

@@ -24,6 +24,7 @@ from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
+from .fixed import NONE_FIXED, Fixed
 
 if TYPE_CHECKING:
     from ..scoring.protocol import Score
@@ -58,6 +59,9 @@ class Evaluator:
         mode: "soft" or "hard", whose guards to use.
         guard_weight: of all guards together; 0 switches them off. A scorer that has a target needs none.
         critic: one more guard: holds candidates to its realism.
+        fixed: steps that go with every recipe.
+        mask: where the pictures may be changed [K,1,h,w], 0..1 (see `imaging.mask`): what is scored is the picture
+            changed there only.
     """
 
     @torch.inference_mode(False)  # a host that calls us in that mode would get a picture without gradients
@@ -69,10 +73,13 @@ class Evaluator:
         mode: str = "soft",
         guard_weight: float = 1.0,
         critic: Taste | None = None,
+        fixed: Fixed = NONE_FIXED,
+        mask: Tensor | None = None,
     ) -> None:
         frame = frame.clone() if frame.is_inference() else frame
         self.original = frame
         self.scale = scale_of(frame, full)
+        self.fixed, self._mask = fixed, mask
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
         """A tenth of the scorer's range."""
         self.evaluations = 0
@@ -82,13 +89,16 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
+        self._thumbnail = thumbnail(frame)
+        self.baseline = frame = self.frames([Recipe()]) if fixed else frame
+        """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
+        none to undo."""
         self.has_target = getattr(scorer, "has_target", False)
         self._mode, self._weight = mode, 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
         self._penalties = bind_each(self._bind_penalties, guarded)
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
-        self._thumbnail = thumbnail(frame)
 
     def _view(self, frames: Tensor) -> Tensor:
         return scorer_view(frames, self._view_mode, self._size)
@@ -133,11 +143,13 @@ class Evaluator:
         frame, rows = self.original, []
         try:
             with torch.enable_grad():
-                for step in steps:
+                for step in self.fixed.around(steps):
                     op = get_op(step.op)
                     rows.append(frame.new_tensor([step.values]).requires_grad_())
                     measured = measure_statistics(op, frame.detach(), self.pictures)
                     frame = apply_op(op, frame, rows[-1].expand(self.pictures, -1), measured, self.scale)
+                rows = rows[len(self.fixed.first) :][: len(steps)]
+                frame = self._composed(frame, self.original, self._mask)
                 score = self._score(self._view(frame)).float()
                 if not score.requires_grad:
                     return None
@@ -190,21 +202,39 @@ class Evaluator:
     @torch.no_grad()
     def subsampled(self, recipes: Sequence[Recipe]) -> Tensor:
         """Every second pixel in both directions of the frames that the recipes make."""
-        return torch.cat(apply_chains_subsampled(self.original, [r.steps for r in recipes], self.scale))
+        made = torch.cat(apply_chains_subsampled(self.original, self._chains(recipes), self.scale))
+        if self._mask is None:
+            return made
+        return self._composed(made, subsample(self.original), subsample(self._mask))
 
     @torch.no_grad()
     def frames(self, recipes: Sequence[Recipe]) -> Tensor:
         """The frames [N,3,h,w] that the recipes make."""
         frames = [self.original] * len(recipes)
-        return torch.cat(apply_chains(frames, [r.steps for r in recipes], self.scale))
+        made = torch.cat(apply_chains(frames, self._chains(recipes), self.scale))
+        return self._composed(made, self.original, self._mask)
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
         """The thumbnails [N,3,h,w] that the recipes make: of several pictures one, in which they lie one below the
         other. Costs no evaluation."""
         scale = scale_of(self._thumbnail, self.scale.full)
-        made = torch.cat(apply_chains([self._thumbnail] * len(recipes), [r.steps for r in recipes], scale))
+        made = torch.cat(apply_chains([self._thumbnail] * len(recipes), self._chains(recipes), scale))
+        if self._mask is not None:
+            made = self._composed(made, self._thumbnail, thumbnail(self._mask))
         return stacked(made, self.pictures) if self.pictures > 1 else made
+
+    def _chains(self, recipes: Sequence[Recipe]) -> list[tuple[Step, ...]]:
+        return [self.fixed.around(recipe.steps) for recipe in recipes]
+
+    def _composed(self, made: Tensor, originals: Tensor, mask: Tensor | None) -> Tensor:
+        """Candidates [N*K,3,h,w] where the mask [K,1,h,w] lets them be seen, the originals [K,3,h,w] elsewhere."""
+        if mask is None:
+            return made
+        count = len(made) // self.pictures
+        if self.pictures > 1:
+            originals, mask = originals.repeat(count, 1, 1, 1), mask.repeat(count, 1, 1, 1)
+        return torch.lerp(originals, made, mask)
 
     def features(self, recipes: Sequence[Recipe], config: FeatureConfig) -> Tensor:
         """The features [N,F] of what recipes make, float64 on the CPU. Costs no evaluation."""

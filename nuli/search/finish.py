@@ -21,6 +21,7 @@ from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
+from .features import thumbnail
 from .loop import Search
 from .visibility import distances
 
@@ -39,27 +40,32 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
     end = conclude(search, fine.predict)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
+    fixed = search.evaluator.fixed
     image, after = None, before
     if len(scaled):
         if end.careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
             image, after = to_image(photo, fine.rendered(scaled)), predicted
         else:
-            image = to_image(photo, render_rows(photo, scaled.steps, search.device, search.evaluator.original))
+            image = fine.image(scaled)
             after = fine.score(image)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
-        scaled, contributions, image = Recipe(), (), None
+        scaled, image = Recipe(), None
         predicted = after = before
+        if fixed:
+            image = fine.image(scaled)
+            after = fine.score(image) if search.budget.remaining_evaluations(0) else before
+    whole = fixed.whole(scaled)
     archived = search.archive.best() if search.archive else []
-    [(direction, distance)] = _looks(search, [scaled]) if len(scaled) else [("", 0.0)]
+    [(direction, distance)] = _looks(search, [scaled]) if len(whole) else [("", 0.0)]
     return Result(
         photo=photo,
         _image=image,
-        recipe=scaled,
-        score_before=before.score,
+        recipe=whole,
+        score_before=search.untouched.score,
         score_after=after.score,
         score_predicted=predicted.score,
-        contributions=contributions,
+        contributions=fixed.with_zeros(contributions, scaled),
         scorer=search.scorer.name,
         others=_others(search, photo, recipe, archived, fine, others) if len(scaled) and archived else (),
         evaluations=search.evaluator.evaluations,
@@ -75,7 +81,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
 
 class FinePredictor:
     """Predicts what the full-size picture will be scored, on the picture reduced: that holds more of its detail than
-    the frame.
+    the frame. Recipes are those without the fixed steps, pictures those with them.
 
     Args:
         photo: the picture.
@@ -95,13 +101,19 @@ class FinePredictor:
         if self._last is None or self._last[0] != recipe:
             frame = self._evaluator.original
             full = None if self.is_exact else self._evaluator.scale.full
-            rows = render_rows(self._reduced, recipe.steps, frame.device, frame, full=full, palette=self._palette)
+            steps = self._evaluator.fixed.around(recipe.steps)
+            rows = render_rows(self._reduced, steps, frame.device, frame, full=full, palette=self._palette)
             self._last = recipe, np.asarray(rows)
         return self._last[1]
 
     @cached_property
     def _palette(self) -> Palette | None:
         return Palette(self._reduced.pixels) if has_palette(self._reduced.pixels) else None
+
+    def image(self, recipe: Recipe) -> Image.Image:
+        """The full-size picture with a recipe."""
+        frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
+        return to_image(self._photo, render_rows(self._photo, steps, frame.device, frame))
 
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
@@ -147,19 +159,18 @@ def _others(
         search.budget.remaining,
         min(count, search.budget.remaining_evaluations(0)),
     )
-    looks = _looks(search, [recipe for recipe, _ in others])
+    looks, fixed = _looks(search, [recipe for recipe, _ in others]), search.evaluator.fixed
     return tuple(
-        Other(photo, recipe, evaluation.score, *look, search.device)
+        Other(photo, fixed.whole(recipe), evaluation.score, *look, search.device)
         for (recipe, evaluation), look in zip(others, looks, strict=True)
     )
 
 
 def _looks(search: Search, recipes: list[Recipe]) -> list[tuple[str, float]]:
-    """Of recipes as applied: the direction in which each goes, and how far the picture moves."""
+    """Of recipes as applied, fixed steps included: the direction in which each goes, and how far the picture moves."""
     if not recipes:
         return []
-    [untouched, *_] = thumbnails = search.evaluator.thumbnails([Recipe(), *recipes])
-    named = directions(thumbnails[1:], untouched[None])
+    named = directions(search.evaluator.thumbnails(recipes), thumbnail(search.evaluator.original))
     return list(zip(named, distances(search.evaluator, recipes), strict=True))
 
 
@@ -174,5 +185,5 @@ def _checkpoint(
         evaluations += saved.evaluations
         nodes = [*saved.nodes, *nodes]
         recipe = recipe if len(recipe) else saved.recipe
-    kind = search.scorer.name, options.mode, options.guards
-    return lambda: SavedSearch(*kind, fingerprint(photo), evaluations, recipe, best_of(nodes, archived))
+    kind, fixed = (search.scorer.name, options.mode, options.guards), search.evaluator.fixed.around(())
+    return lambda: SavedSearch(*kind, fingerprint(photo, fixed), evaluations, recipe, best_of(nodes, archived))

@@ -27,8 +27,9 @@ from .budget import Budget
 from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
 from .directions import starts as side_starts
 from .evaluator import Evaluation, Evaluator, release_free_memory
+from .fixed import NONE_FIXED, Fixed
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
-from .sample import Sample, make_frames
+from .sample import Sample, make_frames, make_masks
 from .tree import Tree
 
 FINAL = 5
@@ -48,6 +49,7 @@ class Search:
         stop: asked after every batch; once it says True, the search ends.
         saved: a saved search to go on from, of the same picture, scorer, mode and guards.
         config: hyperparameters; by default those that suit the scorer's cost.
+        fixed: steps that go with every recipe. All recipes here are those without them.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Search:
         stop: Callable[[], bool],
         saved: SavedSearch | None = None,
         config: SearchConfig | None = None,
+        fixed: Fixed = NONE_FIXED,
     ) -> None:
         self.unlimited = options.seconds is None and options.evaluations is None
         """Whether nobody gave a budget."""
@@ -69,20 +72,27 @@ class Search:
         self.notes = list(dict.fromkeys(note for sample in self.samples for note in sample.photo.notes))
         self.device = pick_device(options.device)
         chosen = select_ops(options.mode, options.ops, options.lock)
-        self.ops = tuple(op for op in chosen if options.amounts.of(op.group))
+        self.ops = tuple(op for op in chosen if options.amounts.of(op.group) and op.name not in fixed.locked)
         frame = make_frames(self.samples, self.device)
+        mask = make_masks(self.samples, self.device)
+        if mask is not None and not mask.any():
+            self.ops = ()  # nothing would change
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         critic = Taste.load(self.device) if weight and needs_critic(options, scorer.name) else None
-        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic)
+        self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, critic, fixed, mask)
         self.margin = options.margin * self.evaluator.unit
         """What a change must gain to be made."""
-        [self.before] = self.evaluator.score_frames(frame)
-        self.recipe, self.best = Recipe(), self.before
+        [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
+        """The pictures' own evaluation, and what there is to gain from: that of the fixed steps alone."""
         self.trace = [(1, self.budget.elapsed, self.before.score)]
+        if fixed:
+            [self.before] = self.evaluator.score_frames(self.evaluator.frames([Recipe()]))
+            self.trace.append((2, self.budget.elapsed, self.before.score))
+        self.recipe, self.best = Recipe(), self.before
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
         apart = options.mode == "hard" and not several
@@ -169,7 +179,7 @@ class Search:
         every scorer."""
         tone = self.scorer if isinstance(self.scorer, Tone) else Tone.load(self.device)
         allowed = {o.name for o in self.ops}
-        steps = [s for s in tone.recipe(self.evaluator.original).steps if s.op in allowed]
+        steps = [s for s in tone.recipe(self.evaluator.baseline).steps if s.op in allowed]
         whole = Recipe(tuple(steps[: self.options.max_steps]))
         starts = [] if not len(whole) else [whole] if self.evaluator.has_target else [whole, whole.scaled(0.5)]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
@@ -192,9 +202,9 @@ class Search:
         return Event(
             self.evaluator.evaluations,
             self.budget.elapsed,
-            self.before.score,
+            self.untouched.score,
             self.best.score,
-            self.recipe,
+            self.evaluator.fixed.whole(self.recipe),
             self.budget.progress,
             lambda: Image.fromarray(to_pixels(frame(), np.uint8)),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..imaging.frames import frame_size, make_frame, reduced
+from ..imaging.frames import frame_size, make_frame, make_mask, reduced
 from ..imaging.photo import Photo
 
 
@@ -38,3 +38,13 @@ def make_frames(samples: Sequence[Sample], device: str | torch.device) -> Tensor
     size = common_size(samples)
     photos = [sample.photo for sample in samples]
     return torch.cat([make_frame(photo.pixels, photo.alpha, device, size) for photo in photos])
+
+
+def make_masks(samples: Sequence[Sample], device: str | torch.device) -> Tensor | None:
+    """The masks [K,1,h,w] that belong to the frames of K pictures; None where no picture has one."""
+    size = common_size(samples)
+    masks = [make_mask(sample.photo, device, size) for sample in samples]
+    if all(mask is None for mask in masks):
+        return None
+    white = torch.ones(1, 1, *size, device=device)
+    return torch.cat([white if mask is None else mask for mask in masks])
