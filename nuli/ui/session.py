@@ -19,7 +19,7 @@ from ..imaging.mask import with_mask
 from ..imaging.photo import Photo, Source, load_photo, to_image
 from ..infotext import RECIPE, entries, to_text
 from ..ops.pipeline import apply_steps, chain_statistics, scale_of
-from ..ops.registry import FILE, get_op
+from ..ops.registry import LUT, get_op
 from ..ops.render import render_rows
 from ..ops.step import Step
 from ..options import Amounts, Options
@@ -307,5 +307,5 @@ def new_row(name: str) -> Row:
 
 def lut_option(session: Session) -> str:
     """The option `lut` for the next search: the LUT among the steps, "" without."""
-    lut = next((row.step for row in reversed(session.rows) if row.on and row.step.op.startswith(f"lut{FILE}")), None)
-    return f"{lut.op.partition(FILE)[2]}={lut.values[0]:g}" if lut else ""
+    lut = next((row.step for row in reversed(session.rows) if row.on and row.step.op.startswith(LUT)), None)
+    return f"{lut.op.removeprefix(LUT)}={lut.values[0]:g}" if lut else ""
