@@ -106,6 +106,27 @@
     document.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "o") showOriginal(false); });
     window.addEventListener("blur", () => showOriginal(false));
 
+    // Another picture, dropped on the one that is there: its place is cleared first, then it takes files again.
+    document.addEventListener("dragover", (event) => {
+        if (target(event).closest?.(".nuli-figure")) event.preventDefault();
+    });
+    document.addEventListener("drop", (event) => {
+        const file = event.dataTransfer?.files?.[0];
+        if (!file || !target(event).closest?.(".nuli-figure")) return;
+        event.preventDefault();
+        button("nuli_other")?.click();
+        const end = Date.now() + LONGEST * 4;
+        const put = () => {
+            const input = byId("nuli_image")?.querySelector("input[type=file]");
+            if (!input || document.querySelector(".nuli-compare")) return Date.now() < end && setTimeout(put, 50);
+            const files = new DataTransfer();
+            files.items.add(file);
+            input.files = files.files;
+            input.dispatchEvent(new Event("change", { bubbles: true }));
+        };
+        put();
+    });
+
     // The list of steps --------------------------------------------------------------------------------------------
     let waiting = 0; // until when the answer to the last message is waited for
     let timer = 0;

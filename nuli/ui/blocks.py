@@ -48,7 +48,7 @@ def build(worker: Worker, add_send_buttons: Callable[[gr.Image], None] = lambda 
             _connect(worker, stage, panel)
         with gr.Tab("Batch"):
             _batch(worker, panel.controls)
-        with gr.Tab("Scorers"):
+        with gr.Tab("Scorers", elem_id="nuli_scorers"):
             weights.draw(worker.host.folders)
     return Parts(stage.image, stage.result)
 

@@ -216,6 +216,17 @@ try {
     await page.locator('#nuli_other').click();
     check('another picture', await until('empty', async () => !(await box().count()) && (await disabled('enhance'))));
 
+    await put(picture);
+    await until('opened', () => box().count());
+    const first = await after();
+    await page.evaluate((bytes) => { // as if a file were dropped on the picture
+        const dropped = new DataTransfer();
+        dropped.items.add(new File([new Uint8Array(bytes)], 'dropped.jpg', { type: 'image/jpeg' }));
+        const event = new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: dropped });
+        document.querySelector('.nuli-compare').dispatchEvent(event);
+    }, [...await readFile(new URL('../photo.jpg', import.meta.url))]);
+    check('a picture dropped on the picture', await until('dropped', async () => (await after()) && (await after()) !== first));
+
     // the language is the browser's
     page = await open({ locale: 'de-DE' });
     check('German', await until('German', async () => /Verbessern/.test(await text('#nuli_enhance'))), await text('#nuli_basics'));
