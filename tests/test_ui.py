@@ -47,7 +47,7 @@ from nuli.ui import (  # noqa: E402
     blocks,
     controls,
     drawing,
-    extras,
+    inputs,
     handlers,
     preset_controls,
     session,
@@ -252,40 +252,40 @@ def test_outside_a_mask_the_preview_and_what_is_saved_are_the_picture(
     view = enhanced.view
     mask = Image.new("L", (view.photo.pixels.shape[1], view.photo.pixels.shape[0]))
     mask.paste(255, (0, 0, mask.width // 2, mask.height))
-    shown = extras.set_mask(enhanced, load_photo(mask), 0.0)
+    shown = inputs.set_mask(enhanced, load_photo(mask), 0.0)
     under = shown[0]
     assert under.view.mask is not None and under.rows == enhanced.rows and not under.candidates
     half = slice(mask.width // 2, None)
     for picture in (session.preview(under), session.full_size(under, "cpu")):
         assert np.array_equal(np.array(picture)[:, half], view.photo.pixels[:, half])
         assert not np.array_equal(np.array(picture), view.photo.pixels)
-    assert "error" in extras.set_mask(under, ImageError("no mask"), 0.0)[5]
+    assert "error" in inputs.set_mask(under, ImageError("no mask"), 0.0)[5]
     *_, last = handlers.enhance(Worker(), under, Amounts(), NAMES, (40, "soft"))
     assert last[0].candidates
     assert np.array_equal(np.array(session.preview(last[0]))[:, half], view.photo.pixels[:, half])
-    assert extras.set_mask(last[0], None, 0.0)[0].view.mask is None
+    assert inputs.set_mask(last[0], None, 0.0)[0].view.mask is None
 
 
 def test_a_mask_is_painted(opened: session.Session) -> None:
     layer = Image.new("RGBA", (20, 10))
     layer.paste((255, 80, 0, 255), (0, 0, 10, 10))
     for value in ({"layers": [layer]}, {"mask": layer.getchannel("A"), "image": layer}):
-        mask, *_, said = extras.painted(value)
+        mask, *_, said = inputs.painted(value)
         assert np.array_equal(np.array(mask) > 0, np.array(layer)[..., 3] > 0) and not said
     for value in (None, {"layers": []}, {"layers": [Image.new("RGBA", (9, 9))]}, {"mask": Image.new("L", (9, 9))}):
-        assert "nothing is painted" in extras.painted(value)[-1]
-    assert extras.start_painting(opened)[0]["visible"] and "put one in first" in extras.start_painting(None)[-1]
+        assert "nothing is painted" in inputs.painted(value)[-1]
+    assert inputs.start_painting(opened)[0]["visible"] and "put one in first" in inputs.start_painting(None)[-1]
 
 
 def test_a_neutral_place_is_made_grey_first_and_only_once(opened: session.Session) -> None:
     place = "0.5,0.9"
-    once = handlers.acting(extras.neutral)(opened, place)[0]
+    once = handlers.acting(inputs.neutral)(opened, place)[0]
     assert {row.step.op for row in once.rows} <= {"temperature", "tint"} and once.rows
-    twice = extras.neutral(handlers.add_step(once, "contrast"), "0.6,0.9")
+    twice = inputs.neutral(handlers.add_step(once, "contrast"), "0.6,0.9")
     assert len([row for row in twice.rows if row.step.op == "temperature"]) <= 1
-    assert twice.rows[-1].step.op == "contrast" and extras.neutral_option(twice, "") == "0.6,0.9"
-    assert extras.neutral_option(opened, "0,0") == "0,0"
-    assert "error" in handlers.acting(extras.neutral)(opened, "here")[5]
+    assert twice.rows[-1].step.op == "contrast" and inputs.neutral_option(twice, "") == "0.6,0.9"
+    assert inputs.neutral_option(opened, "0,0") == "0,0"
+    assert "error" in handlers.acting(inputs.neutral)(opened, "here")[5]
 
 
 def test_a_lut_comes_last_and_stays_for_the_next_search(
@@ -293,7 +293,7 @@ def test_a_lut_comes_last_and_stays_for_the_next_search(
 ) -> None:
     monkeypatch.setenv("NULI_CONFIG", str(tmp_path / "config"))
     (tmp_path / "warm.cube").write_text(to_cube((Step("temperature", (0.1,)),), enhanced.view.photo))
-    added = handlers.acting(extras.add_lut)(enhanced, str(tmp_path / "warm.cube"))[0]
+    added = handlers.acting(inputs.add_lut)(enhanced, str(tmp_path / "warm.cube"))[0]
     assert added.rows[-1].step.op.startswith("lut@warm-") and added.rows[-1].step.values == (1.0,)
     weaker = steps.acted(added, json.dumps([["value", len(added.rows) - 1, 0, 60]]))
     assert session.lut_option(weaker) == f"{weaker.rows[-1].step.op[4:]}=0.6" and not session.lut_option(enhanced)

@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..hosting import Slot, Worker
 from ..options import Amounts
-from . import batch, extras, handlers, preset_controls, steps, weights
+from . import batch, inputs, handlers, preset_controls, steps, weights
 from .controls import AMOUNTS, EVENT, LATEST_EVENT, LONG_EVENT, MAJOR
 from .panel import FURTHER, Panel
 from .session import Session, revert
@@ -125,20 +125,18 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     show_steps(panel.use.click(**act(handlers.apply_recipe, panel.recipe_said, panel.recipe)))
 
     # from outside
-    remask = {
-        "fn": extras.set_mask,
-        "inputs": [state, panel.mask, controls["feather"]],
-        "outputs": [*shows, panel.mask_said],
-    }
+    masking = inputs.set_mask, [state, panel.mask, controls["feather"]]
     for listen in (panel.mask.change, controls["feather"].release):
-        listen(**remask, **EVENT).then(handlers.candidates, [state], stage.gallery, **EVENT)
-    event.then(**remask, **EVENT)  # another picture under the mask that is there
+        masked = listen(*masking, [*shows, panel.mask_said], **EVENT)
+        masked.then(handlers.candidates, [state], stage.gallery, **EVENT)
+    event.then(*masking, [*shows, panel.said], **EVENT)  # another picture comes under the mask that is there
+    event.then(lambda: "", None, controls["neutral"], **EVENT)  # and has its own places
     editing = [panel.editor, panel.use_painted]
-    panel.paint.click(extras.start_painting, [state], [*editing, panel.mask_said], **EVENT)
-    panel.use_painted.click(extras.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
-    picked_place = panel.picked.click(**act(extras.neutral, panel.steps_said, panel.messages))
-    show_steps(picked_place).then(extras.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
-    show_steps(panel.lut.upload(**act(extras.add_lut, panel.lut_said, panel.lut)))
+    panel.paint.click(inputs.start_painting, [state], [*editing, panel.mask_said], **EVENT)
+    panel.use_painted.click(inputs.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
+    picked_place = panel.picked.click(**act(inputs.neutral, panel.steps_said, panel.messages))
+    show_steps(picked_place).then(inputs.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
+    show_steps(panel.lut.upload(**act(inputs.add_lut, panel.lut_said, panel.lut)))
 
     # out
     panel.save.click(lambda session: (yield from handlers.save(worker, session)), [state], panel.said, **LONG_EVENT)

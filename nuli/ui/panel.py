@@ -11,7 +11,7 @@ from ..ops.registry import OPS
 from ..options import GROUPS, INPUTS
 from . import preset_controls, steps
 from .controls import AMOUNTS, HINTS, option_controls
-from .extras import mask_editor
+from .inputs import mask_editor
 from .stage import image_input
 
 FURTHER = (

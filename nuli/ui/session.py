@@ -115,6 +115,8 @@ class Session:
     """What a scorer thinks that took no part in the search; of the result as found."""
     held: tuple[str, ...] = ()
     """What guards decided in that search, in words."""
+    masked: bool = False
+    """Whether a mask limits what may change."""
     neutral: tuple[Step, ...] = ()
     """The steps that the last neutral place took."""
     neutral_at: str = ""
@@ -168,7 +170,8 @@ def masked(session: Session, source: Source | None, feather: float) -> Session:
     view = replace(view, photo=photo, mask=_small_mask(photo, (width, height)))
     handle = VIEWS.put(view, view.size)
     VIEWS.drop(session.handle)
-    return replace(session, handle=handle, candidates=(), after=None, opinion=None, held=())
+    gone = {"candidates": (), "after": None, "opinion": None, "held": ()}
+    return replace(session, handle=handle, masked=photo.mask is not None, **gone)
 
 
 def _small_mask(photo: Photo, size: tuple[int, int]) -> np.ndarray | None:
@@ -262,7 +265,7 @@ def rescored(session: Session) -> Session:
     info = SCORERS.get(session.scorer)
     if info is None or info.files:
         return session  # a large network is not loaded for a moved slider
-    if session.view.mask is not None:
+    if session.masked:
         return session  # the frame knows of no mask
     view, scorer = session.view, _built_in(session.scorer)
     evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)

@@ -69,11 +69,11 @@ def set_mask(session: Session | None, mask: Photo | Exception | None, feather: f
     def change(session: Session) -> Session:
         if isinstance(mask, Exception):
             raise mask
-        if mask is None and session.view.mask is None:
-            return session
         return masked(session, mask, feather)
 
-    return (KEPT,) * 5 + ("",) if session is None else acting(change)(session)
+    if session is None or (mask is None and not session.masked):
+        return (KEPT,) * 5 + ("",)
+    return acting(change)(session)
 
 
 def neutral(session: Session, place: str) -> Session:
