@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..hosting import Slot, Worker
 from ..options import Amounts
-from . import batch, inputs, handlers, preset_controls, steps, weights
+from . import batch, handlers, inputs, preset_controls, steps, weights
 from .controls import AMOUNTS, EVENT, LATEST_EVENT, LONG_EVENT, MAJOR
 from .panel import FURTHER, Panel
 from .session import Session, revert

@@ -217,7 +217,7 @@ try {
     check('another picture', await until('empty', async () => !(await box().count()) && (await disabled('enhance'))));
 
     await put(picture);
-    await until('opened', () => box().count());
+    await until('active', async () => (await box().count()) && !(await disabled('other')));
     const first = await after();
     await page.evaluate((bytes) => { // as if a file were dropped on the picture
         const dropped = new DataTransfer();
