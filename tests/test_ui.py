@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import gc
+import html
 import json
 import os
 import pickle
@@ -28,16 +29,31 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from nuli.errors import BusyError, ImageError, OptionError, RecipeError
+from nuli.ops.lut import to_cube
+from nuli.ops.registry import OPS, get_op
 from nuli.ops.step import Step
-from nuli.options import Options, options_from, table
+from nuli.options import Amounts, Options, options_from, table
 from nuli.recipe import Recipe
+from nuli.result import Opinion
 from nuli.scoring.registry import SCORERS
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
 from nuli.hosting import Host, Slot, Worker, search  # noqa: E402
 from nuli.imaging.photo import load_photo  # noqa: E402
-from nuli.ui import app, batch, blocks, controls, drawing, handlers, session, store  # noqa: E402
+from nuli.ui import (  # noqa: E402
+    app,
+    batch,
+    blocks,
+    controls,
+    drawing,
+    handlers,
+    inputs,
+    preset_controls,
+    session,
+    steps,
+    store,
+)
 from nuli.ui.files import save_to_folder  # noqa: E402
 from nuli.ui.treeplot import tree_plot  # noqa: E402
 from nuli.ui.upload import read_upload  # noqa: E402
@@ -57,9 +73,14 @@ def opened(dark: Image.Image) -> session.Session:
 
 @pytest.fixture
 def enhanced(opened: session.Session) -> session.Session:
-    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (60, "soft"))
-    assert isinstance(last[0], session.Session), last[2]
+    *_, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (60, "soft"))
+    assert isinstance(last[0], session.Session), last[5]
     return last[0]
+
+
+def saved(worker: Worker, given: session.Session | None) -> str:
+    """What Save says at its end."""
+    return list(handlers.save(worker, given))[-1]
 
 
 def saving_to(folder: Path) -> Worker:
@@ -90,7 +111,15 @@ def test_no_group_at_all_is_an_error_and_text_goes_through() -> None:
 def test_the_page_is_built_and_its_script_and_style_found() -> None:
     page, _ = app.make(Worker())
     ids = {block.elem_id for block in page.blocks.values() if getattr(block, "elem_id", None)}
-    assert {"nuli_image", "nuli_enhance", "nuli_stop", "nuli_strength", "nuli_save", "nuli_step_0_1"} <= ids
+    assert {
+        "nuli_image",
+        "nuli_enhance",
+        "nuli_stop",
+        "nuli_strength",
+        "nuli_save",
+        "nuli_list",
+        "nuli_messages",
+    } <= ids
     assert ".nuli-compare" in app.asset("style.css") and "nuli-handle" in app.asset("javascript/nuli.js")
 
 
@@ -102,10 +131,10 @@ def test_a_webui_gets_the_components_that_it_needs() -> None:
 
 
 def test_enhancing_tells_how_it_goes_and_ends_with_a_better_picture(opened: session.Session) -> None:
-    *live, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (80, "soft"))
-    assert any("tried" in shown[2] and "nuli-compare" in str(shown[1]) for shown in live)
+    *live, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (80, "soft"))
+    assert any("tried" in shown[5] and "nuli-compare" in str(shown[1]) for shown in live)
     done = last[0]
-    assert done.after > done.before and done.rows and "Score by tone" in last[2] and "<svg" in last[3]
+    assert done.after > done.before and done.rows and "Score" in last[2] and "tone" in last[2] and "<svg" in last[3]
     assert not done.slot.task
 
 
@@ -114,29 +143,182 @@ def test_the_preview_is_what_is_saved(enhanced: session.Session) -> None:
     assert session.preview(enhanced).tobytes() == session.full_size(enhanced, "cpu").tobytes()
 
 
-def test_strength_and_steps_by_hand_need_no_search(enhanced: session.Session) -> None:
-    weaker = handlers.acting(handlers.set_strength)(enhanced, 0.5)[0]
-    assert weaker.recipe == enhanced.recipe.scaled(0.5) and weaker.after is not None != enhanced.after
+def test_amounts_need_no_search_and_an_infotext_has_them(enhanced: session.Session) -> None:
+    weaker = handlers.acting(handlers.set_amounts)(enhanced, 0.5, 1, 0.8, 1)[0]
+    assert weaker.recipe == enhanced.recipe.scaled(Amounts(0.5, colour=0.8)) and weaker.after is not None
+    again = handlers.set_amounts(weaker, 0.4, 1, 0.8, 1)  # a slider that moves on is one change to undo
+    assert session.revert(again).amounts == enhanced.amounts
+    assert "NUl strength: 0.5" in session.infotext(weaker) and "NUl colour: 0.8" in session.infotext(weaker)
+    nothing = handlers.acting(handlers.set_amounts)(enhanced, 0, 1, 1, 1)
+    assert nothing[0].recipe == Recipe() and "stays as it is" not in nothing[2] and "No step is on" in nothing[2]
 
-    values = [v for row in enhanced.rows for v in (True, *row.step.values, *[None] * (2 - len(row.step.values)))]
-    assert handlers.tune(enhanced, *values) is enhanced  # nothing was moved
-    off = handlers.acting(handlers.tune)(enhanced, False, *values[1:])[0]
+
+def test_an_aspect_of_which_nothing_is_wanted_is_left_out_of_the_search(opened: session.Session) -> None:
+    *_, last = handlers.enhance(Worker(), opened, Amounts(0.8, light=0), NAMES, (60, "soft"))
+    done = last[0]
+    assert done.amounts == Amounts(0.8, light=0) and done.options.light == 0 and done.options.strength == 1
+    assert not [row for row in done.rows if get_op(row.step.op).group == "light"]
+
+
+def test_steps_are_tuned_in_the_units_of_their_words(enhanced: session.Session) -> None:
+    act = handlers.acting(steps.acted)
+    off = act(enhanced, json.dumps([["on", 0, False]]))[0]
     assert len(off.recipe) == len(enhanced.rows) - 1 and len(off.rows) == len(enhanced.rows)
     assert session.revert(off).rows == enhanced.rows
 
-    nothing = handlers.acting(handlers.set_strength)(enhanced, 0)
-    assert nothing[0].recipe == Recipe() and "stays as it is" in nothing[2]
+    added = handlers.acting(handlers.add_step)(enhanced, "tint")[0]
+    last = len(added.rows) - 1
+    tuned = act(added, json.dumps([["value", last, 0, 0.6], ["value", last, 0, 0.7]]))[0]
+    assert tuned.rows[-1].step == Step("tint", (0.007,)) and tuned.rows[-1].first == (0.0,)
+    assert tuned.rows[-1].step.words() == "tint +0.7" and ">+0.7</output>" in steps.draw(tuned)
+    assert session.revert(tuned).rows == added.rows
+    assert act(added, json.dumps([["value", last, 0, 1e9]]))[0].rows[-1].step.values == (0.5,)  # held to the range
 
 
-def test_a_step_can_be_added_tuned_and_undone_without_a_search(opened: session.Session) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        '[["value", 0, 0]]',
+        '[["value", 0, 9, 1]]',
+        '[["value", true, 0, 1]]',
+        '[["value", 0, 0, NaN]]',
+        '[["value", -1, 0, 1]]',
+        '[["value", 0, 0, "x"]]',
+        '[["on", 99, true]]',
+        '[["drop", 0]]',
+        "[" * 9999,
+    ],
+)
+def test_nothing_that_a_browser_sends_is_believed(enhanced: session.Session, text: str) -> None:
+    shown = handlers.acting(steps.acted)(enhanced, text)
+    assert not isinstance(shown[0], session.Session) and "load" in shown[5] and "internal" not in shown[5]
+
+
+def test_every_op_is_drawn_on_one_line_with_a_name_for_every_control() -> None:
+    for op in OPS.values():
+        item = steps._item(0, session.Row(Step(op.name, op.identity)), True, (op.group,))
+        assert item.count('class="nuli-value"') == len(op.params) == item.count("aria-valuetext")
+        assert 'aria-pressed="true"' in item and html.escape(op.words) in item
+        for param in op.params:
+            low, high = param.reading.shown(param.hard[0]), param.reading.shown(param.hard[1])
+            assert param.reading.value(low) == pytest.approx(param.hard[0]) and low <= high
+
+
+def test_a_lock_is_an_option_of_the_next_search() -> None:
+    assert steps.toggled('[["lock", "contrast", true]]', ["art"]) == (["art", "contrast"], "")
+    assert steps.toggled('[["lock", "contrast", false]]', ["contrast"])[0] == []
+    freed, _ = steps.toggled('[["lock", "tint", false]]', ["colour"])
+    assert "tint" not in freed and "saturation" in freed and "colour" not in freed
+    assert "load the page again" in steps.toggled('[["lock", "nonsense", true]]', [])[1]
+    assert controls.options_of(["lock"], [["tint", "detail"]]) == {"lock": "tint,detail"}
+    assert controls.control_value("lock", "tint, detail") == ["tint", "detail"]
+
+
+def test_a_step_can_be_added_and_undone_without_a_search(opened: session.Session) -> None:
     added = handlers.acting(handlers.add_step)(opened, "auto level")[0]
     assert added.rows[0].step.op == "auto_level" and added.recipe == Recipe()
-    tuned = handlers.acting(handlers.tune)(added, True, 0.5, 7)[0]
-    assert tuned.rows[0].step == Step("auto_level", (0.5, 1.0))  # held to the range
-    assert session.revert(session.revert(tuned)).rows == ()
-    updates = handlers.row_updates(tuned)
-    assert len(updates) == 4 * handlers.ROWS + 2
-    assert updates[0]["visible"] and updates[2]["value"] == 0.5 and not updates[4]["visible"]
+    assert session.revert(added).rows == ()
+
+
+def test_steps_are_copied_to_another_picture(enhanced: session.Session, dark: Image.Image) -> None:
+    off = steps.acted(enhanced, '[["on", 0, false]]')
+    line, said = handlers.copy_steps(off)
+    assert Recipe.parse(line) == off.recipe and "Copied" in said
+    other = handlers.add_step(session.open_picture(dark), "tint")
+    assert [row.step for row in handlers.paste_steps(other, line).rows] == [other.rows[0].step, *off.recipe.steps]
+    assert "no steps to copy" in handlers.copy_steps(other)[1]
+
+
+def test_presets_fill_the_controls_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
+    names = ["mode", "guards", "seed", *controls.AMOUNTS]
+    values, said = preset_controls.fill(names, "portrait", {"mode": "hard"})
+    assert [value["value"] for value in values] == ["soft", "strict", 0, 1.0, 0.8, 0.7, 0.5] and not said
+    assert preset_controls.fill(names, preset_controls.NONE, {"mode": "hard"})[0][0]["value"] == "hard"
+    assert "no preset" in preset_controls.fill(names, "portrit", {})[1]
+    dropdown, said = preset_controls.keep(Worker(), " my own ", ["mode", "strength"], ["hard", 0.6])
+    assert dropdown["value"] == "my own" and "saved" in said
+    assert preset_controls.fill(["strength"], "my own", {})[0][0]["value"] == 0.6
+    assert "others use it" in preset_controls.keep(Worker(Host(server_folders=False)), "x", [], [])[1]
+    assert "needs a name" in preset_controls.keep(Worker(), "", [], [])[1]
+
+
+def test_outside_a_mask_the_preview_and_what_is_saved_are_the_picture(
+    enhanced: session.Session, tmp_path: Path
+) -> None:
+    view = enhanced.view
+    mask = Image.new("L", (view.photo.pixels.shape[1], view.photo.pixels.shape[0]))
+    mask.paste(255, (0, 0, mask.width // 2, mask.height))
+    shown = inputs.set_mask(enhanced, load_photo(mask), 0.0)
+    under = shown[0]
+    assert under.view.mask is not None and under.rows == enhanced.rows and not under.candidates
+    half = slice(mask.width // 2, None)
+    for picture in (session.preview(under), session.full_size(under, "cpu")):
+        assert np.array_equal(np.array(picture)[:, half], view.photo.pixels[:, half])
+        assert not np.array_equal(np.array(picture), view.photo.pixels)
+    assert "error" in inputs.set_mask(under, ImageError("no mask"), 0.0)[5]
+    *_, last = handlers.enhance(Worker(), under, Amounts(), NAMES, (40, "soft"))
+    assert last[0].candidates
+    assert np.array_equal(np.array(session.preview(last[0]))[:, half], view.photo.pixels[:, half])
+    assert inputs.set_mask(last[0], None, 0.0)[0].view.mask is None
+
+
+def test_a_mask_is_painted(opened: session.Session) -> None:
+    layer = Image.new("RGBA", (20, 10))
+    layer.paste((255, 80, 0, 255), (0, 0, 10, 10))
+    for value in ({"layers": [layer]}, {"mask": layer.getchannel("A"), "image": layer}):
+        mask, *_, said = inputs.painted(value)
+        assert np.array_equal(np.array(mask) > 0, np.array(layer)[..., 3] > 0) and not said
+    for value in (None, {"layers": []}, {"layers": [Image.new("RGBA", (9, 9))]}, {"mask": Image.new("L", (9, 9))}):
+        assert "nothing is painted" in inputs.painted(value)[-1]
+    assert inputs.start_painting(opened)[0]["visible"] and "put one in first" in inputs.start_painting(None)[-1]
+
+
+def test_a_neutral_place_is_made_grey_first_and_only_once(opened: session.Session) -> None:
+    place = "0.5,0.9"
+    once = handlers.acting(inputs.neutral)(opened, place)[0]
+    assert {row.step.op for row in once.rows} <= {"temperature", "tint"} and once.rows
+    twice = inputs.neutral(handlers.add_step(once, "contrast"), "0.6,0.9")
+    assert len([row for row in twice.rows if row.step.op == "temperature"]) <= 1
+    assert twice.rows[-1].step.op == "contrast" and inputs.neutral_option(twice, "") == "0.6,0.9"
+    assert inputs.neutral_option(opened, "0,0") == "0,0"
+    assert "error" in handlers.acting(inputs.neutral)(opened, "here")[5]
+
+
+def test_a_lut_comes_last_and_stays_for_the_next_search(
+    enhanced: session.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "warm.cube").write_text(to_cube((Step("temperature", (0.1,)),), enhanced.view.photo))
+    added = handlers.acting(inputs.add_lut)(enhanced, str(tmp_path / "warm.cube"))[0]
+    assert added.rows[-1].step.op.startswith("lut@warm-") and added.rows[-1].step.values == (1.0,)
+    weaker = steps.acted(added, json.dumps([["value", len(added.rows) - 1, 0, 60]]))
+    assert session.lut_option(weaker) == f"{weaker.rows[-1].step.op[4:]}=0.6" and not session.lut_option(enhanced)
+    *_, last = handlers.enhance(Worker(), weaker, Amounts(), NAMES, (40, "soft"))
+    assert last[0].rows[-1].step == weaker.rows[-1].step
+    stranger = Worker(Host(server_folders=False))
+    *_, last = handlers.enhance(stranger, enhanced, Amounts(), ("lut",), (str(tmp_path / "warm.cube"),))
+    assert "error" in last[5]  # who may not name a folder of this machine may not name a file
+
+
+def test_the_progress_of_a_large_picture_is_told(enhanced: session.Session) -> None:
+    shown = [said for *_, said in handlers.at_full_size(Worker(), enhanced)]
+    assert shown[-1] == "" and (len(shown) == 1 or "<progress" in shown[0])
+    task = SimpleNamespace(state="running", stopping=False, note=40)
+    assert "40 %" in handlers.task_line(task) and 'value="40"' in handlers.task_line(task)
+    task.note = handlers.WRITING
+    assert "writing" in handlers.task_line(task)
+
+
+def test_a_second_opinion_and_guards_are_told(enhanced: session.Session) -> None:
+    told = replace(enhanced, opinion=Opinion("taste", 5.0, 5.5), held=("Light was held back.",))
+    said = drawing.summary(told)
+    assert "Second opinion" in said and "5.00 → 5.50 (+0.50)" in said and "Light was held back." in said
+    changed = handlers.set_amounts(told, 0.5, 1, 1, 1)
+    assert "Second opinion" not in drawing.summary(changed)  # it was about the result as found
 
 
 def test_recipes_come_as_json_as_a_line_or_in_an_infotext(opened: session.Session) -> None:
@@ -150,28 +332,28 @@ def test_recipes_come_as_json_as_a_line_or_in_an_infotext(opened: session.Sessio
 
 def test_errors_are_told_and_change_nothing(opened: session.Session, caplog: pytest.LogCaptureFixture) -> None:
     kept = handlers.acting(handlers.apply_recipe)(opened, "nuli1 contrast=99")
-    assert not isinstance(kept[0], session.Session) and "contrast factor" in kept[2] and "error" in kept[2]
-    assert "put one in first" in handlers.acting(handlers.clear)(None)[2]
-    assert "put one in first" in handlers.save(Worker(), None)
+    assert not isinstance(kept[0], session.Session) and "contrast factor" in kept[5] and "error" in kept[5]
+    assert "put one in first" in handlers.acting(handlers.clear)(None)[5]
+    assert "put one in first" in saved(Worker(), None)
 
     def breaks(*_: object) -> None:
         raise ZeroDivisionError("<b>")
 
-    [*_, last] = handlers.enhance(Worker(Host(load_scorer=breaks)), opened, 1.0, NAMES, (20, "soft"))
-    assert "internal error: ZeroDivisionError: &lt;b&gt;" in last[2] and "Traceback" in caplog.text
+    [*_, last] = handlers.enhance(Worker(Host(load_scorer=breaks)), opened, Amounts(), NAMES, (20, "soft"))
+    assert "internal error: ZeroDivisionError: &lt;b&gt;" in last[5] and "Traceback" in caplog.text
     assert not opened.slot.task
 
 
 def test_a_stopped_search_keeps_its_best_and_a_replaced_picture_ends_it(opened: session.Session) -> None:
-    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
-    assert any("tried" in shown[2] for shown in shows)  # runs until the first progress line
-    assert "running" in handlers.acting(handlers.clear)(opened)[2]
+    shows = handlers.enhance(Worker(), opened, Amounts(), ("seconds", "scorer"), (600, "vivid"))
+    assert any("tried" in shown[5] for shown in shows)  # runs until the first progress line
+    assert "running" in handlers.acting(handlers.clear)(opened)[5]
     handlers.stop(opened)
     *_, last = shows
     assert last[0].candidates
 
-    shows = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
-    assert any("tried" in shown[2] for shown in shows)
+    shows = handlers.enhance(Worker(), opened, Amounts(), ("seconds", "scorer"), (600, "vivid"))
+    assert any("tried" in shown[5] for shown in shows)
     assert handlers.opened(opened, None)[0] is None
     assert [shown for shown in shows if isinstance(shown[0], session.Session)] == []
 
@@ -180,12 +362,12 @@ def test_one_job_at_a_time_and_a_waiting_one_can_be_stopped(opened: session.Sess
     lock = threading.Lock()
     worker = Worker(Host(lock=lambda: lock))
     with lock:
-        shows = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
-        assert any("waiting" in shown[2] for shown in shows)
+        shows = handlers.enhance(worker, opened, Amounts(), NAMES, (20, "soft"))
+        assert any("waiting" in shown[5] for shown in shows)
         handlers.stop(opened)
         *_, last = shows
         assert last[0] is opened
-    *_, last = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
+    *_, last = handlers.enhance(worker, opened, Amounts(), NAMES, (20, "soft"))
     assert last[0].candidates and not lock.locked()
 
 
@@ -196,20 +378,20 @@ def test_sessions_do_not_disturb_each_other(dark: Image.Image) -> None:
 
 
 def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
-    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (150, "hard"))
+    *_, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (150, "hard"))
     done = last[0]
     count = len(done.candidates)
     assert count > 2 and len({one.recipe for one in done.candidates}) == count
     assert {found.evaluations for found in done.candidates} == {
         done.candidates[0].evaluations
     }  # one search found them all
-    assert f"{done.candidates[0].evaluations} tried" in last[2] and done.candidates[0].evaluations <= 150
+    assert f"{done.candidates[0].evaluations} <span>tried" in last[3] and done.candidates[0].evaluations <= 150
     captions = [caption for _, caption in handlers.candidates(done)["value"]]
-    assert len(captions) == count and captions[0].startswith("best")
+    assert len(captions) == count and [caption.split()[0] for caption in captions] == [str(i + 1) for i in range(count)]
     for one, caption in zip(done.candidates, captions, strict=True):
         assert f"{one.direction} · {one.after:.2f} (" in caption or not one.direction
         assert caption.endswith(f" · {one.distance:.0f} dE")
-    assert SCORERS["taste"].meaning in last[2]
+    assert html.escape(SCORERS["taste"].meaning) in last[3]
     picked = handlers.acting(handlers.pick)(done, 2)[0]
     assert picked.recipe == done.candidates[2].recipe and picked.after == done.candidates[2].after
     assert "<svg" in handlers.acting(handlers.pick)(done, 2)[3]
@@ -217,13 +399,13 @@ def test_hard_mode_gives_several_to_pick_from(opened: session.Session) -> None:
 
 def test_the_host_saves_the_recipe_in_the_picture(enhanced: session.Session, tmp_path: Path) -> None:
     worker = saving_to(tmp_path / "new")
-    assert "saved as" in handlers.save(worker, enhanced)
-    assert "saved as" in handlers.save(worker, enhanced)  # never over another
+    assert "saved as" in saved(worker, enhanced)
+    assert "saved as" in saved(worker, enhanced)  # never over another
     first, _ = sorted((tmp_path / "new").iterdir())
-    with Image.open(first) as saved:
-        assert session.recipe_in(saved.info["parameters"]) == enhanced.recipe
-        assert "NUl scorer: tone" in saved.info["parameters"]
-        assert saved.convert("RGB").tobytes() == session.full_size(enhanced, "cpu").tobytes()
+    with Image.open(first) as written:
+        assert session.recipe_in(written.info["parameters"]) == enhanced.recipe
+        assert "NUl scorer: tone" in written.info["parameters"]
+        assert written.convert("RGB").tobytes() == session.full_size(enhanced, "cpu").tobytes()
 
 
 def test_what_the_source_says_of_itself_is_kept(dark: Image.Image, tmp_path: Path) -> None:
@@ -231,7 +413,7 @@ def test_what_the_source_says_of_itself_is_kept(dark: Image.Image, tmp_path: Pat
     dark.putpixel((0, 0), (1, 2, 3, 0))
     dark.info["parameters"] = "a cat\nSteps: 20, Size: 8x8"
     given = session.with_changes(
-        session.open_picture(dark), rows=(session.Row(Step("contrast", (1.1,))),), strength=0.5
+        session.open_picture(dark), rows=(session.Row(Step("contrast", (1.1,))),), amounts=Amounts(0.5)
     )
     text = session.infotext(given)
     assert text == "a cat\nSteps: 20, Size: 8x8, NUl strength: 0.5, NUl recipe: nuli1 contrast=1.05"
@@ -244,7 +426,7 @@ def test_recipe_and_lut_to_download(enhanced: session.Session) -> None:
     file, _ = handlers.save_recipe(enhanced)
     assert Recipe.from_dict(json.loads(Path(file["value"]).read_text())) == enhanced.recipe
     file, said = handlers.save_lut(enhanced)
-    assert "LUT_3D_SIZE 33" in Path(file["value"]).read_text() and "LUT ready" in said
+    assert "LUT_3D_SIZE 33" in Path(file["value"]).read_text() and "The LUT is ready" in said
     assert "nothing to put in a LUT" in handlers.save_lut(handlers.clear(enhanced))[1]
 
 
@@ -326,11 +508,11 @@ def test_a_name_that_nothing_was_written_to_is_given_back(tmp_path: Path) -> Non
 
 
 def test_a_second_click_starts_no_second_search(opened: session.Session) -> None:
-    long = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (600, "vivid"))
+    long = handlers.enhance(Worker(), opened, Amounts(), ("seconds", "scorer"), (600, "vivid"))
     next(long)  # the first click's search has begun, and has told nothing yet
-    [refused] = handlers.enhance(Worker(), opened, 1.0, ("seconds", "scorer"), (1, "vivid"))
-    assert "a search is running" in refused[2] and not isinstance(refused[0], session.Session)
-    assert any("tried" in shown[2] for shown in long)
+    [refused] = handlers.enhance(Worker(), opened, Amounts(), ("seconds", "scorer"), (1, "vivid"))
+    assert "a search is running" in refused[5] and not isinstance(refused[0], session.Session)
+    assert any("tried" in shown[5] for shown in long)
     handlers.stop(opened)
     *_, last = long
     assert last[0].candidates
@@ -402,10 +584,12 @@ def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: 
 def test_no_more_work_is_taken_on_than_there_is_room_for(opened: session.Session) -> None:
     worker = Worker(max_tasks=1)
     task = worker.admit()
-    [refused] = handlers.enhance(worker, opened, 1.0, NAMES, (20, "soft"))
-    assert "try again" in refused[2] and "try again" in handlers.save(worker, opened)
+    [refused] = handlers.enhance(worker, opened, Amounts(), NAMES, (20, "soft"))
+    assert "try again" in refused[5] and "try again" in saved(worker, opened)
     task.abandon()
-    assert any("tried" in shown[2] or "starting" in shown[2] for shown in handlers.enhance(worker, opened, 1.0, (), ()))
+    assert any(
+        "tried" in shown[5] or "starting" in shown[5] for shown in handlers.enhance(worker, opened, Amounts(), (), ())
+    )
 
 
 def test_pictures_beyond_the_room_for_them_are_put_away(dark: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,16 +602,16 @@ def test_pictures_beyond_the_room_for_them_are_put_away(dark: Image.Image, monke
     third = session.open_picture(dark)
     assert first.view and third.view
     for shown in (
-        handlers.acting(handlers.set_strength)(second, 0.5),
-        *handlers.enhance(Worker(), second, 1.0, (), ()),
+        handlers.acting(handlers.set_amounts)(second, 0.5, 1, 1, 1),
+        *handlers.enhance(Worker(), second, Amounts(), (), ()),
     ):
-        assert "put the picture in again" in shown[2]
-    assert "put the picture in again" in handlers.save(saving_to(Path("never")), second)
+        assert "put the picture in again" in shown[5]
+    assert "put the picture in again" in saved(saving_to(Path("never")), second)
     assert "put the picture in again" in handlers.save_lut(second)[1]
-    assert "put the picture in again" in handlers.at_full_size(Worker(), second)[2]
+    assert "put the picture in again" in list(handlers.at_full_size(Worker(), second))[-1][2]
     found = session.Candidate(Recipe(), 1, 2, (), 1, 1, (), ())
     assert handlers.candidates(replace(second, candidates=(found, found)))["visible"] is False
-    assert len(handlers.row_updates(second)) == 4 * handlers.ROWS + 2
+    assert "No steps yet" in steps.draw(second)
     monkeypatch.setattr(store.VIEWS, "most", 1)
     assert session.open_picture(dark).view  # the newest always stays
 
@@ -441,7 +625,7 @@ def test_a_session_is_a_handle(opened: session.Session) -> None:
 
 def test_nothing_of_a_search_outlives_its_picture(opened: session.Session) -> None:
     """Gradio 3 keeps every visitor's last session for good: that must not hold the picture, nor its result."""
-    *_, last = handlers.enhance(Worker(), opened, 1.0, NAMES, (20, "soft"))
+    *_, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (20, "soft"))
     kept, photo = last[0], weakref.ref(last[0].view.photo)
     handlers.opened(kept, None)
     del last, opened

@@ -29,7 +29,7 @@ ROUNDING = 0.25
 
 
 @dataclass(frozen=True)
-class _Reading:
+class Reading:
     """How the values of a unit read: (value - origin) * scale, then the suffix."""
 
     scale: float
@@ -40,14 +40,23 @@ class _Reading:
     """"+" where values above 0 have a sign too."""
     suffix: str
 
+    def shown(self, value: float) -> float:
+        """A parameter's value in the units that its words have."""
+        return (value - self.origin) * self.scale
+
+    def value(self, shown: float) -> float:
+        """The parameter's value for one in the units of its words."""
+        return shown / self.scale + self.origin
+
 
 _READINGS = {
-    "factor": _Reading(100, 1, 0, "+", " %"),
-    "amount": _Reading(100, 0, 0, "", " %"),
-    "shift": _Reading(100, 0, 0, "+", ""),
-    "ev": _Reading(1, 0, 2, "+", " EV"),
-    "radius": _Reading(100, 0, 2, "", " % of the short side"),
-    "plain": _Reading(1, 0, 2, "", ""),
+    "factor": Reading(100, 1, 0, "+", " %"),
+    "amount": Reading(100, 0, 0, "", " %"),
+    "shift": Reading(100, 0, 0, "+", ""),
+    "ev": Reading(1, 0, 2, "+", " EV"),
+    "radius": Reading(100, 0, 2, "", " % of the short side"),
+    "plain": Reading(1, 0, 2, "", ""),
+    "bits": Reading(1, 0, 0, "", " bits"),
 }
 
 
@@ -76,12 +85,17 @@ class Param:
         low, high = self.widest or self.hard
         return min(low, self.identity), max(high, self.identity)
 
+    @property
+    def reading(self) -> Reading:
+        """How values read, in units that people use."""
+        return _READINGS[self.unit]
+
     def words(self, value: float) -> str:
         """The value as a person reads it: with as many decimals as it takes to tell what it does, and no more."""
         if self.unit == "bits":
             return f"{value:.0f} bits"
-        reading = _READINGS[self.unit]
-        shown, identity = ((v - reading.origin) * reading.scale for v in (value, self.identity))
+        reading = self.reading
+        shown, identity = reading.shown(value), reading.shown(self.identity)
         if value == self.identity and not self.shapes:
             return f"{identity:g}{reading.suffix}"
         decimals = reading.decimals

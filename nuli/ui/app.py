@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -18,12 +19,15 @@ from .controls import MAJOR
 from .files import remove_downloads, save_to_folder
 
 TITLE = "NUlIE"
+LANGUAGES = ("de_DE", "ja_JP")
+"""The dictionaries in localizations/, under the names that a WebUI knows them by."""
+ABOUT = "Makes a picture better by searching chains of readable adjustments."
 _NOWHERE = str(Path(__file__, "nowhere"))
 """A path at which there is no folder, and can be none: below a file."""
 
 
 def asset(name: str) -> str:
-    """The text of javascript/nuli.js or style.css: in a checkout where a WebUI looks for them, else installed.
+    """The text of a script, a dictionary or style.css: in a checkout where a WebUI looks for them, else installed.
 
     Raises FileNotFoundError where neither has it.
     """
@@ -37,23 +41,37 @@ def asset(name: str) -> str:
     raise FileNotFoundError(f"{name} is missing from this installation of nulie: install it again")
 
 
-def make(worker: Worker) -> tuple[gr.Blocks, dict[str, Any]]:
-    """The page, its queue on, and what its launch needs for the script and the style to arrive."""
-    script, style = asset("javascript/nuli.js"), asset("style.css")
-    head = f"<script>{script}</script>"
+def make(worker: Worker, language: str = "") -> tuple[gr.Blocks, dict[str, Any]]:
+    """The page, its queue on, and what its launch needs for the script and the style to arrive.
+
+    Args:
+        language: such as "de"; "" for that of the browser. English where there is no dictionary.
+    """
+    script, style = _script(language), asset("style.css")
+    # in the head: what goes through gradio's own `css` is rewritten, and comes out broken where a selector has a list
+    head = f"<style>{style}</style><script>{script}</script>"
     page_options: dict[str, Any] = {}
+    launch_options: dict[str, Any] = {}
     if MAJOR >= 6:
-        launch_options: dict[str, Any] = {"css": style, "head": head}
+        launch_options = {"head": head}
     else:
-        launch_options, page_options = {}, {"css": style} | ({"head": head} if MAJOR >= 4 else {})
+        page_options = {"head": head} if MAJOR >= 4 else {"css": style}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
-        gr.Markdown(f"# {TITLE}\nMakes a picture better by searching chains of readable adjustments.")
+        gr.HTML(f'<header id="nuli_page"><h1>{TITLE}</h1><p>{ABOUT}</p></header>')
         build(worker)
         if MAJOR < 4:
             page.load(None, None, None, _js=f"() => {{ {script} }}")
     # several sessions at once: the host's lock sees to it that only one of them works the device
     page.queue(**({"concurrency_count": 8} if MAJOR < 4 else {"default_concurrency_limit": 8}))
     return page, launch_options
+
+
+def _script(language: str) -> str:
+    """All that runs in the page."""
+    words = {name: json.loads(asset(f"localizations/{name}.json")) for name in LANGUAGES}
+    said = json.dumps([words, language]).replace("<", "\\u003c")  # no end of the script within
+    data = f"[window.nuliLanguages, window.nuliLanguage] = {said};"
+    return "\n".join([data, asset("javascript/nuli.js"), asset("javascript/nuli_localize.js")])
 
 
 class _NoLaunchFolder:
@@ -72,7 +90,9 @@ class _NoLaunchFolder:
         await self._app(scope, receive, send)
 
 
-def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] | None = None) -> None:
+def launch(
+    port: int | None, listen: bool, output: Path, login: tuple[str, str] | None = None, language: str = ""
+) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -80,6 +100,7 @@ def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] 
         listen: whether other machines may use it too; they can't name folders of this one.
         output: the folder where Save puts pictures.
         login: a name and a password to ask for.
+        language: of the page, as in `make`.
     Raises:
         OSError: the port is not free.
     """
@@ -87,7 +108,7 @@ def launch(port: int | None, listen: bool, output: Path, login: tuple[str, str] 
         save=partial(save_to_folder, output),
         server_folders=not listen,
     )
-    page, options = make(Worker(host))
+    page, options = make(Worker(host), language)
     try:
         page.launch(
             server_port=port,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from ..errors import OptionError
-from ..options import GROUPS, Option, table
+from ..ops.registry import OPS
+from ..options import GROUPS, Amounts, Option, table
 from ..scoring.registry import SCORERS
 
 MAJOR = int(gr.__version__.split(".")[0])
@@ -18,10 +20,48 @@ EVENT: dict[str, Any] = {"show_progress": "hidden"}
 EVENT |= {"api_name": False} if MAJOR < 6 else {"api_visibility": "private"}
 LONG_EVENT = EVENT | ({"concurrency_limit": None} if MAJOR >= 4 else {})
 """Arguments of an event that may last: our own lock is the queue."""
+_NO_RESET: dict[str, Any] = {"buttons": []} if MAJOR >= 6 else {"show_reset_button": False} if MAJOR == 5 else {}
+LATEST_EVENT = EVENT | ({"trigger_mode": "always_last"} if MAJOR >= 4 else {})
+"""Arguments of an event of which only the last one of many matters."""
 AUTOMATIC = 0
 """What a number shows where the option's value is None, automatic."""
-SHOWN = {"seconds": (0, 120, 0.5), "strength": (0, 1.5, 0.05), "max_steps": (1, 32, 1), "margin": (0, 2, 0.05)}
+AMOUNTS = tuple(field.name for field in dataclasses.fields(Amounts))
+"""The options that are amounts."""
+SHOWN = {
+    "seconds": (0, 120, 0.5),
+    **dict.fromkeys(AMOUNTS, (0, 1.5, 0.05)),
+    "feather": (0, 0.2, 0.005),
+    "max_steps": (1, 32, 1),
+    "margin": (0, 2, 0.05),
+}
 """Lowest, highest and step of the options that are sliders; others may be typed."""
+HINTS = {
+    "mode": "soft: natural; hard: striking",
+    "seconds": "Time to search; 0: automatic",
+    "evaluations": "Most candidates to score; 0: no limit",
+    "strength": "How much of the correction",
+    "light": "How much of its light",
+    "colour": "How much of its colours",
+    "detail": "How much of its detail",
+    "scorer": "Who judges; auto: the best that is here",
+    "ops": "Which kinds of adjustments may be used",
+    "lock": "Groups and steps that stay out",
+    "neutral": "A place that is to be grey: x,y in parts of the picture",
+    "lut": "A .cube file or the name of a LUT; warm=0.6 takes less of it",
+    "feather": "How softly the mask ends",
+    "guards": "How firmly light and clipping are held",
+    "realism": "Whether hard results must look real",
+    "max_steps": "Most steps of a recipe",
+    "margin": "What a change must gain to be made",
+    "prompt": "What the picture should show, for scorers that read it",
+    "seed": "Another number, another search",
+    "device": "Where to work: auto, cpu, cuda",
+    "mirror": "laion also judges the mirrored picture: steadier, slower",
+    "precision": "Of the scorer's network",
+    "mask": "White is enhanced, black stays as it is",
+    "match": "Light and colours come near to this picture",
+}
+"""One line for each option and second picture; the table's own help is for who wants to know more."""
 
 
 def option_controls(
@@ -56,26 +96,29 @@ def control_value(name: str, value: Any) -> Any:
     value = row.parse(value)
     if name == "ops":
         return _groups_in(value)
+    if name == "lock":
+        return value.replace(",", " ").split()
     return AUTOMATIC if value is None else value
 
 
 def _control(row: Option, default: Any, elem_id: str) -> gr.components.Component:
     common = {"label": row.label, "elem_id": elem_id, "value": control_value(row.name, default)}
-    help = row.help[0].upper() + row.help[1:]
+    if row.name not in AMOUNTS:  # what they are is seen at once
+        common["info"] = HINTS.get(row.name, row.help)
     if row.name == "ops":
-        return gr.CheckboxGroup(list(GROUPS), info="Which groups of adjustments may be used", **common)
+        return gr.CheckboxGroup(list(GROUPS), **common)
+    if row.name == "lock":
+        return gr.Dropdown([*GROUPS, *OPS], multiselect=True, **common)
     if row.name == "scorer":
-        return gr.Dropdown(["auto", *SCORERS], info=help, **common)
+        return gr.Dropdown(["auto", *SCORERS], allow_custom_value=True, **common)
     if row.choices:
-        return gr.Radio(list(row.choices), info=help, **common)
+        return gr.Radio(list(row.choices), **common)
     if row.kind is str:
-        return gr.Textbox(info=help, max_lines=1, **common)
-    if row.default is None:
-        help = f"{AUTOMATIC}: automatic. {help}"
+        return gr.Textbox(max_lines=1, **common)
     if row.name in SHOWN:
         low, high, step = SHOWN[row.name]
-        return gr.Slider(low, high, step=step, info=help, **common)
-    return gr.Number(precision=0 if row.kind is int else None, info=help, **common)
+        return gr.Slider(low, high, step=step, **_NO_RESET, **common)
+    return gr.Number(precision=0 if row.kind is int else None, **common)
 
 
 def _option_value(row: Option, value: Any) -> Any:
@@ -85,6 +128,8 @@ def _option_value(row: Option, value: Any) -> Any:
         if not value:
             raise OptionError(f"choose at least one group of {', '.join(GROUPS)}")
         return "all" if set(value) == set(GROUPS) else ",".join(value)
+    if row.name == "lock" and not isinstance(value, str):
+        return ",".join(value)
     if row.default is None and value == AUTOMATIC:
         return None
     if row.kind is int and isinstance(value, float) and value.is_integer():

@@ -15,6 +15,7 @@ from ..scoring.registry import SCORERS
 from .session import Candidate, Session, preview
 from .treeplot import tree_plot
 
+HINT = "Hold the picture, or the key O, to see the original."
 PLOT = (640, 180)
 """Width and height of the plot; it scales with the page."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
@@ -31,31 +32,30 @@ def data_uri(image: Image.Image, quality: int = 88) -> str:
 def compare(before: Image.Image, after: Image.Image) -> str:
     """The two pictures over each other, with a slider between them. `javascript/nuli.js` moves it.
 
-    A native range input lies over the pictures: dragging, touch and the keyboard come with it.
+    A native range input lies over the pictures for the keyboard and for screen readers.
     """
     width, height = before.size
     return (
-        f'<div class="nuli-compare" style="--nuli-width:{width};--nuli-height:{height}">'
+        f'<figure class="nuli-figure"><div class="nuli-compare" style="--nuli-width:{width};--nuli-height:{height}">'
         f'<img class="nuli-after" alt="After" draggable="false" src="{data_uri(after)}">'
         f'<img class="nuli-before" alt="Before" draggable="false" src="{data_uri(before)}">'
         '<span class="nuli-tag nuli-tag-before">before</span><span class="nuli-tag nuli-tag-after">after</span>'
         '<input type="range" class="nuli-handle" min="0" max="100" step="0.5" value="50" '
-        'aria-label="Before and after: how much of the picture shows the original">'
+        'aria-label="How much of the picture shows the original" aria-describedby="nuli_hint">'
         '<span class="nuli-line"></span></div>'
+        f'<figcaption id="nuli_hint">{HINT}</figcaption></figure>'
     )
 
 
 def compared(session: Session | None) -> str:
-    """The slider for what a session shows."""
-    if session is None:
-        return '<div class="nuli-empty">Put a picture in, and press Enhance.</div>'
-    before = preview(session, Recipe())
-    return compare(before, preview(session))
+    """The slider for what a session shows; nothing where the place is for putting a picture in."""
+    return compare(preview(session, Recipe()), preview(session)) if session else ""
 
 
 def line(text: str, kind: str = "") -> str:
-    """The status line; kind "error" or "busy" colours it."""
-    return f'<div class="nuli-status {kind}" role="status" aria-live="polite">{html.escape(text)}</div>'
+    """A line that says something; kind "error" or "busy" marks it, and an error interrupts who listens."""
+    role = "alert" if kind == "error" else "status"
+    return f'<div class="nuli-status {kind}" role="{role}"><span>{html.escape(text)}</span></div>'
 
 
 def busy(task: Task, first: str = "") -> str:
@@ -68,59 +68,64 @@ def busy(task: Task, first: str = "") -> str:
 
 
 def _progress_line(now: Progress, first: str) -> str:
-    done = round(100 * now.progress)
     left = f"at most {now.seconds * (1 / now.progress - 1):.1f} s left" if now.progress > 0.02 else "starting"
     scores = f"{now.scorer} {now.score_before:.2f} → {now.best_score:.2f}"
-    text = f"{first}{left} · {now.evaluations} tried · {scores}"
+    return progress_line(f"{first}{left} · {now.evaluations} tried · {scores}", now.progress)
+
+
+def progress_line(text: str, part: float | None) -> str:
+    """A line with a bar: `part` of 1 is done; None where nobody knows how much."""
+    value = "" if part is None else f' value="{100 * part:.0f}"'
     return (
-        f'<div class="nuli-status busy" role="status">{html.escape(text)}'
-        f'<progress max="100" value="{done}" aria-label="Time spent">{done} %</progress></div>'
+        f'<div class="nuli-status busy" role="status"><span>{html.escape(text)}</span>'
+        f'<progress max="100"{value} aria-label="Progress"></progress></div>'
     )
 
 
 def summary(session: Session | None) -> str:
-    """Scores before and after, and who judged."""
+    """Scores before and after and who judged, what another one thinks of it, and which guards had a say."""
     if session is None:
-        return line("No picture yet.")
+        return ""
     if session.before is None:
-        count = len(session.recipe)
-        return line(f"{count} {'step' if count == 1 else 'steps'} by hand, not judged." if count else "Ready.")
+        by_hand = len(session.recipe) > 0
+        return line("Not judged: steps by hand." if by_hand else "Ready.")
     candidate = session.candidates[session.chosen]
-    spent = f"{candidate.evaluations} tried, {candidate.seconds:.1f} s"
+    before, after = candidate.before, session.after
     if not session.recipe.steps:
-        said = "nothing makes it clearly better" if not session.rows else "no step is on"
-        scores = f"<b>{candidate.before:.2f}</b>: {said}; the picture stays as it is"
-    elif session.after is None:
-        scores = f"<b>{candidate.before:.2f}</b> → not judged since the change"
+        why = "Nothing makes it clearly better: the picture stays as it is." if not session.rows else "No step is on."
+        scores = f"<b>{before:.2f}</b> <span>{why}</span>"
+    elif after is None:
+        scores = f"<b>{before:.2f} → ?</b> <span>Not judged since the change.</span>"
     else:
-        scores = f"<b>{candidate.before:.2f} → {session.after:.2f}</b> ({session.after - candidate.before:+.2f})"
-    notes = "".join(f"<br>Note: {html.escape(note)}" for note in candidate.notes)
-    who = html.escape(session.scorer)
-    if info := SCORERS.get(session.scorer):
-        notes = f'<br><span class="nuli-dim">{who}: {html.escape(info.meaning)}</span>{notes}'
-    return (
-        f'<div class="nuli-status" role="status" aria-live="polite">'
-        f'Score by {who}: {scores} <span class="nuli-dim">· {spent}</span>{notes}</div>'
-    )
+        scores = f"<b>{before:.2f} → {after:.2f}</b> ({after - before:+.2f})"
+    lines = [f'<span>Score</span> {scores} <span class="nuli-dim">{html.escape(session.scorer)}</span>']
+    if (other := session.opinion) and session.recipe == candidate.recipe:
+        figures = f"{other.before:.2f} → {other.after:.2f} ({other.after - other.before:+.2f})"
+        who = html.escape(other.scorer)
+        lines.append(f'<span>Second opinion</span> {figures} <span class="nuli-dim">{who}</span>')
+    lines += [f'<span class="nuli-dim">{html.escape(said)}</span>' for said in (*session.held, *candidate.notes)]
+    return f'<div class="nuli-status" role="status">{"<br>".join(lines)}</div>'
 
 
-def caption(candidate: Candidate, best: bool) -> str:
-    """One result in the gallery: its direction, its score and how much that rose, and how far it is from the original;
-    the scores of good ones are much alike, the rest tells them apart."""
-    names = ["best"] if best else []
-    names += [candidate.direction or ("" if best else "another look")]
+def caption(number: int, candidate: Candidate) -> str:
+    """One result in the gallery: its number, its direction, its score and how much that rose, and how far it is from
+    the original; the scores of good ones are much alike, the rest tells them apart."""
+    name = candidate.direction or ("as found" if number == 1 else "another look")
     gain = candidate.after - candidate.before
-    return f"{', '.join(filter(None, names))} · {candidate.after:.2f} ({gain:+.2f}) · {candidate.distance:.0f} dE"
+    return f"{number} {name} · {candidate.after:.2f} ({gain:+.2f}) · {candidate.distance:.0f} dE"
 
 
 def plot(session: Session | None) -> str:
-    """The best score over time, and the search's tree with the result that was chosen."""
+    """The best score over time, the search's tree with the result that was chosen, and what the scores mean."""
     if session is None or not session.candidates:
         return ""
     candidate = session.candidates[session.chosen]
     points = [(seconds, score) for _, seconds, score in candidate.trace]
     chosen = tuple(step.op for step in candidate.recipe.steps)
-    return score_plot(points, candidate.seconds) + tree_plot(candidate.chains, chosen)
+    info = SCORERS.get(session.scorer)
+    meaning = f'<p class="nuli-help">{html.escape(f"{session.scorer}: {info.meaning}")}</p>' if info else ""
+    spent = f'<p class="nuli-help">{candidate.evaluations} <span>tried</span>, {candidate.seconds:.1f} s</p>'
+    return meaning + spent + score_plot(points, candidate.seconds) + tree_plot(candidate.chains, chosen)
 
 
 def score_plot(points: list[tuple[float, float]], end: float) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from ..errors import ImageError, NuliError, StoppedError
+from ..errors import ImageError, NuliError, RecipeError, StoppedError
 from ..hosting import Task, Worker, search
 from ..imaging.photo import Photo
 from ..ops.lut import left_out, to_cube
-from ..ops.registry import Param, get_op
-from ..ops.step import Step
-from ..options import Options, options_from
+from ..ops.lut_files import resolve
+from ..ops.render import tile_count
+from ..options import Amounts, Options, options_from
 from ..recipe import Recipe
 from . import drawing
 from .controls import options_of
@@ -28,6 +29,7 @@ from .session import (
     choose,
     full_size,
     infotext,
+    lut_option,
     new_row,
     open_picture,
     preview,
@@ -38,35 +40,37 @@ from .session import (
 )
 from .store import VIEWS
 
-ROWS = 12
-"""Steps that can be tuned by hand; a longer recipe's further steps are applied and not shown."""
 LIVE_SIDE = 480
 """Long side of the untouched picture beside a live preview: it is sent again and again."""
 
 log = logging.getLogger("nuli")
-Shown = tuple[Any, Any, str, Any, Any]
-"""Session, slider, status, plot, and the place of the full-size picture, which is shown only while it is current."""
+Shown = tuple[Any, Any, Any, Any, Any, str]
+"""Session, slider, summary, plot, the place of the full-size picture, which is shown only while it is current, and
+what is said beside the control that was used: how it goes, or what went wrong."""
+KEPT = gr.update()
+"""For what stays as it is."""
 
 
 def explain(error: Exception) -> str:
-    """The status line for an error; one that is not meant for people is logged with all that is known."""
+    """The line for an error; one that is not meant for people is logged with all that is known."""
     if isinstance(error, NuliError):
         return drawing.line(str(error), "error")
     log.error("in the user interface", exc_info=error)
     return drawing.line(f"internal error: {type(error).__name__}: {error} (more in the log)", "error")
 
 
-def shown(session: Session | None) -> Shown:
+def shown(session: Session | None, said: str = "") -> Shown:
     """All that shows a session."""
-    return session, drawing.compared(session), drawing.summary(session), drawing.plot(session), gr.update(visible=False)
+    pictures = drawing.compared(session), drawing.summary(session), drawing.plot(session)
+    return session, *pictures, gr.update(visible=False), said
 
 
 def failed(error: Exception) -> Shown:
-    """The error in the status line, everything else as it was."""
-    return gr.update(), gr.update(), explain(error), gr.update(), gr.update()
+    """The error beside the control, everything else as it was."""
+    return KEPT, KEPT, KEPT, KEPT, KEPT, explain(error)
 
 
-def opened(session: Session | None, picture: Photo | Image.Image | Exception | None, strength: float = 1.0) -> Shown:
+def opened(session: Session | None, picture: Photo | Image.Image | Exception | None, *amounts: float) -> Shown:
     """Another picture, or none, or why it can't be read; what runs for the one before is ended."""
     if session is not None:
         session.slot.close()
@@ -74,10 +78,9 @@ def opened(session: Session | None, picture: Photo | Image.Image | Exception | N
     try:
         if isinstance(picture, Exception):
             raise picture
-        return shown(None if picture is None else replace(open_picture(picture), strength=strength))
+        return shown(None if picture is None else replace(open_picture(picture), amounts=Amounts(*amounts)))
     except Exception as error:
-        empty = drawing.compared(None), explain(error), drawing.plot(None), gr.update(visible=False)
-        return None, *empty
+        return None, "", explain(error), "", gr.update(visible=False), ""
 
 
 def acting(change: Callable[..., Session]) -> Callable[..., Shown]:
@@ -105,30 +108,44 @@ def _idle(session: Session | None) -> Session:
 
 def search_options(worker: Worker, names: Sequence[str], values: Sequence[Any], **more: Any) -> Options:
     """The options that these controls hold, on the host's device. Raises OptionError."""
-    return options_from({"device": worker.host.device(), **options_of(names, values), **more})
+    options = options_from({"device": worker.host.device(), **options_of(names, values), **more})
+    if options.lut:  # whoever may not name a folder of this machine may not name a file either
+        options = replace(options, lut=resolve(options.lut, allow_paths=worker.host.server_folders))
+    return options
 
 
 def enhance(
-    worker: Worker, session: Session | None, strength: float, names: Sequence[str], values: Sequence[Any]
+    worker: Worker,
+    session: Session | None,
+    amounts: Amounts,
+    names: Sequence[str],
+    values: Sequence[Any],
+    match: Photo | Exception | None = None,
 ) -> Iterator[Shown]:
-    """Search, showing how it goes. The strength is blended in afterwards, so that it can be moved freely."""
+    """Search, showing how it goes. The amounts are blended in afterwards, so that they can be moved freely; an aspect
+    of which nothing is wanted is left out of the search."""
     try:
         session = _idle(session)
-        options = search_options(worker, names, values, strength=1.0)
+        if isinstance(match, Exception):
+            raise match
+        whole = {name: float(amount > 0) for name, amount in asdict(amounts).items()} | {"strength": 1.0}
+        options = search_options(worker, names, values, **whole)
+        options = replace(options, lut=options.lut or lut_option(session))
         photo, before = session.view.photo, preview(session, Recipe())
         before.thumbnail((LIVE_SIDE, LIVE_SIDE))
+        more = {} if match is None else {"match": match}
 
         def work(task: Task) -> Any:
             with task.turn():
-                return search(task, photo, options)
+                return search(task, photo, options, **more)
 
         task, seen = session.slot.start(worker, work), None
         for _ in task.watch():
-            picture: Any = gr.update()
+            picture: Any = KEPT
             progress = task.progress
             if progress is not seen and progress.preview and not task.stopping:
                 seen, picture = progress, drawing.compare(before, progress.preview)
-            yield gr.update(), picture, drawing.busy(task), gr.update(), gr.update()
+            yield KEPT, picture, KEPT, KEPT, KEPT, drawing.busy(task)
         if session.slot.closed:
             return
         try:
@@ -136,35 +153,19 @@ def enhance(
         except StoppedError:
             yield shown(session)
         else:
-            yield shown(rescored(with_result(replace(session, strength=strength), result, options)))
+            yield shown(rescored(with_result(replace(session, amounts=amounts), result, options)))
     except Exception as error:
         yield failed(error)
 
 
 def stop(session: Session | None) -> None:
-    """End the search; its best so far becomes the result, which the search's own handler shows."""
+    """End the search, whose best so far becomes the result, which its own handler shows; or give a rendering up."""
     if session is not None:
         session.slot.end()
 
 
-def set_strength(session: Session, strength: float) -> Session:
-    return with_changes(session, strength=float(strength))
-
-
-def tune(session: Session, *values: Any) -> Session:
-    """Rows by hand: three values each, the switch and two parameters."""
-    rows = list(session.rows)
-    for i, row in enumerate(session.rows[:ROWS]):
-        on, *numbers = values[3 * i : 3 * i + 3]
-        params = get_op(row.step.op).params
-        taken = []
-        for param, old, new in zip(params, row.step.values, numbers, strict=False):
-            # the slider shows rounded values: one that was not moved keeps its own
-            moved = new is not None and abs(float(new) - old) > 0.6 * _step_of(param)
-            low, high = param.limits
-            taken.append(min(max(float(new), low), high) if moved else old)
-        rows[i] = Row(Step(row.step.op, tuple(taken)), bool(on))
-    return with_changes(session, rows=tuple(rows))
+def set_amounts(session: Session, *amounts: float) -> Session:
+    return with_changes(session, amounts=Amounts(*map(float, amounts)), by="amounts")
 
 
 def add_step(session: Session, name: str | None) -> Session:
@@ -175,56 +176,24 @@ def apply_recipe(session: Session, text: str) -> Session:
     return with_changes(session, rows=tuple(Row(step) for step in recipe_in(text or "").steps))
 
 
+def copy_steps(session: Session | None) -> tuple[Any, str]:
+    """The steps that are on, amounts included, as a line for the box with the recipe."""
+    try:
+        recipe = _some(session).recipe
+        if not recipe.steps:
+            raise RecipeError("there are no steps to copy: switch some on")
+        return recipe.to_line(), drawing.line("Copied: paste them into another picture.")
+    except Exception as error:
+        return KEPT, explain(error)
+
+
+def paste_steps(session: Session, text: str) -> Session:
+    """Those of the box, after the ones that are there."""
+    return with_changes(session, rows=(*session.rows, *(Row(step) for step in recipe_in(text or "").steps)))
+
+
 def clear(session: Session) -> Session:
     return with_changes(session, rows=())
-
-
-def row_updates(session: Session | None) -> list[Any]:
-    """For each row: whether it is seen, its switch, its two sliders; then the note below, and the strength."""
-    rows = session.rows if session else ()
-    updates: list[Any] = []
-    mode = session.options.mode if session else "soft"
-    for i in range(ROWS):
-        if i >= len(rows):
-            updates += [gr.update(visible=False), *(gr.update() for _ in range(3))]
-            continue
-        op = get_op(rows[i].step.op)
-        sliders = [gr.update(visible=False)] * 2
-        for j, (param, value) in enumerate(zip(op.params, rows[i].step.values, strict=True)):
-            low, high = param.hard if mode == "hard" or param.soft[0] == param.soft[1] else param.soft
-            step = _step_of(param)
-            sliders[j] = gr.update(
-                minimum=min(low, value),
-                maximum=max(high, value),
-                step=step,
-                value=round(value, 4),
-                label=f"{op.words}: {param.name}",
-                visible=True,
-            )
-        updates += [gr.update(visible=True), gr.update(value=rows[i].on, label=_numbered(i, rows[i].step)), *sliders]
-    more = [row.step.words() for row in rows[ROWS:]]
-    note = f"Applied too: {', '.join(more)}" if more else "" if rows else "No steps yet."
-    return [
-        *updates,
-        gr.update(value=note, visible=bool(note)),
-        gr.update(value=session.strength) if session else gr.update(),
-    ]
-
-
-def label_updates(session: Session | None) -> list[Any]:
-    """The words of the rows, while their sliders are left to the hand that moves them."""
-    rows = session.rows if session else ()
-    return [gr.update(label=_numbered(i, rows[i].step)) if i < len(rows) else gr.update() for i in range(ROWS)]
-
-
-def _numbered(i: int, step: Step) -> str:
-    return f"{i + 1}. {step.words()}"
-
-
-def _step_of(param: Param) -> float:
-    if param.unit == "bits":
-        return 1.0
-    return 0.0001 if param.unit == "radius" else 0.01
 
 
 def candidates(session: Session | None) -> Any:
@@ -233,10 +202,10 @@ def candidates(session: Session | None) -> Any:
         return gr.update(value=None, visible=False)
     pictures = []
     try:
-        for i, candidate in enumerate(session.candidates):
-            picture = preview(session, candidate.recipe.scaled(session.strength)).convert("RGB")
+        for number, candidate in enumerate(session.candidates, 1):
+            picture = preview(session, candidate.recipe.scaled(session.amounts)).convert("RGB")
             picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
-            pictures.append((picture, drawing.caption(candidate, best=i == 0)))
+            pictures.append((picture, drawing.caption(number, candidate)))
     except ImageError:  # put away: whoever touches it is told
         return gr.update(value=None, visible=False)
     return gr.update(value=pictures, visible=True)
@@ -246,35 +215,68 @@ def pick(session: Session, index: int) -> Session:
     return choose(session, index) if 0 <= index < len(session.candidates) else session
 
 
-def at_full_size(worker: Worker, session: Session | None) -> tuple[Any, Any, str]:
-    """The full-size picture, for sending it elsewhere, its place, and the status line."""
+def at_full_size(worker: Worker, session: Session | None) -> Iterator[tuple[Any, Any, str]]:
+    """The full-size picture, its place, and how it goes."""
     try:
-        return _render(worker, _idle(session)), gr.update(visible=True), drawing.summary(session)
+        task = _rendering(worker, _idle(session))
+        for _ in task.watch():
+            yield KEPT, KEPT, task_line(task)
+        yield task.outcome.result(), gr.update(visible=True), ""
     except Exception as error:
-        return gr.update(), gr.update(), explain(error)
+        yield KEPT, KEPT, explain(error)
 
 
-def save(worker: Worker, session: Session | None) -> str:
-    """Write the picture at full size, with its recipe; tells where it went."""
+def save(worker: Worker, session: Session | None) -> Iterator[str]:
+    """Write the picture at full size, with its recipe; tells how it goes, and where it went."""
     try:
-        image = _render(worker, _idle(session))
-        path = worker.host.save(image, infotext(session), "")
-        return drawing.line(f"saved as {path}")
+        text = infotext(_idle(session))
+        task = _rendering(worker, session, lambda image: worker.host.save(image, text, ""))
+        for _ in task.watch():
+            yield task_line(task)
+        yield drawing.line(f"saved as {task.outcome.result()}")
     except Exception as error:
-        return explain(error)
+        yield explain(error)
 
 
-def _render(worker: Worker, session: Session) -> Image.Image:
-    return worker.run(lambda task: full_size(session, worker.host.device(), task.ended))
+def _rendering(worker: Worker, session: Session, then: Callable[[Image.Image], Any] = lambda image: image) -> Task:
+    """A task that renders the picture at full size, and does something with it; its note is how far it is."""
+    photo, steps, device = session.view.photo, session.recipe.steps, worker.host.device()
+
+    def work(task: Task) -> Any:
+        asked, expected = itertools.count(1), tile_count(photo, steps, device)
+
+        def stop() -> bool:
+            task.show(min(99, 100 * next(asked) // expected))
+            return task.ended()
+
+        with task.turn():
+            image = full_size(session, device, stop)
+        task.show(WRITING)
+        return then(image)
+
+    return session.slot.start(worker, work, "the picture at full size")
+
+
+WRITING = 100
+"""Per cent at which all tiles are rendered, and the file is written."""
+
+
+def task_line(task: Task) -> str:
+    """How far a rendering is."""
+    if task.state == "queued" or task.stopping:
+        return drawing.busy(task)
+    if task.note == WRITING:
+        return drawing.progress_line("writing…", None)
+    return drawing.progress_line(f"rendering at full size… {task.note or 0} %", (task.note or 0) / 100)
 
 
 def save_recipe(session: Session | None) -> tuple[Any, str]:
     """The recipe as a file to download."""
     try:
         recipe = _some(session).recipe
-        return _offer(download("recipe.json", recipe.to_json() + "\n")), drawing.line(f"recipe: {recipe.to_line()}")
+        return _offer(download("recipe.json", recipe.to_json() + "\n")), drawing.line("The recipe is ready.")
     except Exception as error:
-        return gr.update(), explain(error)
+        return KEPT, explain(error)
 
 
 def save_lut(session: Session | None) -> tuple[Any, str]:
@@ -283,10 +285,10 @@ def save_lut(session: Session | None) -> tuple[Any, str]:
         recipe = _some(session).recipe
         text = to_cube(recipe.steps, session.view.photo, title="NUlIE")
         left = ", ".join(step.words() for step in left_out(recipe.steps))
-        said = f"LUT ready; left out, since it can't hold it: {left}" if left else "LUT ready, with all steps"
+        said = f"LUT ready; left out, since it can't hold it: {left}" if left else "The LUT is ready, with all steps."
         return _offer(download("look.cube", text)), drawing.line(said)
     except Exception as error:
-        return gr.update(), explain(error)
+        return KEPT, explain(error)
 
 
 def _offer(path: Path) -> Any:

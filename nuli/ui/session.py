@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,15 +15,16 @@ from torch import Tensor
 from ..errors import RecipeError
 from ..hosting import Slot
 from ..imaging.frames import make_frame, to_pixels, to_tensor
-from ..imaging.photo import Photo, load_photo, to_image
+from ..imaging.mask import with_mask
+from ..imaging.photo import Photo, Source, load_photo, to_image
 from ..infotext import RECIPE, entries, to_text
 from ..ops.pipeline import apply_steps, chain_statistics, scale_of
-from ..ops.registry import get_op
+from ..ops.registry import LUT, get_op
 from ..ops.render import render_rows
 from ..ops.step import Step
-from ..options import Options
+from ..options import Amounts, Options
 from ..recipe import Recipe
-from ..result import Result
+from ..result import Opinion, Result
 from ..scoring.protocol import Scorer
 from ..scoring.registry import SCORERS
 from ..search.evaluator import Evaluator
@@ -41,6 +42,13 @@ class Row:
 
     step: Step
     on: bool = True
+    found: tuple[float, ...] | None = None
+    """The values that it began with, where they have been changed since."""
+
+    @property
+    def first(self) -> tuple[float, ...]:
+        """The values that it began with: those that the search found, or those that change nothing."""
+        return self.step.values if self.found is None else self.found
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +56,14 @@ class View:
     """The picture as large as a screen shows it, and the frame that steps measure."""
 
     photo: Photo
+    """With the mask, where there is one."""
+    bare: Photo
+    """Without."""
     frame: Tensor
     small: np.ndarray
     """[h,w,3], 8 bits."""
+    mask: np.ndarray | None
+    """[h,w], the mask at that size, 0..1; None: all may change."""
     alpha: Image.Image | None
     short: int
     """The short side of the full-size picture, in pixels."""
@@ -58,10 +71,10 @@ class View:
     @property
     def size(self) -> int:
         """In bytes."""
-        alpha = [] if self.photo.alpha is None else [self.photo.alpha]
-        meta = self.photo.meta
+        photo, meta = self.photo, self.photo.meta
+        arrays = (photo.pixels, photo.alpha, photo.mask, self.small, self.mask)
         more = len(meta.exif) + len(meta.icc) + len(meta.xmp) + len(meta.segments)
-        return sum(a.nbytes for a in (self.photo.pixels, self.small, *alpha)) + 4 * self.frame.numel() + more
+        return sum(a.nbytes for a in arrays if a is not None) + 4 * self.frame.numel() + more
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +101,7 @@ class Session:
     handle: str
     """The key of its View in `VIEWS`."""
     rows: tuple[Row, ...] = ()
-    strength: float = 1.0
+    amounts: Amounts = field(default_factory=Amounts)
     scorer: str = ""
     """Which one judged; empty before the first search."""
     options: Options = field(default_factory=Options)
@@ -98,8 +111,20 @@ class Session:
     chosen: int = 0
     after: float | None = None
     """The score of what is shown; None where nobody has judged it."""
-    history: tuple[tuple[tuple[Row, ...], float, float | None], ...] = ()
-    """Rows, strength and score before each change."""
+    opinion: Opinion | None = None
+    """What a scorer thinks that took no part in the search; of the result as found."""
+    held: tuple[str, ...] = ()
+    """What guards decided in that search, in words."""
+    masked: bool = False
+    """Whether a mask limits what may change."""
+    neutral: tuple[Step, ...] = ()
+    """The steps that the last neutral place took."""
+    neutral_at: str = ""
+    """That place, as "x,y"."""
+    history: tuple[tuple[tuple[Row, ...], Amounts, float | None], ...] = ()
+    """Rows, amounts and score before each change."""
+    touched: str = ""
+    """What the last change was made with: one slider that moves on and on is one change to undo."""
     slot: Slot = field(default_factory=Slot)
     """Where its search runs."""
 
@@ -110,8 +135,8 @@ class Session:
 
     @property
     def recipe(self) -> Recipe:
-        """What is applied: the steps that are on, strength included."""
-        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.strength).without_noops()
+        """What is applied: the steps that are on, amounts included."""
+        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.amounts).without_noops()
 
     @property
     def before(self) -> float | None:
@@ -131,8 +156,29 @@ def open_picture(image: Image.Image | Photo) -> Session:
         top = np.iinfo(photo.alpha.dtype).max
         alpha = Image.fromarray((photo.alpha // (top // 255)).astype(np.uint8)).resize(size)
     small = np.array(whole.resize(size, Image.Resampling.LANCZOS))
-    view = View(photo, make_frame(photo.pixels, photo.alpha), small, alpha, min(height, width))
+    frame, mask = make_frame(photo.pixels, photo.alpha), _small_mask(photo, size)
+    view = View(photo, replace(photo, mask=None), frame, small, mask, alpha, min(height, width))
     return Session(VIEWS.put(view, view.size))
+
+
+def masked(session: Session, source: Source | None, feather: float) -> Session:
+    """The session with its picture changed only where a mask says so, everywhere for None; what a search without that
+    mask had to say is gone. Raises ImageError."""
+    view = session.view
+    photo = view.bare if source is None else with_mask(view.bare, source, feather)
+    height, width = view.small.shape[:2]
+    view = replace(view, photo=photo, mask=_small_mask(photo, (width, height)))
+    handle = VIEWS.put(view, view.size)
+    VIEWS.drop(session.handle)
+    gone = {"candidates": (), "after": None, "opinion": None, "held": ()}
+    return replace(session, handle=handle, masked=photo.mask is not None, **gone)
+
+
+def _small_mask(photo: Photo, size: tuple[int, int]) -> np.ndarray | None:
+    if photo.mask is None:
+        return None
+    whole = Image.fromarray((photo.mask // 257).astype(np.uint8))
+    return np.array(whole.resize(size, Image.Resampling.BOX)).astype(np.float32) / 255
 
 
 @torch.no_grad()
@@ -145,6 +191,10 @@ def preview(session: Session, recipe: Recipe | None = None) -> Image.Image:
         x = to_tensor(small)
         x = apply_steps(x, steps, measured, scale_of(x, view.short))
         small = to_pixels(x, np.uint8)
+        if view.mask is not None:
+            small = np.rint(view.small + view.mask[..., None] * (small - view.small.astype(np.float32))).astype(
+                np.uint8
+            )
     image = Image.fromarray(small)
     if view.alpha is not None:
         image.putalpha(view.alpha)
@@ -160,14 +210,17 @@ def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: 
 
 
 def with_result(session: Session, result: Result, options: Options) -> Session:
-    """The session with the result of a search at strength 1."""
+    """The session with the result of a search for which all amounts were 1."""
     r = result
     search = r.trace, r.evaluations, r.seconds, r.notes, r.chains
     best, *others = (
         Candidate(one.recipe, r.score_before, score, *search, one.direction, one.distance)
         for one, score in ((r, r.score_after), *((other, other.score) for other in r.others))
     )
-    return choose(replace(session, scorer=r.scorer, options=options, candidates=(best, *others)), 0)
+    found = replace(
+        session, scorer=r.scorer, options=options, candidates=(best, *others), opinion=r.opinion, held=r.held
+    )
+    return choose(found, 0)
 
 
 def choose(session: Session, index: int) -> Session:
@@ -176,22 +229,30 @@ def choose(session: Session, index: int) -> Session:
     return with_changes(replace(session, chosen=index), rows=rows)
 
 
-def with_changes(session: Session, rows: tuple[Row, ...] | None = None, strength: float | None = None) -> Session:
-    """The session with other steps or another strength, and a way back."""
+def with_changes(
+    session: Session, rows: tuple[Row, ...] | None = None, amounts: Amounts | None = None, by: str = ""
+) -> Session:
+    """The session with other steps or other amounts, and a way back.
+
+    Args:
+        by: what makes the change, such as a slider: several in a row by the same are undone together.
+    """
     rows = session.rows if rows is None else rows
-    strength = session.strength if strength is None else strength
-    if (rows, strength) == (session.rows, session.strength):
+    amounts = session.amounts if amounts is None else amounts
+    if (rows, amounts) == (session.rows, session.amounts):
         return session
     Recipe(tuple(row.step for row in rows))  # complains where there are too many
-    history = (*session.history, (session.rows, session.strength, session.after))[-UNDO:]
-    return replace(session, rows=rows, strength=strength, after=None, history=history)
+    history = session.history
+    if not by or by != session.touched:
+        history = (*history, (session.rows, session.amounts, session.after))[-UNDO:]
+    return replace(session, rows=rows, amounts=amounts, after=None, history=history, touched=by)
 
 
 def revert(session: Session) -> Session:
     if not session.history:
         return session
-    *history, (rows, strength, after) = session.history
-    return replace(session, rows=rows, strength=strength, after=after, history=tuple(history))
+    *history, (rows, amounts, after) = session.history
+    return replace(session, rows=rows, amounts=amounts, after=after, history=tuple(history), touched="")
 
 
 def rescored(session: Session) -> Session:
@@ -204,6 +265,8 @@ def rescored(session: Session) -> Session:
     info = SCORERS.get(session.scorer)
     if info is None or info.files:
         return session  # a large network is not loaded for a moved slider
+    if session.masked:
+        return session  # the frame knows of no mask
     view, scorer = session.view, _built_in(session.scorer)
     evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)
     [before], [after] = evaluator.score_frames(view.frame), evaluator.score_frames(evaluator.frames([session.recipe]))
@@ -224,7 +287,8 @@ def recipe_in(text: str) -> Recipe:
 
 def infotext(session: Session) -> str:
     """The complete infotext: the source's own, where it has one, and ours. Raises ImageError."""
-    options = replace(session.options, strength=round(session.strength, 4))  # blended in after the search
+    # blended in after the search
+    options = replace(session.options, **{name: round(value, 4) for name, value in asdict(session.amounts).items()})
     ours = entries(session.recipe, options, session.scorer, session.before, session.after)
     return complete_infotext(session.view.photo, ours)
 
@@ -242,3 +306,9 @@ def new_row(name: str) -> Row:
     if not name:
         raise RecipeError("choose the step to add first")
     return Row(Step(name, get_op(name).identity))
+
+
+def lut_option(session: Session) -> str:
+    """The option `lut` for the next search: the LUT among the steps, "" without."""
+    lut = next((row.step for row in reversed(session.rows) if row.on and row.step.op.startswith(LUT)), None)
+    return f"{lut.op.removeprefix(LUT)}={lut.values[0]:g}" if lut else ""

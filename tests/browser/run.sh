@@ -4,7 +4,7 @@
 #
 #     tests/browser/run.sh [PYTHON...]
 #
-# Needs node, Chromium (CHROMIUM=path, or /usr/bin/chromium) and `npm install playwright-core` in this folder.
+# Needs node, Chromium (CHROMIUM=path, or /usr/bin/chromium) and `npm install playwright-core axe-core` in this folder.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 port=${PORT:-7979}
