@@ -20,13 +20,14 @@ BOUNDS = {
     "light": (-0.12, 0.12),
     "clipped": (-1.0, 0.005),
     "chroma": (-1.0, 0.25),
-    "difference": (-1.0, 8.0),
+    "difference": (-1.0, 7.3),
     "skin hue": (-3.0, 3.0),
     "skin light": (-0.06, 0.06),
 }
 """The measures, and between which values each may be. The mean luma of the picture, of the skin in each cell of a grid,
 and the mean chroma: by which part they change. The share of pixels that are newly black or white. The mean color
-difference from the original (CIE94, in dE). How far the mean hue of skin turns (in dE of CIELAB)."""
+difference from the original (CIE94, in dE; CIEDE2000, of which 8 are allowed, can be a tenth more). How far the mean
+hue of skin turns (in dE of CIELAB)."""
 CELLS = 6
 """Cells of that grid each way: a face is a few of them, whatever else has skin's color."""
 COLUMNS = (*list(BOUNDS)[:-1], *["skin light"] * CELLS**2)
