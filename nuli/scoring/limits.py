@@ -4,7 +4,8 @@ A penalty has its price, and a scorer that loves darkness pays it. So beside the
 picture may lose or gain of each measure is bounded, and beyond the bound a candidate loses more than the whole range of
 a scorer is worth. A picture with a real fault must stay repairable; who says what a fault is? An independent judge,
 `tone`: where it would move a measure farther than the bound, as far as that is free as well. A scorer that wants to go
-there is right, and an adversary gains nothing that the picture loses.
+there is right, and an adversary gains nothing that the picture loses. Skin may get lighter or darker than its own bound
+only with a picture whose light as a whole is wrong.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ BOUNDS = {
     "chroma": (-1.0, 0.25),
     "difference": (-1.0, 7.3),
     "skin hue": (-3.0, 3.0),
-    "skin light": (-0.06, 0.06),
+    "skin light": (-0.057, 0.057),
 }
-"""The measures, and between which values each may be. The mean luma of the picture, of the skin in each cell of a grid,
-and the mean chroma: by which part they change. The share of pixels that are newly black or white. The mean color
-difference from the original (CIE94, in dE; CIEDE2000, of which 8 are allowed, can be a tenth more). How far the mean
-hue of skin turns (in dE of CIELAB)."""
+"""The measures, and between which values each may be. The mean luma of the picture, of its skin and of that in each
+cell of a grid, and the mean chroma: by which part they change. The share of pixels that are newly black or white. The
+mean color difference from the original (CIE94, in dE; CIEDE2000, of which 8 are allowed, can be a tenth more). How far
+the mean hue of skin turns (in dE of CIELAB)."""
 CELLS = 6
 """Cells of that grid each way: a face is a few of them, whatever else has skin's color."""
-COLUMNS = (*list(BOUNDS)[:-1], *["skin light"] * CELLS**2)
+COLUMNS = (*list(BOUNDS)[:-1], *["skin light"] * (CELLS**2 + 1))
 """What is measured."""
 EDGE = 4 / 255
 """Values this near to 0 or 1 count as (partly) clipped."""
@@ -78,7 +79,9 @@ class Limits:
         self._chroma = self._lab[:, 1:].norm(dim=1).mean()
         self._skin = skin_map(original)
         share = F.adaptive_avg_pool2d(self._skin, CELLS).flatten(1) / CELLS**2
-        self._presence, self._presences = (1 - torch.exp(-x / SKIN_SHARE) for x in (share.sum(), share))
+        self._presence, presences = (1 - torch.exp(-x / SKIN_SHARE) for x in (share.sum(1, keepdim=True), share))
+        # what hardly looks like skin, everywhere, is none: so the square for all of it together
+        self._presences = torch.cat([self._presence.square(), presences], 1)
         self._skin_light = self._light_of_skin(original)
         mean = (self._skin * self._lab[:, 1:]).mean((2, 3))
         self._hue = mean / mean.norm().clamp(min=1e-6)
@@ -88,11 +91,15 @@ class Limits:
         """The least and the most of each of COLUMNS."""
         if anchor is not None:
             [there] = self._measure(anchor)
-            self.bounds = torch.stack([torch.minimum(bounds[0], there), torch.maximum(bounds[1], there)])
+            low, high = torch.minimum(bounds[0], there), torch.maximum(bounds[1], there)
+            wrong_light = (low[0] < bounds[0, 0]) | (high[0] > bounds[1, 0])
+            free = torch.tensor([name != "skin light" for name in COLUMNS], device=low.device) | wrong_light
+            self.bounds = torch.where(free, torch.stack([low, high]), bounds)
 
     def _light_of_skin(self, frames: Tensor) -> Tensor:
-        """What each cell gets of the luma of what is skin in the original, [N,CELLS²]."""
-        return F.adaptive_avg_pool2d(self._skin * luma(frames), CELLS).flatten(1)
+        """How much luma of what is skin in the original there is in the picture, and in each cell, [N,1+CELLS²]."""
+        cells = F.adaptive_avg_pool2d(self._skin * luma(frames), CELLS).flatten(1)
+        return torch.cat([cells.mean(1, keepdim=True), cells], 1)
 
     def _measure(self, frames: Tensor) -> Tensor:
         """COLUMNS [N,C] of candidates [N,3,h,w]. Those of skin count the less, the less there is."""
@@ -106,13 +113,13 @@ class Limits:
         difference = color_difference(lab, self._lab) - color_difference(self._lab, self._lab)
         # at right angles to where the hue was
         a, b = (self._skin * lab[:, 1:]).mean((2, 3)).unbind(1)
-        hue = self._presence * (self._hue[:, 0] * b - self._hue[:, 1] * a) / self._skin.mean().clamp(min=1e-6)
+        hue = self._presence[:, 0] * (self._hue[:, 0] * b - self._hue[:, 1] * a) / self._skin.mean().clamp(min=1e-6)
         skin = self._presences * (self._light_of_skin(frames) - self._skin_light) / self._skin_light.clamp(min=1e-6)
         return torch.cat([torch.stack([light, new, chroma, difference, hue], 1), skin], 1)
 
     def measure(self, frame: Tensor) -> dict[str, float]:
-        """The measures of a candidate [1,3,h,w], in the units of BOUNDS; of the cells of skin the farthest one's."""
-        *values, skin = self._measure(frame)[0].split([1] * (len(BOUNDS) - 1) + [CELLS**2])
+        """The measures of a candidate [1,3,h,w], in the units of BOUNDS; of skin's light the farthest one."""
+        *values, skin = self._measure(frame)[0].split([1] * (len(BOUNDS) - 1) + [CELLS**2 + 1])
         farthest = skin[skin.abs().argmax()]
         return dict(zip(BOUNDS, (value.item() for value in (*values, farthest)), strict=True))
 
