@@ -259,6 +259,8 @@
         }
     }
 
+    nameNumbers(); // those that were here before this script
+
     // What gradio redraws starts where it stood.
     let focused = "";
     document.addEventListener("focusin", (event) => {

@@ -216,6 +216,7 @@ try {
     await page.locator('#nuli_other').click();
     check('another picture', await until('empty', async () => !(await box().count()) && (await disabled('enhance'))));
 
+    await page.waitForTimeout(1000);
     await put(picture);
     await until('active', async () => (await box().count()) && !(await disabled('other')));
     const first = await after();
