@@ -136,12 +136,13 @@ class FinePredictor:
     @cached_property
     def _limits(self) -> Limits:
         [limits] = self._evaluator.limits
-        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds)
+        mask = self._reduced.mask
+        mask = None if mask is None else self._checked(mask[:, :, None])[:, :1]
+        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds, mask=mask)
 
     def _checked(self, pixels: np.ndarray) -> Tensor:
         """The pixels of the reduced picture that limits are checked on; where some are transparent, its frame."""
         alpha, device = self._reduced.alpha, self._evaluator.original.device
-        pixels = np.asarray(pixels)
         return thinned(to_tensor(pixels, device) if alpha is None else make_frame(pixels, alpha, device), CHECKED)
 
     def score(self, image: Image.Image) -> Evaluation:
