@@ -130,6 +130,15 @@ def test_a_webui_gets_the_components_that_it_needs() -> None:
     assert seen == [parts.result] and parts.image.elem_id == "nuli_image"
 
 
+@pytest.mark.parametrize("folders", [True, False])
+def test_who_may_not_name_a_folder_has_no_way_to_keep_a_lut_or_a_preset(folders: bool) -> None:
+    with gr.Blocks() as page:
+        blocks.build(Worker(Host(server_folders=folders)))
+    ids = {component.elem_id for component in page.blocks.values()}
+    assert ({"nuli_lut_file", "nuli_preset_save"} <= ids) is folders
+    assert bool({"nuli_lut_file", "nuli_preset_save"} & ids) is folders
+
+
 def test_enhancing_tells_how_it_goes_and_ends_with_a_better_picture(opened: session.Session) -> None:
     *live, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (80, "soft"))
     assert any("tried" in shown[5] and "nuli-compare" in str(shown[1]) for shown in live)
