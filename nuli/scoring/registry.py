@@ -153,6 +153,14 @@ def _ensemble(kind: str, names: str) -> ScorerInfo:
     )
 
 
+def members(name: str) -> list[str]:
+    """The scorers that judge under a name: those of several in one, else that one."""
+    from .ensemble import names_in
+
+    kind, _, rest = name.partition(":")
+    return names_in(rest) if kind in ENSEMBLES else [name]
+
+
 def default_seconds(name: str) -> float:
     """How long to search with a scorer of that name, known here or not, where nobody says."""
     try:
