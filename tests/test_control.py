@@ -15,12 +15,17 @@ from PIL import Image
 import nuli
 from nuli.cli.main import main
 from nuli.errors import OptionError, RecipeError
+from nuli.imaging.photo import load_photo
 from nuli.look import Look
 from nuli.ops.registry import OPS, get_op, select_ops
 from nuli.ops.step import Step
 from nuli.options import GROUPS, Amounts, Options, options_from
 from nuli.presets import own_file, presets, save_preset
 from nuli.recipe import Recipe
+from nuli.scoring.vivid import Vivid
+from nuli.search.evaluator import Evaluation
+from nuli.search.loop import Search
+from nuli.search.versions import versions
 
 QUICK = {"device": "cpu", "evaluations": 90, "seed": 1}
 MIXED = Recipe.from_line("nuli1 exposure=0.5 saturation=1.4 sharpness=1.5 temperature=0.1")
@@ -136,6 +141,14 @@ def test_where_bolder_is_worse_than_nothing_another_reading_takes_its_place(phot
     assert names[0] == "gentle" and names[1] in ("bolder", "another reading")
     if names[1] == "another reading":
         assert [s.op for s in result.others[1].recipe.steps] != [s.op for s in result.recipe.steps]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(0.4, ["gentle", "bolder"]), (0.2, ["gentle"])])
+def test_a_bolder_version_keeps_within_the_limits(dull: Image.Image, most: float, expected: list[str]) -> None:
+    search = Search(load_photo(dull), Options(device="cpu"), Vivid(), lambda: False)
+    recipe, good = Recipe.from_line("nuli1 exposure=0.2"), Evaluation(search.before.score + 1, 0.0)
+    found = versions(search, recipe, recipe, lambda _: good, lambda one: one.steps[0].values[0] <= most, 2)
+    assert [name for *_, name in found] == expected
 
 
 def test_presets_that_come_with_it_are_complete_and_known() -> None:

@@ -82,7 +82,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
-        opinion=second_opinion(search, scaled) if len(scaled) else None,
+        opinion=second_opinion(search, scaled) if len(whole) else None,
         held=what_was_held(search, end.held),
         _search=_checkpoint(search, photo, recipe, archived),
     )
@@ -182,7 +182,7 @@ def _others(
 
     count, fixed = min(count, search.budget.remaining_evaluations(0)), search.evaluator.fixed
     if search.options.mode == "soft":
-        found = versions(search, chosen, scaled, predict, count)
+        found = versions(search, chosen, scaled, predict, fine.hold, count)
         moved = distances(search.evaluator, [recipe for recipe, *_ in found]) if found else []
         return tuple(
             Other(photo, fixed.whole(recipe), evaluation.score, name, distance, search.device)
