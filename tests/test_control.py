@@ -200,6 +200,19 @@ def test_saving_a_preset_keeps_the_others_and_a_broken_file(own: Path, capsys: p
     assert main(["enhance", "x.jpg", "--preset", "natural"]) == 2
 
 
+def test_a_file_of_presets_keeps_what_a_person_wrote(own: Path) -> None:
+    own_file().parent.mkdir()
+    own_file().write_text("\ufeff; mine\n[first]\nmode = hard\n\n; for cats\n[second]\nseed = 3\n", "utf-8")
+    save_preset("first", Options(strength=0.5, neutral="0.5,0.5", prompt="a\n[cat]", scorer="x\n[y]"))
+    assert own_file().read_text("utf-8").startswith("; mine\n\n; for cats\n[second]\nseed = 3\n\n[first]\nmode")
+    assert dict(presets()["second"].values) == {"seed": 3}
+    # nothing of one picture, and no section out of a value
+    assert dict(presets()["first"].values) == {"mode": "soft", "strength": 0.5, "scorer": "x [y]"}
+    for name in ("none", "DEFAULT", "a]b", " "):
+        with pytest.raises(OptionError, match="needs a name"):
+            save_preset(name, Options())
+
+
 def test_steps_are_copied_measured_again_or_frozen(
     own: Path, dull: Image.Image, photo_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,10 +13,10 @@ from modules import images, processing, scripts, shared, ui_components
 from .. import infotext
 from ..errors import OptionError
 from ..options import PRESET, table
+from ..presets import NONE
 from ..ui.controls import EVENT, control_value
 from . import engine, inputs
 from .controls import FIRST, LATER, NAMES, draw, option_values
-from .settings import NO_PRESET
 
 STAGES = ("after compositing", "before compositing")
 """When to enhance; the first is the default. Compositing lays an inpainted part over its picture."""
@@ -74,7 +74,7 @@ class AutoEnhance(scripts.Script):
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
         self.infotext_fields = [
             (enabled, infotext.was_enhanced),
-            (drawn.preset, lambda d: NO_PRESET if infotext.was_enhanced(d) else None),
+            (drawn.preset, lambda d: NONE if infotext.was_enhanced(d) else None),
             *((control, _pasted(name)) for name, control in drawn.options.items()),
             (own["stage"], lambda d: d.get(infotext.STAGE, STAGES[0]) if infotext.was_enhanced(d) else None),
             *((own[name], partial(infotext.had, IMG2IMG[name])) for name in IMG2IMG if name in own),
