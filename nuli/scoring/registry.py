@@ -18,6 +18,8 @@ from .protocol import Scorer
 from .weights import CLIP_VIT_L14, LAION_HEAD
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import torch
 
 
@@ -95,7 +97,7 @@ def known_scorers() -> dict[str, ScorerInfo]:
     found = dict(SCORERS)
     for name, point in plugins.scorers(_TAKEN).items():
         try:
-            found[name] = plugins.scorer_info(point)
+            found[name] = _offered(point)
         except OptionError as error:
             logging.getLogger("nuli").warning("%s", error)
     return found
@@ -123,8 +125,21 @@ def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.Pat
         return _ensemble(kind, rest)
     offered = plugins.scorers(_TAKEN)
     if name in offered:
-        return plugins.scorer_info(offered[name])
+        return _offered(offered[name])
     raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join((*SCORERS, *offered, *PATTERNS))}")
+
+
+def _offered(point: EntryPoint) -> ScorerInfo:
+    """A package's scorer. Raises OptionError where it can't be used."""
+    try:
+        offered = point.load()
+        if isinstance(offered, ScorerInfo):
+            return replace(offered, name=point.name)
+        summary = getattr(offered, "summary", "") or f"from {plugins.source(point)}"
+        return ScorerInfo(point.name, summary, getattr(offered, "meaning", ""), offered.load)
+    except Exception as error:  # somebody else's code
+        whose, why = plugins.source(point), plugins.one_line(error)
+        raise OptionError(f"the scorer {point.name} of {whose} can't be used: {why}") from error
 
 
 def _ensemble(kind: str, names: str) -> ScorerInfo:
