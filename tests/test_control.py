@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nuli
+from nuli.bulk.inputs import Inputs
 from nuli.cli.main import main
 from nuli.errors import OptionError, RecipeError
 from nuli.imaging.photo import load_photo
@@ -274,6 +275,9 @@ def test_masks_and_references_of_files(own: Path, dull: Image.Image, capsys: pyt
         after = np.array(Image.open(out / f"{name}.png"))
         assert np.array_equal(after[:, edge:], before[:, edge:])
         assert not np.array_equal(after[:, :edge], before[:, :edge])
+    painted = Inputs(str(masks)).signature
+    Image.new("L", dull.size, 255).save(masks / "two.png", compress_level=0)
+    assert Inputs(str(masks)).signature != painted != Inputs("alpha").signature
     (masks / "two.png").unlink()
     capsys.readouterr()
     assert main([*run, "--mask", str(masks), "--redo"]) == 1
@@ -296,6 +300,9 @@ def test_a_reference_in_place_of_a_scorer(own: Path, dull: Image.Image, photo: I
     assert near < 0.3 * far
     assert main([*run, "-o", str(own / "x.png"), "--scorer", "vivid"]) == 2
     assert main([*run[:-1], str(own / "nowhere.png")]) == 2
+    # as a result's infotext calls it, and in a folder, whose journal tells settings apart
+    both = [*run[:2], str(own / "photo.png"), *run[2:]]
+    assert main([*both, "-o", str(own / "all"), "--scorer", "match", "--jobs", "1"]) == 0
 
 
 def test_a_lut_by_path_goes_on_by_its_content(own: Path, dull: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:

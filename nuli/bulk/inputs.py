@@ -42,8 +42,14 @@ class Inputs:
     @property
     def signature(self) -> list[Any]:
         """Tells inputs apart that make other results, as JSON: the files by their sizes and times."""
-        names = [None if name is None or name == ALPHA else os.path.abspath(name) for name in (self.mask, self.match)]
-        return [self.mask, *names, *(name and signature_of(Path(name)) for name in names)]
+        found: list[Any] = []
+        for name in (self.mask, self.match):
+            if name is None or name == ALPHA:
+                found.append(name)
+                continue
+            files = list_images(name) if Path(name).is_dir() else [Path(name)]
+            found.append([(os.path.abspath(file), signature_of(file)) for file in files])
+        return found
 
 
 NONE = Inputs()
