@@ -180,6 +180,8 @@ def test_steps_are_tuned_in_the_units_of_their_words(enhanced: session.Session) 
     tuned = act(added, json.dumps([["value", last, 0, 0.6], ["value", last, 0, 0.7]]))[0]
     assert tuned.rows[-1].step == Step("tint", (0.007,)) and tuned.rows[-1].first == (0.0,)
     assert tuned.rows[-1].step.words() == "tint +0.7" and ">+0.7</output>" in steps.draw(tuned)
+    # one of two pages that are drawn in turns gets another element each time, too
+    assert len({steps.draw(tuned).partition(" ")[0] for _ in range(9)}) == 9
     assert session.revert(tuned).rows == added.rows
     assert act(added, json.dumps([["value", last, 0, 1e9]]))[0].rows[-1].step.values == (0.5,)  # held to the range
 

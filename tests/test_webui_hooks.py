@@ -283,8 +283,9 @@ def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):
     assert "nuli scorers" not in told  # there is no command line in a WebUI
     host.shared.cmd_opts.hide_ui_dir_config = False
     hooks = host.our_host.worker().host  # of the tab and the API
-    with pytest.raises(WeightsError, match="press Download laion"):
-        hooks.load_scorer(options_from({"scorer": "laion", "device": "cpu"}), hooks.folders())
+    for scorer in ("laion", "mean:laion+tone"):
+        with pytest.raises(WeightsError, match="press Download laion"):
+            hooks.load_scorer(options_from({"scorer": scorer, "device": "cpu"}), hooks.folders())
 
 
 def test_the_settings_page_has_the_button(host, monkeypatch):
