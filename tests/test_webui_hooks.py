@@ -433,6 +433,8 @@ def test_the_scorer_hears_the_prompt_without_its_networks(host):
         ({"scorer": "mine"}, "a  hill <not one> <b>"),
         ({"scorer": "mine", "prompt": "a sea"}, "a sea"),
         ({"scorer": "laion"}, None),
+        ({"scorer": "mean:pyiqa:topiq_iaa+tone"}, None),
+        ({"scorer": "least:laion+hpsv2"}, "a  hill <not one> <b>"),
         ({}, None),
     ):
         chosen = host.our_auto.read((args,), {})

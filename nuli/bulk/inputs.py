@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ImageError
+from ..imaging.mask import ALPHA
 from ..sources import list_images, signature_of
-
-ALPHA = "alpha"
-"""In place of a mask: each picture's own alpha."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Named as the command line does: files; for masks also a folder that has one of each picture's name, or ALPHA."""
+    """Named as the command line does: files; for masks also a folder that has one of each picture's name, or ALPHA
+    for each picture's own."""
 
     mask: str | None = None
     match: str | None = None

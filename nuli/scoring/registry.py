@@ -87,6 +87,8 @@ ENSEMBLES = ("mean", "least")
 PATTERNS = (f"{PYIQA}:METRIC", *(f"{kind}:NAME+NAME" for kind in ENSEMBLES))
 """What names may be made of parts, for whoever lists them."""
 _TAKEN = frozenset((*SCORERS, *ENSEMBLES, PYIQA, "auto", "match"))
+_PROMPTLESS = ("auto", "match", "laion", "tone", "taste", "vivid", "siglip", PYIQA)
+"""Those that read no prompt, by what their names begin with."""
 EMBEDDED = {"soft": "tone", "hard": "taste"}
 """The scorer of each mode that needs no download."""
 
@@ -176,6 +178,11 @@ def members(name: str) -> list[str]:
     return names_in(rest) if kind in ENSEMBLES else [name]
 
 
+def reads_prompt(name: str) -> bool:
+    """Whether what a scorer says may depend on the option `prompt`; of one that nobody knows here it may."""
+    return any(part.partition(":")[0] not in _PROMPTLESS for part in members(name))
+
+
 def default_seconds(name: str) -> float:
     """How long to search with a scorer of that name, known here or not, where nobody says."""
     try:
@@ -199,7 +206,8 @@ def cached_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = 
     """Load a scorer as `load_scorer` does, and keep the last one for the next job: a large network takes seconds."""
     # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
     name = resolve_scorer(options.scorer, options.mode, folders).name
-    key = (name, options.device, options.precision, options.mirror, options.prompt)
+    prompt = options.prompt if reads_prompt(name) else ""
+    key = (name, options.device, options.precision, options.mirror, prompt)
     if key not in _cache:
         _cache.clear()  # two at a time may not fit
         _cache[key] = load_scorer(replace(options, scorer=name), folders)

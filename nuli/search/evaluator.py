@@ -66,7 +66,7 @@ class Evaluator:
         critic: one more guard: holds candidates to its realism.
         fixed: steps that go with every recipe.
         mask: where the pictures may be changed [K,1,h,w], 0..1 (see `imaging.mask`): what is scored is the picture
-            changed there only.
+            changed there only, and limits are of that part.
         anchor: makes of frames [K,3,h,w] every second pixel as `tone` would correct them: guards leave the way there
             free.
     """

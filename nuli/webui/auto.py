@@ -14,6 +14,7 @@ from .. import infotext
 from ..errors import OptionError
 from ..options import PRESET, table
 from ..presets import NONE
+from ..scoring.registry import reads_prompt
 from ..ui.controls import EVENT, control_value
 from . import engine, inputs
 from .controls import FIRST, LATER, NAMES, draw, option_values
@@ -25,8 +26,6 @@ IMG2IMG = {"inside_mask": "mask", "match_input": "match"}
 """What only img2img has: second pictures that are at hand there, by our arguments."""
 ARGUMENTS = ("enabled", *FIRST, "stage", "save_before", "recipe", PRESET.name, *LATER, *IMG2IMG)
 """What the host passes, in order; an API client may pass one dict of these instead."""
-PROMPTLESS = ("auto", "laion", "tone", "taste", "vivid")
-"""Scorers that read no prompt: they need not be loaded anew for another one."""
 AXES = "_nuli_axes"
 """Where an XYZ plot leaves its values, on the processing object."""
 _lines: dict[str, Any] = {}
@@ -156,7 +155,7 @@ def _wanted(chosen: dict[str, Any], p: Any, image: Any, stage: str) -> engine.Wa
     if unknown:
         raise OptionError(f"there is no argument {unknown[0]!r}: there are {', '.join(ARGUMENTS)}")
     values = option_values(chosen)
-    if values.get("scorer", "auto") not in PROMPTLESS and not values.get("prompt"):
+    if reads_prompt(values.get("scorer", "auto")) and not values.get("prompt"):
         values["prompt"] = inputs.prompt(p)
     at_hand = {"mask": inputs.inpaint_mask, "match": inputs.input_picture}
     second = {
