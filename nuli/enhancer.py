@@ -24,7 +24,7 @@ from .options import Options, options_from
 from .result import Event, Result
 from .scoring.match import Match
 from .scoring.protocol import Scorer, known_as
-from .scoring.registry import load_scorer, resolve_scorer
+from .scoring.registry import load_scorer
 from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
 from .search.finish import finish
@@ -87,10 +87,8 @@ def enhance_iter(
     check_options(options)  # complain before the picture and the weights are loaded
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
-        if scorer is None and options.prompt:  # what a saved search of it is called depends on that
-            scorer = load_scorer(options, folders)
-        name = known_as(scorer) if scorer else resolve_scorer(options.scorer, options.mode, folders).name
-        saved.check_options(name, options.mode, options.guards)
+        scorer = scorer or load_scorer(options, folders)  # it alone knows what a saved search of it is called
+        saved.check_options(known_as(scorer), options.mode, options.guards)
     photo = load_photo(source)
     if mask is not None:
         photo = with_mask(photo, mask, options.feather)

@@ -13,13 +13,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
-
-from .errors import OptionError
-from .scoring.info import ScorerInfo
 
 _log = logging.getLogger("nuli")
 
@@ -31,18 +27,6 @@ def scorers(taken: Collection[str]) -> dict[str, EntryPoint]:
         taken: names of nuli's own.
     """
     return {point.name: point for point in _found("nuli.scorers") if _is_free(point, taken)}
-
-
-def scorer_info(point: EntryPoint) -> ScorerInfo:
-    """A package's scorer. Raises OptionError where it can't be used."""
-    try:
-        offered = point.load()
-        if isinstance(offered, ScorerInfo):
-            return replace(offered, name=point.name)
-        summary = getattr(offered, "summary", "") or f"from {_source(point)}"
-        return ScorerInfo(point.name, summary, getattr(offered, "meaning", ""), offered.load)
-    except Exception as error:  # somebody else's code
-        raise OptionError(f"the scorer {point.name} of {_source(point)} can't be used: {_one_line(error)}") from error
 
 
 def load_ops(ops: dict[str, Any], groups: Collection[str]) -> None:
@@ -62,7 +46,7 @@ def load_ops(ops: dict[str, Any], groups: Collection[str]) -> None:
         except Exception as error:  # somebody else's code
             ops.clear()
             ops.update(before)
-            _log.warning("the ops %s of %s are left out: %s", point.name, _source(point), _one_line(error))
+            _log.warning("the ops %s of %s are left out: %s", point.name, source(point), one_line(error))
 
 
 @cache
@@ -73,14 +57,16 @@ def _found(group: str) -> tuple[EntryPoint, ...]:
 @cache
 def _is_free(point: EntryPoint, taken: Collection[str]) -> bool:
     if point.name in taken or ":" in point.name:
-        _log.warning("the scorer %s of %s is left out: that name is taken", point.name, _source(point))
+        _log.warning("the scorer %s of %s is left out: that name is taken", point.name, source(point))
         return False
     return True
 
 
-def _source(point: EntryPoint) -> str:
+def source(point: EntryPoint) -> str:
+    """Whose it is, in words."""
     return point.dist.name if point.dist else point.value
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """An error of somebody else's code, as a line tells it."""
     return ": ".join([type(error).__name__, *filter(None, [" ".join(str(error).split())])])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ from .places import config_dir
 
 SHIPPED = Path(__file__).with_name("presets.ini")
 _HELP = "help"
-_EXCLUDED = ("device", "precision")
-"""What is a matter of the machine."""
+_EXCLUDED = ("device", "precision", "neutral", "prompt")
+"""What is a matter of the machine, or of one picture."""
+NONE = "none"
+"""What surfaces offer where no preset is chosen: none may be called so."""
 
 
 @dataclass(frozen=True)
@@ -56,41 +59,45 @@ def preset(name: str) -> Mapping[str, Any]:
 
 
 def save_preset(name: str, options: Options, help: str = "") -> Path:
-    """Keep options under a name, in place of what had it, and return the file. Only what isn't the default is written.
+    """Keep options under a name, in place of what had it, and return the file. Only what isn't the default is written,
+    and nothing that is a matter of the machine or of one picture.
 
     Raises:
         OptionError: a name that is none, or a file of presets that can't be read.
         ImageError: it can't be written.
     """
     name = " ".join(name.split())
-    if not name or len(name) > 60 or set(name) & set("[]\n=;#%") or name == configparser.DEFAULTSECT:
-        raise OptionError("a preset needs a name, of letters, digits, spaces and dashes")
-    _read(own_file(), own=True)
-    parser = _parser()
-    parser.read(own_file(), "utf-8")
-    defaults, values = asdict(Options()), asdict(options)
-    lines = {key: _text(value) for key, value in values.items() if value != defaults[key] and key not in _EXCLUDED}
+    if not name or len(name) > 60 or set(name) & set("[]\n=;#%") or name in (configparser.DEFAULTSECT, NONE):
+        raise OptionError(f"a preset needs a name, of letters, digits, spaces and dashes; not {NONE!r}")
+    path, defaults, values = own_file(), asdict(Options()), asdict(options)
+    _read(path, own=True)
+    kept = {key: value for key, value in values.items() if value != defaults[key] and key not in _EXCLUDED}
     # the mode is what a preset is chosen for: it is said even where it is the default
-    parser[name] = {**({_HELP: " ".join(help.split())} if help.strip() else {}), "mode": options.mode, **lines}
-    path = own_file()
+    lines = {_HELP: help, "mode": options.mode, **kept}
+    section = [f"[{name}]", *(f"{key} = {_text(value)}" for key, value in lines.items() if value != "")]
+    # everything else stays as it is written there, remarks before the other sections included
+    parts = re.split(r"(?m)(?=^(?:(?:[;#].*)?\n)*\[)", _content(path))
+    others = "".join(part for part in parts if not part.startswith(f"[{name}]")).strip()
     path.parent.mkdir(parents=True, exist_ok=True)
-    sections = [
-        "\n".join([f"[{section}]", *(f"{key} = {value}" for key, value in parser[section].items())])
-        for section in parser.sections()
-    ]
-    write_text(path, "\n\n".join([*sections, ""]))
+    write_text(path, "\n".join([*([others, ""] if others else []), *section, ""]))
     return path
 
 
-def _parser() -> configparser.ConfigParser:
-    return configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";", "#"))
+def _content(path: Path) -> str:
+    """The text of a file of presets, "" where there is none. Raises OptionError."""
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: can't be read as a file of presets ({error}): save it as UTF-8 text") from None
 
 
 def _read(path: Path, own: bool) -> dict[str, Preset]:
-    parser = _parser()
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";", "#"))
     try:
-        parser.read(path, "utf-8")  # no file, no presets
-    except (configparser.Error, OSError, ValueError) as error:
+        parser.read_string(_content(path))
+    except configparser.Error as error:
         raise OptionError(f"{path}: no file of presets: {' '.join(str(error).split())}") from None
     found = {}
     for name in parser.sections():
@@ -105,7 +112,7 @@ def _read(path: Path, own: bool) -> dict[str, Preset]:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 def described() -> list[str]:

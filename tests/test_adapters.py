@@ -22,6 +22,7 @@ from nuli.recipe import Recipe
 from nuli.scoring.adapters import ADAPTERS
 from nuli.scoring.adapters.foreign import Foreign
 from nuli.scoring.ensemble import Ensemble, names_in
+from nuli.scoring.info import ScorerInfo
 from nuli.scoring.registry import SCORERS, cached_scorer, default_seconds, load_scorer, release_cached, resolve_scorer
 from nuli.scoring.taste import Taste
 from nuli.scoring.tone import Tone
@@ -157,11 +158,14 @@ def test_licences_and_sizes_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert "non-commercial" in out and "mean:NAME+NAME" in out
 
 
-def test_a_scorer_is_held_for_one_prompt() -> None:
-    release_cached()
-    first = cached_scorer(Options(scorer="vivid", device="cpu", prompt="a"))
-    assert cached_scorer(Options(scorer="vivid", device="cpu", prompt="a")) is first
-    assert cached_scorer(Options(scorer="vivid", device="cpu", prompt="b")) is not first
+def test_a_scorer_is_held_for_one_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = ScorerInfo("heard", "", "", lambda options, device, folders: Vivid())
+    monkeypatch.setitem(SCORERS, heard.name, heard)
+    for name, anew in (("heard", True), ("mean:heard+tone", True), ("mean:vivid+tone", False), ("vivid", False)):
+        release_cached()
+        first = cached_scorer(Options(scorer=name, device="cpu", prompt="a"))
+        assert cached_scorer(Options(scorer=name, device="cpu", prompt="a")) is first
+        assert (cached_scorer(Options(scorer=name, device="cpu", prompt="b")) is not first) is anew
     release_cached()
 
 

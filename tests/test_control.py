@@ -13,14 +13,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nuli
+from nuli.bulk.inputs import Inputs
 from nuli.cli.main import main
 from nuli.errors import OptionError, RecipeError
+from nuli.imaging.photo import load_photo
 from nuli.look import Look
 from nuli.ops.registry import OPS, get_op, select_ops
 from nuli.ops.step import Step
 from nuli.options import GROUPS, Amounts, Options, options_from
 from nuli.presets import own_file, presets, save_preset
 from nuli.recipe import Recipe
+from nuli.scoring.vivid import Vivid
+from nuli.search.evaluator import Evaluation
+from nuli.search.loop import Search
+from nuli.search.versions import versions
 
 QUICK = {"device": "cpu", "evaluations": 90, "seed": 1}
 MIXED = Recipe.from_line("nuli1 exposure=0.5 saturation=1.4 sharpness=1.5 temperature=0.1")
@@ -138,6 +144,14 @@ def test_where_bolder_is_worse_than_nothing_another_reading_takes_its_place(phot
         assert [s.op for s in result.others[1].recipe.steps] != [s.op for s in result.recipe.steps]
 
 
+@pytest.mark.parametrize(("most", "expected"), [(0.4, ["gentle", "bolder"]), (0.2, ["gentle"])])
+def test_a_bolder_version_keeps_within_the_limits(dull: Image.Image, most: float, expected: list[str]) -> None:
+    search = Search(load_photo(dull), Options(device="cpu"), Vivid(), lambda: False)
+    recipe, good = Recipe.from_line("nuli1 exposure=0.2"), Evaluation(search.before.score + 1, 0.0)
+    found = versions(search, recipe, recipe, lambda _: good, lambda one: one.steps[0].values[0] <= most, 2)
+    assert [name for *_, name in found] == expected
+
+
 def test_presets_that_come_with_it_are_complete_and_known() -> None:
     names = {"natural", "portrait", "landscape", "night", "washed-out generation", "artistic"}
     assert names <= set(presets())
@@ -185,6 +199,19 @@ def test_saving_a_preset_keeps_the_others_and_a_broken_file(own: Path, capsys: p
     assert "choose soft, hard" in capsys.readouterr().err and "medium" in own_file().read_text()
     own_file().write_text("no section at all\n")
     assert main(["enhance", "x.jpg", "--preset", "natural"]) == 2
+
+
+def test_a_file_of_presets_keeps_what_a_person_wrote(own: Path) -> None:
+    own_file().parent.mkdir()
+    own_file().write_text("\ufeff; mine\n[first]\nmode = hard\n\n; for cats\n[second]\nseed = 3\n", "utf-8")
+    save_preset("first", Options(strength=0.5, neutral="0.5,0.5", prompt="a\n[cat]", scorer="x\n[y]"))
+    assert own_file().read_text("utf-8").startswith("; mine\n\n; for cats\n[second]\nseed = 3\n\n[first]\nmode")
+    assert dict(presets()["second"].values) == {"seed": 3}
+    # nothing of one picture, and no section out of a value
+    assert dict(presets()["first"].values) == {"mode": "soft", "strength": 0.5, "scorer": "x [y]"}
+    for name in ("none", "DEFAULT", "a]b", " "):
+        with pytest.raises(OptionError, match="needs a name"):
+            save_preset(name, Options())
 
 
 def test_steps_are_copied_measured_again_or_frozen(
@@ -248,6 +275,9 @@ def test_masks_and_references_of_files(own: Path, dull: Image.Image, capsys: pyt
         after = np.array(Image.open(out / f"{name}.png"))
         assert np.array_equal(after[:, edge:], before[:, edge:])
         assert not np.array_equal(after[:, :edge], before[:, :edge])
+    painted = Inputs(str(masks)).signature
+    Image.new("L", dull.size, 255).save(masks / "two.png", compress_level=0)
+    assert Inputs(str(masks)).signature != painted != Inputs("alpha").signature
     (masks / "two.png").unlink()
     capsys.readouterr()
     assert main([*run, "--mask", str(masks), "--redo"]) == 1
@@ -270,6 +300,9 @@ def test_a_reference_in_place_of_a_scorer(own: Path, dull: Image.Image, photo: I
     assert near < 0.3 * far
     assert main([*run, "-o", str(own / "x.png"), "--scorer", "vivid"]) == 2
     assert main([*run[:-1], str(own / "nowhere.png")]) == 2
+    # as a result's infotext calls it, and in a folder, whose journal tells settings apart
+    both = [*run[:2], str(own / "photo.png"), *run[2:]]
+    assert main([*both, "-o", str(own / "all"), "--scorer", "match", "--jobs", "1"]) == 0
 
 
 def test_a_lut_by_path_goes_on_by_its_content(own: Path, dull: Image.Image, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,6 +182,21 @@ def test_a_path_is_copied_and_then_known_by_name(tmp_path: Path, folder: Path) -
     assert len(luts()) == 1
 
 
+def test_a_file_that_changed_is_not_what_was_copied_of_it(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for line in ("nuli1 exposure=0.3", "nuli1 exposure=-0.3"):
+        Path("warm.cube").write_text(to_cube(Recipe.from_line(line).steps, None, 9))
+        names.append(resolve("warm.cube", allow_paths=True))
+    assert len({*names}) == 2 and [resolve(name, False) for name in names] == names
+    with pytest.raises(OptionError, match=f"several LUTs 'warm'.*{names[1]}"):
+        resolve("warm", False)
+    (folder / "warm.cube").write_bytes((folder / f"{names[1]}.cube").read_bytes())
+    assert resolve("warm", False) == names[1]
+
+
 def test_a_file_put_there_by_hand_is_named_by_its_content(folder: Path) -> None:
     (folder / "Blue hour.cube").write_text(IDENTITY)
     (folder / "notes.txt").write_text(IDENTITY)

@@ -23,6 +23,7 @@ from nuli.ops.render import render, render_rows
 from nuli.recipe import Recipe
 from nuli.scoring.vivid import Vivid
 from nuli.search.evaluator import Evaluator
+from nuli.search.finish import FinePredictor
 from nuli.series import enhance_together
 
 CPU = {"device": "cpu", "scorer": "vivid"}
@@ -260,3 +261,26 @@ def test_pictures_of_a_series_bring_their_masks(photo: Image.Image) -> None:
     made = np.array(series.apply(masked, "cpu"))
     assert np.array_equal(made[masked.mask == 0], masked.pixels[masked.mask == 0])
     assert not np.array_equal(np.array(series.apply(plain, "cpu"))[masked.mask == 0], made[masked.mask == 0])
+
+
+def corner(width: int, height: int) -> Image.Image:
+    """White in the lower right corner, a fifth of each side: none of the photograph's skin is there."""
+    mask = Image.new("L", (width, height), 0)
+    mask.paste(255, (width * 4 // 5, height * 4 // 5, width, height))
+    return mask
+
+
+@pytest.mark.parametrize(("stops", "held"), [(-0.05, True), (-0.6, False), (0.6, False)])
+def test_limits_are_of_what_a_mask_leaves(photo: Image.Image, stops: float, held: bool) -> None:
+    masked = with_mask(load_photo(photo), corner(*photo.size))
+    frame = make_frame(masked.pixels)
+    recipe = Recipe.parse(f"nuli1 exposure={stops}")
+    evaluator = Evaluator(frame, 300, Vivid(), mask=make_mask(masked))
+    assert evaluator.hold(recipe) is held
+    assert FinePredictor(masked, reduced(masked), evaluator).hold(recipe) is held
+
+
+def test_a_small_part_is_as_worth_a_change_as_a_whole_picture(photo: Image.Image) -> None:
+    dull = Recipe.parse("nuli1 contrast=0.6 saturation=0.6 exposure=-0.6").apply(photo, device="cpu")
+    result = enhance(dull, scorer="tone", mask=corner(*photo.size), evaluations=90, device="cpu")
+    assert result.changed

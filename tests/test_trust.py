@@ -43,7 +43,9 @@ def dull(photo: Image.Image) -> Image.Image:
     return Recipe((Step("contrast", (0.5,)),)).apply(photo.resize((300, 200)), device="cpu")
 
 
-@pytest.mark.parametrize(("scorer", "other"), [("tone", "taste"), ("vivid", "taste"), ("taste", "vivid")])
+@pytest.mark.parametrize(
+    ("scorer", "other"), [("tone", "taste"), ("vivid", "taste"), ("taste", "vivid"), ("mean:tone+taste", "vivid")]
+)
 def test_the_second_opinion_is_what_another_scorer_says_of_both_pictures(
     dull: Image.Image, scorer: str, other: str
 ) -> None:

@@ -130,6 +130,15 @@ def test_a_webui_gets_the_components_that_it_needs() -> None:
     assert seen == [parts.result] and parts.image.elem_id == "nuli_image"
 
 
+@pytest.mark.parametrize("folders", [True, False])
+def test_who_may_not_name_a_folder_has_no_way_to_keep_a_lut_or_a_preset(folders: bool) -> None:
+    with gr.Blocks() as page:
+        blocks.build(Worker(Host(server_folders=folders)))
+    ids = {component.elem_id for component in page.blocks.values()}
+    assert ({"nuli_lut_file", "nuli_preset_save"} <= ids) is folders
+    assert bool({"nuli_lut_file", "nuli_preset_save"} & ids) is folders
+
+
 def test_enhancing_tells_how_it_goes_and_ends_with_a_better_picture(opened: session.Session) -> None:
     *live, last = handlers.enhance(Worker(), opened, Amounts(), NAMES, (80, "soft"))
     assert any("tried" in shown[5] and "nuli-compare" in str(shown[1]) for shown in live)
@@ -171,6 +180,8 @@ def test_steps_are_tuned_in_the_units_of_their_words(enhanced: session.Session) 
     tuned = act(added, json.dumps([["value", last, 0, 0.6], ["value", last, 0, 0.7]]))[0]
     assert tuned.rows[-1].step == Step("tint", (0.007,)) and tuned.rows[-1].first == (0.0,)
     assert tuned.rows[-1].step.words() == "tint +0.7" and ">+0.7</output>" in steps.draw(tuned)
+    # one of two pages that are drawn in turns gets another element each time, too
+    assert len({steps.draw(tuned).partition(" ")[0] for _ in range(9)}) == 9
     assert session.revert(tuned).rows == added.rows
     assert act(added, json.dumps([["value", last, 0, 1e9]]))[0].rows[-1].step.values == (0.5,)  # held to the range
 

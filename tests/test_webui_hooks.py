@@ -283,8 +283,9 @@ def test_absent_weights_name_the_button(host, picture, tmp_path, monkeypatch):
     assert "nuli scorers" not in told  # there is no command line in a WebUI
     host.shared.cmd_opts.hide_ui_dir_config = False
     hooks = host.our_host.worker().host  # of the tab and the API
-    with pytest.raises(WeightsError, match="press Download laion"):
-        hooks.load_scorer(options_from({"scorer": "laion", "device": "cpu"}), hooks.folders())
+    for scorer in ("laion", "mean:laion+tone"):
+        with pytest.raises(WeightsError, match="press Download laion"):
+            hooks.load_scorer(options_from({"scorer": scorer, "device": "cpu"}), hooks.folders())
 
 
 def test_the_settings_page_has_the_button(host, monkeypatch):
@@ -432,6 +433,8 @@ def test_the_scorer_hears_the_prompt_without_its_networks(host):
         ({"scorer": "mine"}, "a  hill <not one> <b>"),
         ({"scorer": "mine", "prompt": "a sea"}, "a sea"),
         ({"scorer": "laion"}, None),
+        ({"scorer": "mean:pyiqa:topiq_iaa+tone"}, None),
+        ({"scorer": "least:laion+hpsv2"}, "a  hill <not one> <b>"),
         ({}, None),
     ):
         chosen = host.our_auto.read((args,), {})

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ImageError
+from ..imaging.mask import ALPHA
 from ..sources import list_images, signature_of
-
-ALPHA = "alpha"
-"""In place of a mask: each picture's own alpha."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Named as the command line does: files; for masks also a folder that has one of each picture's name, or ALPHA."""
+    """Named as the command line does: files; for masks also a folder that has one of each picture's name, or ALPHA
+    for each picture's own."""
 
     mask: str | None = None
     match: str | None = None
@@ -42,8 +41,14 @@ class Inputs:
     @property
     def signature(self) -> list[Any]:
         """Tells inputs apart that make other results, as JSON: the files by their sizes and times."""
-        names = [None if name is None or name == ALPHA else os.path.abspath(name) for name in (self.mask, self.match)]
-        return [self.mask, *names, *(name and signature_of(Path(name)) for name in names)]
+        found: list[Any] = []
+        for name in (self.mask, self.match):
+            if name is None or name == ALPHA:
+                found.append(name)
+                continue
+            files = list_images(name) if Path(name).is_dir() else [Path(name)]
+            found.append([(os.path.abspath(file), signature_of(file)) for file in files])
+        return found
 
 
 NONE = Inputs()

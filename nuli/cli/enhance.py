@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ def enhance(parsed: argparse.Namespace) -> int:
 
     inputs = Inputs(parsed.mask, parsed.match)
     _check_inputs(parsed, inputs)
+    if inputs.match and options.scorer == "match":  # which it is in any case
+        options = replace(options, scorer="auto")
     settings = Settings(options, others, parsed.in_place, parsed.save_recipe, inputs=inputs)
     if parsed.engine == "ray":
         from .cluster import enhance_on_cluster

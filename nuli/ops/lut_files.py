@@ -46,12 +46,12 @@ def resolve(text: str, allow_paths: bool) -> str:
     """A LUT that a user named, as 'warm-1a2b3c4d' or 'warm-1a2b3c4d=0.6'. It is in the folder then.
 
     Args:
-        text: the name of a LUT or of its file in the folder; with allow_paths also the path of a .cube file, which is
-            copied into the folder. Then, where less than all of it is wanted, "=" and an amount from 0 to 1. Of none,
-            "", there is none.
+        text: the name of a LUT or of its file in the folder; with allow_paths also the path of a .cube file, which goes
+            before those and is copied into the folder. Then, where less than all of it is wanted, "=" and an amount
+            from 0 to 1. Of none, "", there is none.
         allow_paths: whether who asks may read the files of this machine: never for what came over a network.
     Raises:
-        OptionError: there is no such LUT, its file is none, or the amount is no such number.
+        OptionError: there is no such LUT, or several, its file is none, or the amount is no such number.
         ImageError: the copy can't be written.
     """
     named, amount = text.strip(), "1"
@@ -67,13 +67,17 @@ def resolve(text: str, allow_paths: bool) -> str:
         raise OptionError(f"lut: the amount cannot be {amount[:20]!r}: give a value from 0 to 1") from None
     is_file = named.lower().endswith(SUFFIX)
     stem = named[: -len(SUFFIX)] if is_file else named
-    known = luts()
-    name = next((name for name, path in known.items() if stem in (name, name[: -_DIGITS - 1], path.stem)), None)
-    if name is None and is_file and allow_paths:
-        name = _kept(Path(named).expanduser())
-    if name is None:
+    known, file = luts(), Path(os.path.expanduser(named))
+    found = [name for name, path in known.items() if stem in (name, path.stem)]
+    found = found or [name for name in known if name[: -_DIGITS - 1] == stem]
+    if is_file and allow_paths and (file.is_file() or not found):
+        found = [_kept(file)]  # what was copied from it before may be another LUT
+    if not found:
         there = f"there are {', '.join(known)}" if known else f"put its {SUFFIX} file there first"
         raise OptionError(f"there is no LUT {stem[:60]!r} in nuli's folder of LUTs: {there}")
+    if len(found) > 1:
+        raise OptionError(f"there are several LUTs {stem[:60]!r} in nuli's folder of LUTs: say {' or '.join(found)}")
+    [name] = found
     try:
         lut_op(f"{LUT}{name}")
     except RecipeError as error:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..imaging.color import color_difference, luma, to_lab
+from ..imaging.color import color_differences, luma, to_lab
 from .skin import skin_map
 
 BOUNDS = {
@@ -70,14 +70,24 @@ class Limits:
         original: the untouched picture [1,3,h,w], RGB 0..1; a small view of it will do.
         anchor: the same as `tone` would correct it, where that shall be free.
         bounds: [2,C], where they are known: those of the same picture at another size.
+        mask: where the picture may be changed [1,1,h,w], 0..1: all measures are of that part alone, or a small one
+            could be changed at will.
     """
 
-    def __init__(self, original: Tensor, anchor: Tensor | None = None, bounds: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        original: Tensor,
+        anchor: Tensor | None = None,
+        bounds: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> None:
+        self._weight = None if mask is None else mask / mask.mean().clamp(min=1e-6)
         self._clipped = clipped(original)
         self._unclipped = (1 - self._clipped).clamp(min=1e-3)
-        self._light, self._lab = luma(original).mean(), to_lab(original)
-        self._chroma = self._lab[:, 1:].norm(dim=1).mean()
-        self._skin = skin_map(original)
+        self._lab = to_lab(original)
+        self._light = self._mean(luma(original))
+        self._chroma = self._mean(self._lab[:, 1:].norm(dim=1, keepdim=True))
+        self._skin = skin_map(original) if self._weight is None else skin_map(original) * self._weight
         share = F.adaptive_avg_pool2d(self._skin, CELLS).flatten(1) / CELLS**2
         self._presence, presences = (1 - torch.exp(-x / SKIN_SHARE) for x in (share.sum(1, keepdim=True), share))
         # what hardly looks like skin, everywhere, is none: so the square for all of it together
@@ -96,6 +106,10 @@ class Limits:
             free = torch.tensor([name != "skin light" for name in COLUMNS], device=low.device) | wrong_light
             self.bounds = torch.where(free, torch.stack([low, high]), bounds)
 
+    def _mean(self, values: Tensor) -> Tensor:
+        """The mean [N] of values [N,1,h,w], where the picture may be changed."""
+        return (values if self._weight is None else values * self._weight).mean((1, 2, 3))
+
     def _light_of_skin(self, frames: Tensor) -> Tensor:
         """How much luma of what is skin in the original there is in the picture, and in each cell, [N,1+CELLS²]."""
         cells = F.adaptive_avg_pool2d(self._skin * luma(frames), CELLS).flatten(1)
@@ -104,13 +118,15 @@ class Limits:
     def _measure(self, frames: Tensor) -> Tensor:
         """COLUMNS [N,C] of candidates [N,3,h,w]. Those of skin count the less, the less there is."""
         lab = to_lab(frames)
-        light = (luma(frames).mean((1, 2, 3)) - self._light) / self._light.clamp(min=DARK)
+        light = (self._mean(luma(frames)) - self._light) / self._light.clamp(min=DARK)
         # of what was partly clipped, the part of the way that was left
-        new = ((clipped(frames) - self._clipped) / self._unclipped).clamp(min=0).sum(1).mean((1, 2))
-        chroma = (lab[:, 1:].square().sum(1) + 1e-6).sqrt().mean((1, 2))
+        new = ((clipped(frames) - self._clipped) / self._unclipped).clamp(min=0)
+        new = self._mean(new.sum(1, keepdim=True))
+        chroma = self._mean((lab[:, 1:].square().sum(1, keepdim=True) + 1e-6).sqrt())
         chroma = (chroma - self._chroma) / self._chroma.clamp(min=GREY_CHROMA)
         # a change of nothing is no difference
-        difference = color_difference(lab, self._lab) - color_difference(self._lab, self._lab)
+        difference = color_differences(lab, self._lab) - color_differences(self._lab, self._lab)
+        difference = self._mean(difference[:, None])
         # at right angles to where the hue was
         a, b = (self._skin * lab[:, 1:]).mean((2, 3)).unbind(1)
         hue = self._presence[:, 0] * (self._hue[:, 0] * b - self._hue[:, 1] * a) / self._skin.mean().clamp(min=1e-6)

@@ -85,11 +85,13 @@ class Guards:
         original: the untouched picture's frame [1,3,h,w], or every second pixel of it.
         mode: "soft" or "hard".
         anchor: the frame as `tone` would correct it, likewise, where that shall be free (see `limits`).
+        mask: where the picture may be changed [1,1,h,w], likewise.
     """
 
-    def __init__(self, original: Tensor, mode: str, anchor: Tensor | None = None) -> None:
+    def __init__(self, original: Tensor, mode: str, anchor: Tensor | None = None, mask: Tensor | None = None) -> None:
         self._original, self._mode = original, mode
-        self.limits = Limits(thinned(original, WATCHED), None if anchor is None else thinned(anchor, WATCHED))
+        small, anchor, mask = (None if x is None else thinned(x, WATCHED) for x in (original, anchor, mask))
+        self.limits = Limits(small, anchor, mask=mask)
         """What soft mode keeps to."""
 
     def __call__(self, frames: Tensor) -> Tensor:

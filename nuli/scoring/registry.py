@@ -18,6 +18,8 @@ from .protocol import Scorer
 from .weights import CLIP_VIT_L14, LAION_HEAD
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import torch
 
 
@@ -85,6 +87,8 @@ ENSEMBLES = ("mean", "least")
 PATTERNS = (f"{PYIQA}:METRIC", *(f"{kind}:NAME+NAME" for kind in ENSEMBLES))
 """What names may be made of parts, for whoever lists them."""
 _TAKEN = frozenset((*SCORERS, *ENSEMBLES, PYIQA, "auto", "match"))
+_PROMPTLESS = ("auto", "match", "laion", "tone", "taste", "vivid", "siglip", PYIQA)
+"""Those that read no prompt, by what their names begin with."""
 EMBEDDED = {"soft": "tone", "hard": "taste"}
 """The scorer of each mode that needs no download."""
 
@@ -95,7 +99,7 @@ def known_scorers() -> dict[str, ScorerInfo]:
     found = dict(SCORERS)
     for name, point in plugins.scorers(_TAKEN).items():
         try:
-            found[name] = plugins.scorer_info(point)
+            found[name] = _offered(point)
         except OptionError as error:
             logging.getLogger("nuli").warning("%s", error)
     return found
@@ -123,8 +127,21 @@ def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.Pat
         return _ensemble(kind, rest)
     offered = plugins.scorers(_TAKEN)
     if name in offered:
-        return plugins.scorer_info(offered[name])
+        return _offered(offered[name])
     raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join((*SCORERS, *offered, *PATTERNS))}")
+
+
+def _offered(point: EntryPoint) -> ScorerInfo:
+    """A package's scorer. Raises OptionError where it can't be used."""
+    try:
+        offered = point.load()
+        if isinstance(offered, ScorerInfo):
+            return replace(offered, name=point.name)
+        summary = getattr(offered, "summary", "") or f"from {plugins.source(point)}"
+        return ScorerInfo(point.name, summary, getattr(offered, "meaning", ""), offered.load)
+    except Exception as error:  # somebody else's code
+        whose, why = plugins.source(point), plugins.one_line(error)
+        raise OptionError(f"the scorer {point.name} of {whose} can't be used: {why}") from error
 
 
 def _ensemble(kind: str, names: str) -> ScorerInfo:
@@ -153,6 +170,19 @@ def _ensemble(kind: str, names: str) -> ScorerInfo:
     )
 
 
+def members(name: str) -> list[str]:
+    """The scorers that judge under a name: those of several in one, else that one."""
+    from .ensemble import names_in
+
+    kind, _, rest = name.partition(":")
+    return names_in(rest) if kind in ENSEMBLES else [name]
+
+
+def reads_prompt(name: str) -> bool:
+    """Whether what a scorer says may depend on the option `prompt`; of one that nobody knows here it may."""
+    return any(part.partition(":")[0] not in _PROMPTLESS for part in members(name))
+
+
 def default_seconds(name: str) -> float:
     """How long to search with a scorer of that name, known here or not, where nobody says."""
     try:
@@ -176,7 +206,8 @@ def cached_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = 
     """Load a scorer as `load_scorer` does, and keep the last one for the next job: a large network takes seconds."""
     # "auto" in soft and in hard mode may be two scorers, and "auto" and "laion" one and the same
     name = resolve_scorer(options.scorer, options.mode, folders).name
-    key = (name, options.device, options.precision, options.mirror, options.prompt)
+    prompt = options.prompt if reads_prompt(name) else ""
+    key = (name, options.device, options.precision, options.mirror, prompt)
     if key not in _cache:
         _cache.clear()  # two at a time may not fit
         _cache[key] = load_scorer(replace(options, scorer=name), folders)

@@ -66,7 +66,7 @@ class Evaluator:
         critic: one more guard: holds candidates to its realism.
         fixed: steps that go with every recipe.
         mask: where the pictures may be changed [K,1,h,w], 0..1 (see `imaging.mask`): what is scored is the picture
-            changed there only.
+            changed there only, and limits are of that part.
         anchor: makes of frames [K,3,h,w] every second pixel as `tone` would correct them: guards leave the way there
             free.
     """
@@ -88,6 +88,8 @@ class Evaluator:
         self.original = frame
         self.scale = scale_of(frame, full)
         self.fixed, self._mask = fixed, mask
+        self.changeable = 1.0 if mask is None else mask.mean().item()
+        """The part of the pictures that may be changed."""
         self.unit = (scorer.score_range[1] - scorer.score_range[0]) / 10
         """A tenth of the scorer's range."""
         self.evaluations = 0
@@ -105,11 +107,11 @@ class Evaluator:
         self._weight = 0.0 if self.has_target else guard_weight * self.unit
         self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
-        anchors: Sequence[Tensor | None] = [None] * len(frame)
-        if anchor is not None:
-            anchors = self._composed_subsampled(anchor(frame)).split(1)
-        pairs = zip(guarded.split(1), anchors, strict=True) if self._weight else ()
-        self.guards = [Guards(picture, mode, anchor) for picture, anchor in pairs]
+        nothing: Sequence[Tensor | None] = [None] * len(frame)
+        anchors = nothing if anchor is None else self._composed_subsampled(anchor(frame)).split(1)
+        masks = nothing if mask is None else self._guarded_part(mask).split(1)
+        parts = zip(guarded.split(1), anchors, masks, strict=True) if self._weight else ()
+        self.guards = [Guards(picture, mode, corrected, allowed) for picture, corrected, allowed in parts]
         """Those of each picture; empty where there are none."""
         self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
         """What each picture's result must keep to, likewise."""

@@ -82,7 +82,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
-        opinion=second_opinion(search, scaled) if len(scaled) else None,
+        opinion=second_opinion(search, scaled) if len(whole) else None,
         held=what_was_held(search, end.held),
         _search=_checkpoint(search, photo, recipe, archived),
     )
@@ -136,12 +136,13 @@ class FinePredictor:
     @cached_property
     def _limits(self) -> Limits:
         [limits] = self._evaluator.limits
-        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds)
+        mask = self._reduced.mask
+        mask = None if mask is None else self._checked(mask[:, :, None])[:, :1]
+        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds, mask=mask)
 
     def _checked(self, pixels: np.ndarray) -> Tensor:
         """The pixels of the reduced picture that limits are checked on; where some are transparent, its frame."""
         alpha, device = self._reduced.alpha, self._evaluator.original.device
-        pixels = np.asarray(pixels)
         return thinned(to_tensor(pixels, device) if alpha is None else make_frame(pixels, alpha, device), CHECKED)
 
     def score(self, image: Image.Image) -> Evaluation:
@@ -181,7 +182,7 @@ def _others(
 
     count, fixed = min(count, search.budget.remaining_evaluations(0)), search.evaluator.fixed
     if search.options.mode == "soft":
-        found = versions(search, chosen, scaled, predict, count)
+        found = versions(search, chosen, scaled, predict, fine.hold, count)
         moved = distances(search.evaluator, [recipe for recipe, *_ in found]) if found else []
         return tuple(
             Other(photo, fixed.whole(recipe), evaluation.score, name, distance, search.device)

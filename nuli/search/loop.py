@@ -91,8 +91,8 @@ class Search:
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, self.critic, fixed, mask, anchor)
         if hasattr(scorer, "notes"):
             self.notes += scorer.notes(frame)
-        self.margin = options.margin * self.evaluator.unit
-        """What a change must gain to be made."""
+        self.margin = options.margin * self.evaluator.unit * self.evaluator.changeable
+        """What a change must gain to be made: where a mask leaves less to change, there is less to gain."""
         [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
         """The pictures' own evaluation, and what there is to gain from: that of the fixed steps alone."""
         self.trace = [(1, self.budget.elapsed, self.before.score)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..recipe import Recipe
 from ..result import Opinion
 from ..scoring.protocol import Scorer
+from ..scoring.registry import members
 from ..scoring.taste import Taste
 from ..scoring.vivid import Vivid
 from .evaluator import Evaluator
@@ -17,9 +18,11 @@ def second_opinion(search: Search, recipe: Recipe) -> Opinion | None:
     Both are embedded and compare pictures. Each picture is judged by itself, so that change alone earns nothing.
     """
     judge: Scorer
-    if search.scorer.name != "taste" and search.critic is None:
+    # one that judged among others took part, too
+    judged = members(search.scorer.name)
+    if "taste" not in judged and search.critic is None:
         judge = Taste.load(search.device)
-    elif search.scorer.name != "vivid":
+    elif "vivid" not in judged:
         judge = Vivid()
     else:
         return None

@@ -136,7 +136,8 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     panel.use_painted.click(inputs.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
     picked_place = panel.picked.click(**act(inputs.neutral, panel.steps_said, panel.messages))
     show_steps(picked_place).then(inputs.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
-    show_steps(panel.lut.upload(**act(inputs.add_lut, panel.lut_said, panel.lut)))
+    if panel.lut is not None:
+        show_steps(panel.lut.upload(**act(inputs.add_lut, panel.lut_said, panel.lut)))
 
     # out
     panel.save.click(lambda session: (yield from handlers.save(worker, session)), [state], panel.said, **LONG_EVENT)

@@ -143,13 +143,9 @@ class Panel:
             self.save_lut = gr.Button("Steps as a LUT", size="sm", interactive=False, elem_id="nuli_save_lut")
         self.recipe_said = gr.HTML("", elem_id="nuli_recipe_said")
         self.file = gr.File(label="Download", visible=False, interactive=False, elem_id="nuli_file")
-        self.lut = gr.File(
-            label="Add a LUT (.cube)",
-            file_types=[".cube"],
-            elem_id="nuli_lut_file",
-            height=110,
-            visible=worker.host.server_folders,  # it is kept in a folder of this machine
-        )
+        self.lut: gr.File | None = None
+        if worker.host.server_folders:  # it is kept in a folder of this machine
+            self.lut = gr.File(label="Add a LUT (.cube)", file_types=[".cube"], elem_id="nuli_lut_file", height=110)
         self.lut_said = gr.HTML("", elem_id="nuli_lut_said")
 
 

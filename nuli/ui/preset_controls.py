@@ -10,13 +10,10 @@ import gradio as gr
 from ..errors import OptionError
 from ..hosting import Worker
 from ..options import PRESET, Options, table
-from ..presets import preset, presets, save_preset
+from ..presets import NONE, preset, presets, save_preset
 from . import drawing
 from .controls import control_value
 from .handlers import KEPT, explain, search_options
-
-NONE = "none"
-"""What is chosen where no preset is."""
 
 
 def draw(elem_id: str = "nuli_preset") -> gr.Dropdown:

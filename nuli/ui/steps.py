@@ -27,7 +27,7 @@ POSITIONS = 200
 MOST_MESSAGES = 200
 OF_WHAT = " of the short side"
 """In words that are read out; beside a slider there is no room for it."""
-_tags = itertools.cycle(("div", "section"))
+_numbers = itertools.count(1)
 _LOCK = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><path class="nuli-shackle" d="M5 7V5a3 3 0 0 1 6 0v2"/>'
     '<rect x="3.5" y="7" width="9" height="6.5" rx="1.5"/></svg>'
@@ -41,9 +41,10 @@ def draw(session: Session | None, locked: Collection[str] = ()) -> str:
         return '<p class="nuli-none">No steps yet.</p>'
     hard = bool(session and session.options.mode == "hard")
     items = "".join(_item(i, row, hard, locked) for i, row in enumerate(rows))
-    # another element each time: gradio 6 would leave a moved slider and a switch as they are in one of the same name
-    tag = next(_tags)
-    return f'<{tag}><ol class="nuli-steps">{items}</ol></{tag}>'
+    # another element each time, whoever else's was drawn meanwhile: gradio 6 would leave a moved slider and a switch as
+    # they are in one of the same name
+    tag = f"nuli-list-{next(_numbers)}"
+    return f'<{tag} style="display:block"><ol class="nuli-steps">{items}</ol></{tag}>'
 
 
 def _item(i: int, row: Row, hard: bool, locked: Collection[str]) -> str:

@@ -13,10 +13,11 @@ from modules import images, processing, scripts, shared, ui_components
 from .. import infotext
 from ..errors import OptionError
 from ..options import PRESET, table
+from ..presets import NONE
+from ..scoring.registry import reads_prompt
 from ..ui.controls import EVENT, control_value
 from . import engine, inputs
 from .controls import FIRST, LATER, NAMES, draw, option_values
-from .settings import NO_PRESET
 
 STAGES = ("after compositing", "before compositing")
 """When to enhance; the first is the default. Compositing lays an inpainted part over its picture."""
@@ -25,8 +26,6 @@ IMG2IMG = {"inside_mask": "mask", "match_input": "match"}
 """What only img2img has: second pictures that are at hand there, by our arguments."""
 ARGUMENTS = ("enabled", *FIRST, "stage", "save_before", "recipe", PRESET.name, *LATER, *IMG2IMG)
 """What the host passes, in order; an API client may pass one dict of these instead."""
-PROMPTLESS = ("auto", "laion", "tone", "taste", "vivid")
-"""Scorers that read no prompt: they need not be loaded anew for another one."""
 AXES = "_nuli_axes"
 """Where an XYZ plot leaves its values, on the processing object."""
 _lines: dict[str, Any] = {}
@@ -74,7 +73,7 @@ class AutoEnhance(scripts.Script):
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
         self.infotext_fields = [
             (enabled, infotext.was_enhanced),
-            (drawn.preset, lambda d: NO_PRESET if infotext.was_enhanced(d) else None),
+            (drawn.preset, lambda d: NONE if infotext.was_enhanced(d) else None),
             *((control, _pasted(name)) for name, control in drawn.options.items()),
             (own["stage"], lambda d: d.get(infotext.STAGE, STAGES[0]) if infotext.was_enhanced(d) else None),
             *((own[name], partial(infotext.had, IMG2IMG[name])) for name in IMG2IMG if name in own),
@@ -156,7 +155,7 @@ def _wanted(chosen: dict[str, Any], p: Any, image: Any, stage: str) -> engine.Wa
     if unknown:
         raise OptionError(f"there is no argument {unknown[0]!r}: there are {', '.join(ARGUMENTS)}")
     values = option_values(chosen)
-    if values.get("scorer", "auto") not in PROMPTLESS and not values.get("prompt"):
+    if reads_prompt(values.get("scorer", "auto")) and not values.get("prompt"):
         values["prompt"] = inputs.prompt(p)
     at_hand = {"mask": inputs.inpaint_mask, "match": inputs.input_picture}
     second = {

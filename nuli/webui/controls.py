@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ..options import PRESET, table
-from ..presets import preset
+from ..presets import NONE, preset
+from ..ui import preset_controls
 from ..ui.controls import EVENT, control_value, option_controls, options_of
 from . import settings
 
@@ -38,12 +39,12 @@ def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
         draw_more: draws the caller's own controls among the rest.
     """
     known = settings.presets()
-    chosen = settings.preset() if settings.preset() in known else settings.NO_PRESET
-    usual = _shown(chosen, known)
+    chosen = settings.preset() if settings.preset() in known else NONE
+    usual = {"mode": settings.mode(), **known.get(chosen, {})}
     with gr.Row():
         drawn = option_controls(["mode"], prefix, usual)
         presets = gr.Dropdown(
-            [settings.NO_PRESET, *known],
+            [NONE, *known],
             value=chosen,
             label=PRESET.label,
             info="Fills the other controls",
@@ -66,7 +67,7 @@ def draw(prefix: str, draw_more: Callable[[], None]) -> Drawn:
     settle(drawn)
     # the host would remember the first start's values, and our settings would never be heard again
     for name, control in {**drawn, PRESET.name: presets}.items():
-        control.do_not_save_to_config = name in ("mode", PRESET.name) or chosen != settings.NO_PRESET
+        control.do_not_save_to_config = name in ("mode", PRESET.name) or chosen != NONE
     # Only what a user chooses: pasted parameters set the preset, too, and all the values that they mean.
     presets.input(_fill, [presets], [drawn[name] for name in NAMES], **EVENT)
     return Drawn(presets, {name: drawn[name] for name in NAMES}, recipe)
@@ -89,7 +90,7 @@ def option_values(chosen: Mapping[str, Any]) -> dict[str, Any]:
         OptionError: no such preset, or a value that is none.
     """
     name = chosen.get(PRESET.name)
-    base = preset(name) if name and name != settings.NO_PRESET else {}
+    base = preset(name) if name and name != NONE else {}
     given = {row.name: chosen[row.name] for row in table() if chosen.get(row.name) is not None}
     for name, value in base.items():
         # a control can't show all that a preset may say: where it stands as that filled it, the preset's word counts
@@ -98,12 +99,6 @@ def option_values(chosen: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **options_of(tuple(given), tuple(given.values()))}
 
 
-def _shown(name: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The option values that the controls show under a preset: its own, and the usual ones."""
-    return {**{row.name: row.default for row in table()}, "mode": settings.mode(), **known.get(name, {})}
-
-
 def _fill(name: str) -> list[Any]:
-    """What the controls become once a preset is chosen."""
-    values = _shown(name, settings.presets())
-    return [gr.update(value=control_value(option, values[option])) for option in NAMES]
+    """What the controls become once a preset is chosen; they stay where it can't be had any more."""
+    return preset_controls.fill(NAMES, name, {"mode": settings.mode()})[0]

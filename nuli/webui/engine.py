@@ -74,12 +74,11 @@ def interrupted() -> bool:
 def scorer_for(options: Options) -> Scorer:
     """The scorer that the options name, loaded at most once between two calls of `release`. Raises NuliError."""
     info = resolve_scorer(options.scorer, options.mode, settings.folders())
-    if info.missing(
-        settings.folders()
-    ):  # told here, since whoever uses a WebUI may have no command line to type advice into
+    # told here, since whoever uses a WebUI may have no command line to type advice into
+    if info.missing(settings.folders()):
         raise WeightsError(
-            f"the weights of {info.name} are not here: press Download {info.name} in the tab NUl Enhance, under "
-            "Scorers, or in Settings, under NUl Enhance; or choose another scorer, such as vivid"
+            f"the weights of {info.name} are not here: press Download laion in the tab NUl Enhance, under Scorers, or "
+            "in Settings, under NUl Enhance; or choose another scorer, such as vivid"
         )
     return cached_scorer(options, settings.folders())
 

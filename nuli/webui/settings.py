@@ -12,12 +12,11 @@ from modules import errors, shared
 from ..errors import OptionError
 from ..hosting import Limits
 from ..options import table
+from ..presets import NONE
 from ..presets import presets as all_presets
 
 SECTION = ("nuli", "NUl Enhance")
 WEIGHTS = "The weights of the scorer laion can also be fetched in the tab NUl Enhance, under Scorers."
-NO_PRESET = "none"
-"""What is chosen where no preset is."""
 
 
 def add() -> None:
@@ -32,10 +31,10 @@ def add() -> None:
             "soft", "Mode that the accordions start with", gr.Radio, {"choices": list(modes)}
         ).needs_reload_ui(),
         "nuli_preset": shared.OptionInfo(
-            NO_PRESET,
+            NONE,
             "Preset that the accordions start with",
             gr.Dropdown,
-            lambda: {"choices": [NO_PRESET, *presets()]},
+            lambda: {"choices": [NONE, *presets()]},
         )
         .info("it also sets the mode")
         .needs_reload_ui(),
@@ -94,8 +93,8 @@ def presets() -> dict[str, Mapping[str, Any]]:
 
 
 def preset() -> str:
-    """The preset that the accordions start with, NO_PRESET without."""
-    return str(_read("nuli_preset", NO_PRESET))
+    """The preset that the accordions start with, NONE without."""
+    return str(_read("nuli_preset", NONE))
 
 
 def keep_model() -> bool:
