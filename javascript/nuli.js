@@ -259,6 +259,11 @@
         }
     }
 
+    // Gradio names the pictures of a gallery "Thumbnail 1 of 3"; their captions tell them apart.
+    function nameResults() {
+        for (const result of document.querySelectorAll("#nuli_gallery button[aria-label]:has(.caption-label)")) result.removeAttribute("aria-label");
+    }
+
     nameNumbers(); // those that were here before this script
 
     // What gradio redraws starts where it stood.
@@ -274,6 +279,7 @@
             if (has(".nuli-after, .nuli-status.error")) waiting = 0;
             if (type === "childList" && has(".nuli-handle")) place();
             if (type === "childList" && has("input[type=number]")) nameNumbers();
+            if (type === "childList" && has(".caption-label")) nameResults();
             if (focused && document.activeElement === document.body && has(".nuli-step")) byId(focused)?.focus();
         }
     }).observe(root, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });

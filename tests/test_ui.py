@@ -299,6 +299,30 @@ def test_a_neutral_place_is_made_grey_first_and_only_once(opened: session.Sessio
     assert "error" in handlers.acting(inputs.neutral)(opened, "here")[5]
 
 
+def test_amounts_leave_alone_what_was_asked_for(
+    opened: session.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NULI_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "warm.cube").write_text(to_cube((Step("temperature", (0.1,)),), opened.view.photo))
+    found = handlers.apply_recipe(opened, "nuli1 exposure=0.5")
+    asked = inputs.neutral(handlers.acting(inputs.add_lut)(found, str(tmp_path / "warm.cube"))[0], "0.5,0.9")
+    *first, _, lut = asked.rows
+    assert {row.step.op for row in first} <= {"temperature", "tint"} and first
+    for strength in (0.0, 0.5, 1.5):
+        weaker = handlers.set_amounts(asked, strength, 1, 1, 1)
+        middle = (Step("exposure", (0.5 * strength,)),) if strength else ()
+        assert weaker.recipe.steps == (*(row.step for row in first), *middle, lut.step)
+    # a search finds them anew around what it looks for, and its results in the gallery are as they are shown
+    names, values = (*NAMES, "neutral", "lut"), (60, "soft", "0.5,0.9", session.lut_option(asked))
+    *_, last = handlers.enhance(Worker(), asked, Amounts(0.5), names, values)
+    *_, lut_row = last[0].rows
+    assert lut_row.asked and last[0].recipe.steps[-1] == lut_row.step
+    assert last[0].recipe.steps[: len(first)] == tuple(row.step for row in last[0].rows if row.neutral)
+    assert len(last[0].rows) > len(first) + 1 and last[0].recipe != last[0].candidates[0].recipe
+    picture, _ = handlers.candidates(last[0])["value"][0]
+    assert np.array_equal(np.array(picture), np.array(session.preview(last[0]).convert("RGB")))
+
+
 def test_a_lut_comes_last_and_stays_for_the_next_search(
     enhanced: session.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -151,3 +152,16 @@ def test_a_wrong_login_is_told_in_one_line(capsys: pytest.CaptureFixture[str], t
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and all(line.startswith("nuli: ") for line in lines)
     assert "ann" not in "".join(lines)  # a password that was mistyped is not shown
+
+
+def test_the_page_speaks_the_language_that_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "launch"
+    folder.mkdir()
+    with serving(folder, "--language", "ja") as (url, _):
+        page = get(url)[1].decode().replace('\\"', '"')  # gradio 3 has the script within JSON
+        assert re.search(r"window\.nuliLanguage\] = \[\{.*\}, \"ja\"\];", page)
+
+
+def test_a_language_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["ui", "--language", "fr"]) == 2
+    assert capsys.readouterr().err == "nuli: --language cannot be 'fr': choose de, en, ja\n"

@@ -122,7 +122,7 @@ def ui(parsed: argparse.Namespace) -> int:
     if parsed.listen and login is None:
         tell("nuli: warning: whoever reaches this machine over the network can use it; ask for a password with --auth")
     try:
-        launch(parsed.port, parsed.listen, parsed.output, login)
+        launch(parsed.port, parsed.listen, parsed.output, login, parsed.language)
     except OSError as error:  # gradio's: no free port
         raise OptionError(f"{error}".splitlines()[0]) from None
     return 0

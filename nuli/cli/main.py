@@ -159,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("nuli-output"),
         help="where Save puts pictures (nuli-output)",
     )
+    sub.add_argument("--language", metavar="de|en|ja", default="", help="of the page (the browser's)")
     return parser
 
 

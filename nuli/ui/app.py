@@ -13,14 +13,15 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from ..errors import OptionError
 from ..hosting import Host, Worker
 from .blocks import build
 from .controls import MAJOR
 from .files import remove_downloads, save_to_folder
 
 TITLE = "NUlIE"
-LANGUAGES = ("de_DE", "ja_JP")
-"""The dictionaries in localizations/, under the names that a WebUI knows them by."""
+DICTIONARIES = ("de_DE", "ja_JP")
+"""Those in localizations/, under the names that a WebUI knows them by."""
 ABOUT = "Makes a picture better by searching chains of readable adjustments."
 _NOWHERE = str(Path(__file__, "nowhere"))
 """A path at which there is no folder, and can be none: below a file."""
@@ -45,8 +46,13 @@ def make(worker: Worker, language: str = "") -> tuple[gr.Blocks, dict[str, Any]]
     """The page, its queue on, and what its launch needs for the script and the style to arrive.
 
     Args:
-        language: such as "de"; "" for that of the browser. English where there is no dictionary.
+        language: such as "de"; "" for that of the browser, or English where there is no dictionary.
+    Raises:
+        OptionError: there is no such language.
     """
+    languages = sorted(["en", *(name.partition("_")[0] for name in DICTIONARIES)])
+    if language and language not in languages:
+        raise OptionError(f"--language cannot be {language[:20]!r}: choose {', '.join(languages)}")
     script, style = _script(language), asset("style.css")
     # in the head: what goes through gradio's own `css` is rewritten, and comes out broken where a selector has a list
     head = f"<style>{style}</style><script>{script}</script>"
@@ -68,7 +74,7 @@ def make(worker: Worker, language: str = "") -> tuple[gr.Blocks, dict[str, Any]]
 
 def _script(language: str) -> str:
     """All that runs in the page."""
-    words = {name: json.loads(asset(f"localizations/{name}.json")) for name in LANGUAGES}
+    words = {name: json.loads(asset(f"localizations/{name}.json")) for name in DICTIONARIES}
     said = json.dumps([words, language]).replace("<", "\\u003c")  # no end of the script within
     data = f"[window.nuliLanguages, window.nuliLanguage] = {said};"
     return "\n".join([data, asset("javascript/nuli.js"), asset("javascript/nuli_localize.js")])
@@ -102,6 +108,7 @@ def launch(
         login: a name and a password to ask for.
         language: of the page, as in `make`.
     Raises:
+        OptionError: there is no such language.
         OSError: the port is not free.
     """
     host = Host(

@@ -26,7 +26,9 @@ from .files import download
 from .session import (
     Row,
     Session,
+    applied,
     choose,
+    found_rows,
     full_size,
     infotext,
     lut_option,
@@ -203,7 +205,7 @@ def candidates(session: Session | None) -> Any:
     pictures = []
     try:
         for number, candidate in enumerate(session.candidates, 1):
-            picture = preview(session, candidate.recipe.scaled(session.amounts)).convert("RGB")
+            picture = preview(session, applied(found_rows(session, candidate), session.amounts)).convert("RGB")
             picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
             pictures.append((picture, drawing.caption(number, candidate)))
     except ImageError:  # put away: whoever touches it is told

@@ -78,10 +78,9 @@ def set_mask(session: Session | None, mask: Photo | Exception | None, feather: f
 
 def neutral(session: Session, place: str) -> Session:
     """Steps that make a place "x,y" grey come first, in place of those of another one. Raises OptionError."""
-    steps, rows = neutral_at([session.view.photo], place or ""), session.rows
-    while rows and rows[0].step in session.neutral:
-        rows = rows[1:]
-    return replace(with_changes(session, rows=(*map(Row, steps), *rows)), neutral=steps, neutral_at=place)
+    steps = neutral_at([session.view.photo], place or "")
+    rows = (*(Row(step, neutral=True) for step in steps), *(row for row in session.rows if not row.neutral))
+    return replace(with_changes(session, rows=rows), neutral_at=place)
 
 
 def neutral_option(session: Session | None, value: str) -> str:

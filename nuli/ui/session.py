@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ from ..imaging.frames import make_frame, to_pixels, to_tensor
 from ..imaging.mask import with_mask
 from ..imaging.photo import Photo, Source, load_photo, to_image
 from ..infotext import RECIPE, entries, to_text
+from ..ops.neutral import LOCKED
 from ..ops.pipeline import apply_steps, chain_statistics, scale_of
 from ..ops.registry import LUT, get_op
 from ..ops.render import render_rows
@@ -44,6 +46,13 @@ class Row:
     on: bool = True
     found: tuple[float, ...] | None = None
     """The values that it began with, where they have been changed since."""
+    neutral: bool = False
+    """Whether it makes a neutral place grey."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user asked for it as it is: amounts leave it alone, as those of a search do."""
+        return self.neutral or self.step.op.startswith(LUT)
 
     @property
     def first(self) -> tuple[float, ...]:
@@ -117,10 +126,8 @@ class Session:
     """What guards decided in that search, in words."""
     masked: bool = False
     """Whether a mask limits what may change."""
-    neutral: tuple[Step, ...] = ()
-    """The steps that the last neutral place took."""
     neutral_at: str = ""
-    """That place, as "x,y"."""
+    """The last neutral place, as "x,y"."""
     history: tuple[tuple[tuple[Row, ...], Amounts, float | None], ...] = ()
     """Rows, amounts and score before each change."""
     touched: str = ""
@@ -136,11 +143,17 @@ class Session:
     @property
     def recipe(self) -> Recipe:
         """What is applied: the steps that are on, amounts included."""
-        return Recipe(tuple(row.step for row in self.rows if row.on)).scaled(self.amounts).without_noops()
+        return applied(self.rows, self.amounts)
 
     @property
     def before(self) -> float | None:
         return self.candidates[self.chosen].before if self.candidates else None
+
+
+def applied(rows: Sequence[Row], amounts: Amounts) -> Recipe:
+    """The steps that are on, at these amounts."""
+    chains = (Recipe((row.step,)).scaled(1.0 if row.asked else amounts).steps for row in rows if row.on)
+    return Recipe(tuple(itertools.chain.from_iterable(chains))).without_noops()
 
 
 def open_picture(image: Image.Image | Photo) -> Session:
@@ -225,8 +238,13 @@ def with_result(session: Session, result: Result, options: Options) -> Session:
 
 def choose(session: Session, index: int) -> Session:
     """Take one of the results."""
-    rows = tuple(Row(step) for step in session.candidates[index].recipe.steps)
-    return with_changes(replace(session, chosen=index), rows=rows)
+    return with_changes(replace(session, chosen=index), rows=found_rows(session, session.candidates[index]))
+
+
+def found_rows(session: Session, candidate: Candidate) -> tuple[Row, ...]:
+    """The steps of one of the results."""
+    kept = LOCKED if session.options.neutral else ()  # such a search has none of these of its own
+    return tuple(Row(step, neutral=step.op in kept) for step in candidate.recipe.steps)
 
 
 def with_changes(

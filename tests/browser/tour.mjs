@@ -79,7 +79,9 @@ async function press(locator, key, times) {
 }
 
 async function put(file) {
-    await page.locator('#nuli_image input[type=file]').first().setInputFiles(file);
+    const input = page.locator('#nuli_image input[type=file]').first();
+    await input.evaluate((e) => { e.value = ''; }); // as a click there does, else the same file again is no change
+    await input.setInputFiles(file);
 }
 
 async function shoot(name) {
