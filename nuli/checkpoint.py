@@ -83,7 +83,7 @@ class SavedSearch:
             raise SearchError(f"this saved search is of version {version}; this nuli knows {VERSION}: update it")
         choices = {row.name: row.choices for row in table()}
         evaluations, nodes = data.get("evaluations"), data.get("nodes")
-        if not isinstance(scorer := data.get("scorer"), str) or not 0 < len(scorer) <= 100:
+        if not isinstance(scorer := data.get("scorer"), str) or not 0 < len(scorer) <= 300:
             raise _damaged("scorer")
         for name in ("mode", "guards"):
             if data.get(name) not in choices[name]:

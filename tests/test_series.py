@@ -271,7 +271,12 @@ def test_a_search_with_targets_that_no_recipe_reaches_ends_by_itself(photo: Imag
 def test_a_stop_ends_it_with_the_best_so_far(pan: tuple[list[np.ndarray], list[int]]) -> None:
     events: list[nuli.Event] = []
     found = enhance_together(
-        pan[0][:4], scorer="vivid", stop=lambda: len(events) > 2, progress=events.append, device="cpu"
+        pan[0][:4],
+        scorer="vivid",
+        guards="off",
+        stop=lambda: len(events) > 2,
+        progress=events.append,
+        device="cpu",
     )
     assert found.changed and len(events) <= 4
 

@@ -42,6 +42,8 @@ def enhance(parsed: argparse.Namespace) -> int:
 
     inputs = Inputs(parsed.mask, parsed.match)
     _check_inputs(parsed, inputs)
+    if options.lut and parsed.engine == "ray":
+        raise OptionError("--lut is for pictures of this machine: leave --engine out")
     if inputs.match and options.scorer == "match":  # which it is in any case
         options = replace(options, scorer="auto")
     settings = Settings(options, others, parsed.in_place, parsed.save_recipe, inputs=inputs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,12 +35,13 @@ def luts_dir() -> Path:
 
 
 def luts() -> dict[str, Path]:
-    """The files in the folder by their LUTs' names."""
-    try:
-        paths = sorted(p for p in luts_dir().iterdir() if p.suffix.lower() == SUFFIX and p.is_file())
-        return {_name(p.stem, _digits(p, signature(p.stat()))): p for p in paths}
-    except OSError:  # no folder yet
-        return {}
+    """The files in the folder by their LUTs' names; those that can't be read are left out."""
+    found = {}
+    for path in sorted(luts_dir().glob("*")):
+        with suppress(OSError, OptionError):
+            if path.suffix.lower() == SUFFIX and path.is_file():
+                found[_name(path.stem, _digits(path, signature(path.stat())))] = path
+    return found
 
 
 def resolve(text: str, allow_paths: bool) -> str:

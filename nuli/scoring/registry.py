@@ -105,6 +105,11 @@ def known_scorers() -> dict[str, ScorerInfo]:
     return found
 
 
+def scorer_names() -> list[str]:
+    """The plain names that there are, those of other packages included; none of these is loaded."""
+    return [*SCORERS, *plugins.scorers(_TAKEN)]
+
+
 def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.PathLike[str]] = ()) -> ScorerInfo:
     """The scorer of that name, or of one made by PATTERNS; "auto": laion where its weights are present, else the mode's
     embedded one.

@@ -11,7 +11,7 @@ import gradio as gr
 from ..errors import OptionError
 from ..ops.registry import OPS
 from ..options import GROUPS, Amounts, Option, table
-from ..scoring.registry import SCORERS
+from ..scoring.registry import scorer_names
 
 MAJOR = int(gr.__version__.split(".")[0])
 """Gradio's major version."""
@@ -110,7 +110,7 @@ def _control(row: Option, default: Any, elem_id: str) -> gr.components.Component
     if row.name == "lock":
         return gr.Dropdown([*GROUPS, *OPS], multiselect=True, **common)
     if row.name == "scorer":
-        return gr.Dropdown(["auto", *SCORERS], allow_custom_value=True, **common)
+        return gr.Dropdown(["auto", *scorer_names()], allow_custom_value=True, **common)
     if row.choices:
         return gr.Radio(list(row.choices), **common)
     if row.kind is str:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import RecipeError
 from ..hosting import Slot
-from ..imaging.frames import make_frame, to_pixels, to_tensor
+from ..imaging.frames import make_frame, make_mask, to_pixels, to_tensor
 from ..imaging.mask import with_mask
 from ..imaging.photo import Photo, Source, load_photo, to_image
 from ..infotext import RECIPE, entries, to_text
@@ -281,12 +281,10 @@ def rescored(session: Session) -> Session:
     if session.recipe == candidate.recipe:
         return replace(session, after=candidate.after)
     info = SCORERS.get(session.scorer)
-    if info is None or info.files:
+    if info is None or info.is_large:
         return session  # a large network is not loaded for a moved slider
-    if session.masked:
-        return session  # the frame knows of no mask
     view, scorer = session.view, _built_in(session.scorer)
-    evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0)
+    evaluator = Evaluator(view.frame, view.short, scorer, guard_weight=0, mask=make_mask(view.photo))
     [before], [after] = evaluator.score_frames(view.frame), evaluator.score_frames(evaluator.frames([session.recipe]))
     return replace(session, after=candidate.before + after.score - before.score)
 

@@ -13,7 +13,7 @@ from ..errors import NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
 from ..options import INPUTS, PRESET, Options, options_from, table
 from ..presets import presets as all_presets
-from ..scoring.registry import SCORERS, default_seconds, resolve_scorer
+from ..scoring.registry import default_seconds, known_scorers, resolve_scorer
 from .pictures import RequestError, decode, encode
 
 OFFERED = tuple(row for row in table() if row.name != "device")
@@ -55,7 +55,7 @@ def version(host: Host) -> dict[str, Any]:
             "ready": info.is_ready(host.folders()),
             "missing": [file.name for file in info.missing(host.folders())],
         }
-        for info in SCORERS.values()
+        for info in known_scorers().values()
     ]
     return {"version": __version__, "scorers": scorers}
 

@@ -9,7 +9,7 @@ from typing import Any
 from modules import errors, scripts
 
 from ..options import GROUPS, PRESET, options_from, table
-from ..scoring.registry import SCORERS
+from ..scoring.registry import scorer_names
 from . import settings
 from .auto import AXES
 
@@ -37,7 +37,7 @@ def _append(plot: Any) -> None:
 def _axes(axis_option: type) -> list[Any]:
     choices = {
         "preset": tuple(settings.presets()),
-        "scorer": ("auto", *SCORERS),
+        "scorer": ("auto", *scorer_names()),
         "ops": ("all", *GROUPS, *(f"-{group}" for group in GROUPS)),
         "lock": ("", *GROUPS),
     }
