@@ -37,7 +37,7 @@ _HELD = {
     "clipping": "highlights and shadows were",
     "drift": "the look was",
     "cast": "the colour balance was",
-    "skin": "skin was",
+    "skin": "what looks like skin was",
     "chroma": "the colours were",
     "realism": "realism was",
 }
