@@ -84,7 +84,7 @@ def enhance(body: dict[str, Any], task: Task) -> dict[str, Any]:
     with task.turn():
         result = search(task, photo, options, **second)
         # the server's own limit is none of the client's options
-        options = replace(options, seconds=(body.get("options") or {}).get("seconds"))
+        options = replace(options, seconds=options_from(body.get("options") or {}).seconds)
         answer = result.to_dict()
         for fields, other in zip(answer["others"], result.others if pictures else (), strict=False):
             entries = infotext.entries(other.recipe, options, result.scorer, result.score_before, other.score)
