@@ -10,6 +10,7 @@ as to let the bicubic filter see all of it, and between the two shows no differe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -128,6 +129,11 @@ def scorer_view(frames: Tensor, view_mode: str, input_size: int) -> Tensor:
 def is_grey(frame: Tensor) -> bool:
     """Whether a picture has no colours, by its frame [1,3,h,w]."""
     return bool((frame.amax(1) - frame.amin(1)).max() < 2 / 255)
+
+
+def each(frames: Tensor) -> Sequence[Tensor]:
+    """Frames [K,3,h,w] one by one [1,3,h,w]; a single one as the very tensor that it is."""
+    return [frames] if len(frames) == 1 else frames.split(1)
 
 
 def stacked(x: Tensor, count: int) -> Tensor:

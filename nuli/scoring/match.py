@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..checkpoint import fingerprint
 from ..imaging.color import color_difference, luma, to_lab
-from ..imaging.frames import FRAME, frame_size, make_frame, reduced, subsample
+from ..imaging.frames import FRAME, each, frame_size, make_frame, reduced, subsample
 from ..imaging.photo import Photo
 from ..ops.registry import Op
 from ..ops.step import Step
@@ -80,7 +80,7 @@ class Match:
 
     def notes(self, original: Tensor) -> list[str]:
         """How the reference is read beside the pictures of frames [K,3,h,w]."""
-        same = sum(self._target(one).same_scene for one in _each(original))
+        same = sum(self._target(one).same_scene for one in each(original))
         if same == len(original):
             how = "the reference shows the same scene: matched place by place"
         elif not same:
@@ -102,7 +102,7 @@ class Match:
         if not chosen:
             return []
         found = []
-        for one in _each(original):
+        for one in each(original):
             target = self._target(one)
             keep_to = None if target.same_scene else mode
             found.append(fit(cells(subsample(one)), target.distances, chosen, keep_to))
@@ -188,8 +188,3 @@ def _structure(x: Tensor) -> Tensor:
 
 def _smooth(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, NEIGHBOURS, 1, NEIGHBOURS // 2, count_include_pad=False)
-
-
-def _each(frames: Tensor) -> Sequence[Tensor]:
-    """The frames [1,3,h,w] one by one; a single one as the very tensor that it is."""
-    return [frames] if len(frames) == 1 else frames.split(1)

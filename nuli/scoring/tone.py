@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_difference, luma, to_lab
-from ..imaging.frames import FRAME, scorer_view, subsample
+from ..imaging.frames import FRAME, each, scorer_view, subsample
 from ..ops.light import level_ends
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
@@ -251,14 +251,13 @@ class Tone:
         """Every second pixel, in both directions, of frames [K,3,h,w] as they should be: on the pixels that ops
         measure, so that the predicted recipe gives just this."""
         small = subsample(frames)
-        values = torch.cat([self.correction(one) for one in (frames.split(1) if len(frames) > 1 else [frames])])
+        values = torch.cat([self.correction(one) for one in each(frames)])
         return correct(small, values)
 
     @torch.no_grad()
     def recipe(self, frame: Tensor) -> Recipe:
         """The correction for a picture, by its frame [1,3,h,w], as a recipe; the mean one for several [K,3,h,w]."""
-        several = frame.split(1) if len(frame) > 1 else [frame]
-        values = torch.stack([self.correction(one) for one in several]).mean(0)
+        values = torch.stack([self.correction(one) for one in each(frame)]).mean(0)
         steps = [Step(name, tuple(v.item() for v in _columns(get_op(name), values))) for name in STEPS]
         # of each of these ops the first parameter alone decides whether it does anything
         return Recipe(tuple(s for s in steps if s.values[0] != get_op(s.op).identity[0]))
