@@ -108,12 +108,14 @@ class FinePredictor:
         """The reduced picture with a recipe, [h,w,3]. The steps go by what they measure in the frame, as they will at
         full size."""
         if self._last is None or self._last[0] != recipe:
-            frame = self._evaluator.original
-            full = None if self.is_exact else self._evaluator.scale.full
-            steps = self._evaluator.fixed.around(recipe.steps)
-            rows = render_rows(self._reduced, steps, frame.device, frame, full=full, palette=self._palette)
-            self._last = recipe, np.asarray(rows)
+            self._last = recipe, self._render(recipe)
         return self._last[1]
+
+    def _render(self, recipe: Recipe) -> np.ndarray:
+        frame = self._evaluator.original
+        full = None if self.is_exact else self._evaluator.scale.full
+        steps = self._evaluator.fixed.around(recipe.steps)
+        return np.asarray(render_rows(self._reduced, steps, frame.device, frame, full=full, palette=self._palette))
 
     @cached_property
     def _palette(self) -> Palette | None:
@@ -138,7 +140,8 @@ class FinePredictor:
         [limits] = self._evaluator.limits
         mask = self._reduced.mask
         mask = None if mask is None else self._checked(mask[:, :, None])[:, :1]
-        return Limits(self._checked(self.rendered(Recipe())), bounds=limits.bounds, mask=mask)
+        # not `rendered`, which would forget the candidate that is being checked
+        return Limits(self._checked(self._render(Recipe())), bounds=limits.bounds, mask=mask)
 
     def _checked(self, pixels: np.ndarray) -> Tensor:
         """The pixels of the reduced picture that limits are checked on; where some are transparent, its frame."""
