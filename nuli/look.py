@@ -70,8 +70,7 @@ class Look:
 
     def scaled(self, amounts: Amounts) -> Look:
         """This look at other amounts, without the steps that do nothing then."""
-        scaled = [self.recipe.steps[i : i + 1] for i in range(len(self.recipe))]
-        scaled = [Recipe(steps).scaled(amounts).without_noops().steps for steps in scaled]
+        scaled = [Recipe((step,)).scaled(amounts).without_noops().steps for step in self.recipe.steps]
         statistics = self.statistics
         if statistics is not None:
             statistics = tuple(stats for stats, steps in zip(statistics, scaled, strict=True) if steps)
