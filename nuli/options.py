@@ -290,6 +290,23 @@ def options_from(values: Mapping[str, Any]) -> Options:
     return Options(**values)
 
 
+def with_named_lut(options: Options, allow_paths: bool) -> Options:
+    """Options whose LUT stands there by the name of its content, see `ops.lut_files.resolve`: a path says nothing of
+    that, and means nothing elsewhere.
+
+    Args:
+        allow_paths: whether who gave them may read the files of this machine: never for what came over a network.
+    Raises:
+        OptionError: there is no such LUT.
+        ImageError: the copy of one named by its path can't be written.
+    """
+    if not options.lut.strip():
+        return options
+    from .ops.lut_files import resolve
+
+    return dataclasses.replace(options, lut=resolve(options.lut, allow_paths))
+
+
 def _rows() -> tuple[Option, ...]:
     hints = typing.get_type_hints(Options)
     rows = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from ..options import PRESET, Options, options_from, table
+from ..options import PRESET, Options, options_from, table, with_named_lut
 from .console import complain_of_failure, say, tell
 
 
@@ -18,12 +17,7 @@ def parse_options(parsed: argparse.Namespace) -> Options:
     defaults. Raises OptionError."""
     rows = PRESET, *table()
     options = options_from({row.name: getattr(parsed, row.name) for row in rows if hasattr(parsed, row.name)})
-    if options.lut:
-        from ..ops.lut_files import resolve
-
-        # from here on by its content: a path says nothing of that, and means nothing elsewhere
-        options = replace(options, lut=resolve(options.lut, allow_paths=True))
-    return options
+    return with_named_lut(options, allow_paths=True)
 
 
 def tell_files(source: Path, target: Path, notes: Sequence[str]) -> None:

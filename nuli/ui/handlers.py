@@ -16,9 +16,8 @@ from ..errors import ImageError, NuliError, RecipeError, StoppedError
 from ..hosting import Task, Worker, search
 from ..imaging.photo import Photo
 from ..ops.lut import left_out, to_cube
-from ..ops.lut_files import resolve
 from ..ops.render import tile_count
-from ..options import Amounts, Options, options_from
+from ..options import Amounts, Options, options_from, with_named_lut
 from ..recipe import Recipe
 from . import drawing
 from .controls import options_of
@@ -111,9 +110,8 @@ def _idle(session: Session | None) -> Session:
 def search_options(worker: Worker, names: Sequence[str], values: Sequence[Any], **more: Any) -> Options:
     """The options that these controls hold, on the host's device. Raises OptionError."""
     options = options_from({"device": worker.host.device(), **options_of(names, values), **more})
-    if options.lut:  # whoever may not name a folder of this machine may not name a file either
-        options = replace(options, lut=resolve(options.lut, allow_paths=worker.host.server_folders))
-    return options
+    # whoever may not name a folder of this machine may not name a file either
+    return with_named_lut(options, allow_paths=worker.host.server_folders)
 
 
 def enhance(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -14,7 +14,7 @@ from modules import devices, errors, shared
 
 from .. import infotext
 from ..errors import NuliError, StoppedError, WeightsError
-from ..options import Options, options_from
+from ..options import Options, options_from, with_named_lut
 from ..scoring.registry import cached_scorer, release_cached, resolve_scorer
 from . import settings
 
@@ -125,13 +125,8 @@ def options_for(values: dict[str, Any]) -> Options:
     seconds = settings.seconds()
     if values.get("seconds") is None and values.get("evaluations") is None and seconds:
         values = {**values, "seconds": seconds}
-    options = options_from({**values, "device": device()})
-    if options.lut.strip():
-        from ..ops.lut_files import resolve
-
-        # a name alone: whoever is at the page, or a client of the host's API, is not to read the files of this machine
-        options = replace(options, lut=resolve(options.lut, allow_paths=False))
-    return options
+    # whoever is at the page, or a client of the host's API, is not to read the files of this machine
+    return with_named_lut(options_from({**values, "device": device()}), allow_paths=False)
 
 
 def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:

@@ -11,7 +11,7 @@ from typing import Any
 from .. import __version__, infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
-from ..options import INPUTS, PRESET, Options, options_from, table
+from ..options import INPUTS, PRESET, Options, options_from, table, with_named_lut
 from ..presets import presets as all_presets
 from ..scoring.registry import default_seconds, known_scorers, resolve_scorer
 from .pictures import RequestError, decode, encode
@@ -171,11 +171,8 @@ def _options(given: Any, host: Host, matching: bool = False) -> Options:
         raise RequestError("options must be an object of names and values")
     if "device" in given:
         raise RequestError("device is not a client's to choose: leave it out")
-    options = options_from({**given, "device": host.device()})
-    if options.lut.strip():  # a name alone: a client is not to read the files of this machine
-        from ..ops.lut_files import resolve
-
-        options = replace(options, lut=resolve(options.lut, allow_paths=False))
+    # a client is not to read the files of this machine
+    options = with_named_lut(options_from({**given, "device": host.device()}), allow_paths=False)
     longest = host.limits().seconds
     if options.seconds is not None and options.seconds > longest:
         raise RequestError(f"seconds is over this server's limit of {longest:g}")
