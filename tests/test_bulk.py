@@ -117,6 +117,15 @@ def test_a_process_that_is_killed_costs_no_picture(
     assert len(results(tmp_path / "out")) == 8
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no processes on Windows, but threads")
+def test_the_process_that_hands_out_pictures_loads_no_torch(folder: Path, tmp_path: Path) -> None:
+    """It would take its time and memory for nothing."""
+    arguments = ["enhance", str(folder), "-o", str(tmp_path / "out"), "--jobs", "2", *QUICK]
+    code = f"import sys; from nuli.cli.main import main; assert not main({arguments}); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False" and "leaked" not in done.stderr
+
+
 def test_after_a_stop_the_rest_is_left_out(folder: Path, tmp_path: Path) -> None:
     for jobs in (1, 2):
         stop, done = threading.Event(), []
@@ -209,7 +218,7 @@ def test_threads_share_a_journal(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
-@pytest.mark.parametrize("after", [0.6, 1.0, 1.6])
+@pytest.mark.parametrize("after", [0.3, 0.6, 1.0, 1.6])
 def test_ctrl_c_while_processes_start(folder: Path, tmp_path: Path, after: float) -> None:
     """The whole group hears it, as from a terminal."""
     command = [sys.executable, "-m", "nuli", "enhance", str(folder), "-o", str(tmp_path / "out"), "--jobs", "2"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ImageError
-from ..imaging.mask import ALPHA
+from ..imaging.formats import ALPHA
 from ..sources import list_images, signature_of
 
 

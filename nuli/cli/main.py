@@ -1,4 +1,4 @@
-"""The entry of the command line: its arguments, and the exit code for whatever may happen."""
+"""The command line: its arguments, and the exit code for whatever may happen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import NuliError
 from ..options import INPUTS, PRESET, Option, table
 from . import commands, console
 from .enhance import enhance
+from .stop import INTERRUPTED
 
 
 def run() -> None:
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return console.complain_of_output(error)
     except KeyboardInterrupt:
         console.tell("nuli: interrupted")
-        return 130
+        return INTERRUPTED
     except Exception as error:
         return console.complain_of_bug(error)
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import OptionError
 from ..options import PRESET, Options, options_from, table, with_named_lut
 from .console import complain_of_failure, say, tell
+from .stop import INTERRUPTED
 
 
 def parse_options(parsed: argparse.Namespace) -> Options:
@@ -44,7 +45,7 @@ def tell_left(count: int) -> int:
     """Tell how many pictures a stop left out; returns the exit code, 0 where there are none."""
     if count:
         tell(f"nuli: stopped; {count} pictures left")
-    return 130 if count else 0
+    return INTERRUPTED if count else 0
 
 
 def number_of_jobs(text: str, automatic: Callable[[], int]) -> int:

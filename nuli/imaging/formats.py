@@ -20,6 +20,8 @@ EXTENSIONS = {
     **{".png": "PNG", ".webp": "WEBP", ".avif": "AVIF", ".bmp": "BMP", ".gif": "GIF"},
 }
 _READ_ONLY = {".gif", ".mpo"}
+ALPHA = "alpha"
+"""Named as a mask: the picture's own transparency."""
 NO_ALPHA = {"JPEG", "BMP"}
 DEEP = {"PNG", "TIFF"}  # hold 16 bits of grey
 LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_536}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..errors import ImageError
+from .formats import ALPHA
 from .photo import Photo, Source, load_photo
 
 WHITE = np.iinfo(np.uint16).max
-ALPHA = "alpha"
-"""As a mask: the picture's own transparency."""
 LEVELS = 4
 """A feather is the mean of so many masks, each narrower than the one before."""
 FINE = 8
@@ -54,6 +52,8 @@ def blend(original: np.ndarray, changed: np.ndarray, mask: np.ndarray) -> np.nda
     mask [h,w]: [h,w,3] of the picture's type, rounded once. Where the mask is black, it is the picture bit by bit."""
     if not mask.any():
         return np.broadcast_to(original, changed.shape)
+    import torch  # here, for the process that only hands out pictures does without
+
     top = np.iinfo(original.dtype).max
     x = torch.from_numpy(changed)
     if mask.min() < WHITE:

@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__, infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
+from ..imaging.formats import ALPHA
 from ..options import INPUTS, PRESET, Options, options_from, table, with_named_lut
 from ..presets import presets as all_presets
 from ..scoring.registry import default_seconds, known_scorers, resolve_scorer
@@ -190,8 +191,6 @@ def _second(body: dict[str, Any], name: str, megapixels: float) -> Any:
 
     Raises: as `decode`.
     """
-    from ..imaging.mask import ALPHA
-
     text = body.pop(name)
     if name == "mask" and text == ALPHA:
         return ALPHA
