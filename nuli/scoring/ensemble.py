@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..imaging.frames import FRAME, scorer_view
 from .protocol import Scorer, known_as
@@ -43,6 +43,10 @@ class Ensemble:
         self.licence = " AND ".join(dict.fromkeys(part.licence for part in parts if part.licence))
         self.differentiable = all(part.differentiable for part in parts)
         self.cheap = all(getattr(part, "cheap", False) for part in parts)
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        return [network for part in self._parts for network in getattr(part, "networks", ())]
 
     def bind(self, original: Tensor) -> Score:
         views = [_view_of(part) for part in self._parts]

@@ -66,6 +66,10 @@ class Laion(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))
 
+    @property
+    def networks(self) -> list[nn.Module]:
+        return [self]
+
     @classmethod
     @torch.inference_mode(False)  # a host that loads us in that mode would get weights that know no gradient
     def load(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..ops.registry import Op
     from ..recipe import Recipe
@@ -38,6 +38,9 @@ class Scorer(Protocol):
     asks for gradients. Without this attribute it is False."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
+    networks: Sequence[nn.Module]
+    """What of it takes memory worth speaking of, for a host that moves networks between devices by itself. Without this
+    attribute there is nothing."""
     known_as: str
     """What a saved search calls it, where the name doesn't tell what its scores depend on, such as a reference. Without
     this attribute it is the name."""

@@ -50,6 +50,7 @@ class Foreign:
         self.name, self.licence, self.score_range, self.input_size = name, licence, score_range, size
         self.known_as = f"{name} (prompt {hashlib.sha256(prompt.encode()).hexdigest()[:16]})" if prompt else name
         self._network, self._function = network.eval().requires_grad_(False), function
+        self.networks = [self._network]
 
     def bind(self, original: Tensor) -> Score:
         """Move to the original's device. Each view is scored by itself."""

@@ -1,0 +1,70 @@
+"""ComfyUI as a Runtime: its device, its memory for models, its interrupts, its progress display."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import comfy.model_management as memory
+import folder_paths
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.utils import ProgressBar
+
+from ..options import Options
+from ..scoring.protocol import Scorer
+from ..scoring.registry import cached_scorer
+from .work import Preview, Runtime
+
+PROGRESS_STEPS = 1000
+PREVIEW_EVERY = 0.5
+"""Seconds between previews: each is made, and sent to the page."""
+PREVIEW_SIDE = 512
+_patchers: dict[int, ModelPatcher] = {}
+"""Of the networks of the scorer that was loaded last, by their ids: ComfyUI itself keeps no model alive."""
+
+
+def weight_folders() -> list[Path]:
+    """Where weights may lie, besides the usual caches."""
+    return [Path(folder_paths.models_dir) / "nuli"]
+
+
+def device() -> str:
+    """Where ComfyUI computes; on kinds of devices that lack functions we need, it is the CPU."""
+    found = memory.get_torch_device()
+    return str(found) if found.type in ("cpu", "cuda", "xpu") else "cpu"
+
+
+def load_scorer(options: Options) -> Scorer:
+    """The scorer that options name. Its networks are ComfyUI's to load and to move away, as those of its own nodes.
+
+    Raises NuliError.
+    """
+    if options.precision == "auto":
+        half = memory.should_use_fp16(torch.device(options.device))
+        options = replace(options, precision="half" if half else "full" if options.device != "cpu" else "auto")
+    # read to the CPU: the device may have no room before ComfyUI has made some
+    scorer = cached_scorer(replace(options, device="cpu"), weight_folders())
+    networks = getattr(scorer, "networks", ())
+    place, parking = torch.device(options.device), memory.unet_offload_device()
+    kept = {id(network): _patchers.get(id(network)) or ModelPatcher(network, place, parking) for network in networks}
+    _patchers.clear()
+    _patchers.update(kept)
+    with torch.inference_mode(False):  # what is moved in that mode knows no gradient any more
+        memory.load_models_gpu(list(kept.values()), force_full_load=True)
+    return scorer
+
+
+def runtime() -> Runtime:
+    """What one run of a node goes by."""
+    bar, shown = ProgressBar(PROGRESS_STEPS), 0.0
+
+    def show(done: float, preview: Preview | None) -> None:
+        nonlocal shown
+        picture, now = None, time.monotonic()
+        if preview is not None and now - shown >= PREVIEW_EVERY:
+            picture, shown = ("JPEG", preview(), PREVIEW_SIDE), now
+        bar.update_absolute(round(done * PROGRESS_STEPS), PROGRESS_STEPS, picture)
+
+    return Runtime(device, load_scorer, memory.throw_exception_if_processing_interrupted, show)

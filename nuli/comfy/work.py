@@ -1,0 +1,188 @@
+"""What the nodes do, on tensors: all that they need of ComfyUI is a Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import enhancer
+from ..errors import RecipeError
+from ..imaging.photo import Photo
+from ..look import Look
+from ..options import Amounts, Options
+from ..recipe import Recipe
+from ..result import Event, Result
+from ..scoring.protocol import Scorer
+from ..series import enhance_together
+from .specs import EACH, ENHANCE, SCORE, VARIATIONS
+from .tensors import frames_of, masked, photo_of, reference_of, replaced
+from .widgets import options_of
+
+Preview = Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the program that runs the nodes does for them."""
+
+    device: Callable[[], str]
+    """The torch device to work on."""
+    load_scorer: Callable[[Options], Scorer]
+    """The scorer that options name, ready on its device. Raises NuliError."""
+    check: Callable[[], None] = lambda: None
+    """Raises what ends the node where the user wants that."""
+    show: Callable[[float, Preview | None], None] = lambda done, preview: None
+    """Show how much of the work is done, 0..1, and what it looks like."""
+
+    def stopped(self) -> bool:
+        """What searches and renderings ask now and then: it ends them by what `check` raises."""
+        self.check()
+        return False
+
+    def show_event(self, part: int, parts: int, event: Event) -> None:
+        """Show how far the search of one picture of several is."""
+        self.show((part + event.progress) / parts, lambda: event.preview)
+
+
+def enhance(
+    runtime: Runtime,
+    image: Tensor,
+    batch: str = EACH,
+    mask: Tensor | None = None,
+    reference: Tensor | None = None,
+    **values: Any,
+) -> tuple[Tensor, str, float]:
+    """The batch enhanced, the recipe (of several pictures a JSON list), and the score, or the mean of several."""
+    options = options_of(values, ENHANCE.widgets, device=runtime.device())
+    frames = frames_of(image)
+    photos = [masked(photo_of(frame), mask, i, options.feather) for i, frame in enumerate(frames)]
+    # a reference is a scorer of its own
+    scorer = runtime.load_scorer(options) if reference is None else None
+    if batch != EACH and len(frames) > 1:
+        series = enhance_together(
+            photos,
+            options,
+            scorer=scorer,
+            stop=runtime.stopped,
+            progress=partial(runtime.show_event, 0, 1),
+            match=reference_of(reference, 0),
+        )
+        made = [_looking(runtime, *pair, series.look) for pair in zip(frames, photos, strict=True)]
+        return torch.stack(made), json.dumps(series.look.to_dict()), series.score_after
+    made, recipes, scores = [], [], []
+    for i, (frame, photo) in enumerate(zip(frames, photos, strict=True)):
+        show = partial(runtime.show_event, i, len(frames))
+        result = _search(runtime, photo, options, scorer, show, match=reference_of(reference, i), others=0)
+        made.append(_looking(runtime, frame, photo, Look(result.recipe, None)))
+        recipes.append(result.recipe)
+        scores.append(result.score_after)
+    text = recipes[0].to_line() if len(recipes) == 1 else _listed(recipes)
+    return torch.stack(made), text, sum(scores) / len(scores)
+
+
+def apply(
+    runtime: Runtime, image: Tensor, recipe: str, strength: float = 1.0, mask: Tensor | None = None
+) -> tuple[Tensor]:
+    """The batch with a recipe, or each picture with its own. Raises RecipeError."""
+    frames = frames_of(image)
+    looks = _looks(recipe)
+    if len(looks) not in (1, len(frames)):
+        raise RecipeError(f"{len(looks)} recipes for {len(frames)} pictures: give one, or one for each")
+    made, feather = [], Options().feather
+    for i, frame in enumerate(frames):
+        look = looks[min(i, len(looks) - 1)].scaled(Amounts(strength))
+        made.append(_looking(runtime, frame, masked(photo_of(frame), mask, i, feather), look))
+        runtime.show((i + 1) / len(frames), None)
+    return (torch.stack(made),)
+
+
+def score(
+    runtime: Runtime, image: Sequence[Tensor], keep: int = 0, **values: Any
+) -> tuple[list[Tensor], list[float], list[str]]:
+    """The pictures of all batches, the best first: as one batch where they are of one size, else each as its own."""
+    # it is to compare pictures, and `tone` can't
+    options = options_of(values, SCORE.widgets, device=runtime.device(), mode="hard")
+    frames = [frame for batch in image for frame in frames_of(batch)]
+    scorer = runtime.load_scorer(options)
+    scores = []
+    for i, frame in enumerate(frames):
+        runtime.check()
+        scores += enhancer.score(photo_of(frame), scorer, options=options)
+        runtime.show((i + 1) / len(frames), None)
+    order = sorted(range(len(frames)), key=lambda i: -scores[i])[: keep or None]
+    lines = [f"{rank + 1}. {scores[i]:.3f}  picture {i + 1}" for rank, i in enumerate(order)]
+    kept = [frames[i] for i in order]
+    batches = [torch.stack(kept)] if len({frame.shape for frame in kept}) == 1 else [frame[None] for frame in kept]
+    return batches, [scores[order[0]]], ["\n".join(lines)]
+
+
+def variations(
+    runtime: Runtime, image: Tensor, count: int = 4, mask: Tensor | None = None, **values: Any
+) -> tuple[Tensor, str, float]:
+    """For each picture so many results at most, the best first; their recipes as a JSON list; the best score."""
+    options = options_of(values, VARIATIONS.widgets, device=runtime.device())
+    frames, scorer = frames_of(image), runtime.load_scorer(options)
+    made, recipes, scores = [], [], []
+    for i, frame in enumerate(frames):
+        photo = masked(photo_of(frame), mask, i, options.feather)
+        show = partial(runtime.show_event, i, len(frames))
+        result = _search(runtime, photo, options, scorer, show, others=count - 1)
+        found = [result.recipe, *(other.recipe for other in result.others)][:count]
+        made += [_looking(runtime, frame, photo, Look(recipe, None)) for recipe in found]
+        recipes += found
+        scores.append(result.score_after)
+    return torch.stack(made), _listed(recipes), max(scores)
+
+
+def _search(
+    runtime: Runtime,
+    photo: Photo,
+    options: Options,
+    scorer: Scorer | None,
+    show: Callable[[Event], None],
+    **more: Any,
+) -> Result:
+    for item in enhancer.enhance_iter(photo, options, scorer=scorer, stop=runtime.stopped, **more):
+        if isinstance(item, Result):
+            return item
+        show(item)
+    raise AssertionError("a search ends with its result")
+
+
+def _looking(runtime: Runtime, frame: Tensor, photo: Photo, look: Look) -> Tensor:
+    """A picture [H,W,C] with a look, where its photo's mask lets it."""
+    pixels = look.rows(photo, runtime.device(), runtime.stopped)
+    return replaced(frame, photo, pixels if pixels is photo.pixels else np.asarray(pixels))
+
+
+def _listed(recipes: Sequence[Recipe]) -> str:
+    """Several recipes as text: a JSON list of their lines, one on each line for whoever reads it."""
+    return json.dumps([recipe.to_line() for recipe in recipes], indent=0)
+
+
+def _looks(text: str) -> list[Look]:
+    """What a text says to do: a recipe, with what it measured where it tells that, or a list of recipes. Raises
+    RecipeError."""
+    text = text.strip()
+    if not text.startswith("["):
+        return [_look(text)]
+    try:
+        lines = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"not a list of recipes: {error}") from None
+    if not lines or not all(isinstance(line, str) for line in lines):
+        raise RecipeError("a list of recipes holds their texts, at least one: this one doesn't")
+    return [_look(line) for line in lines]
+
+
+def _look(text: str) -> Look:
+    recipe = Recipe.parse(text)
+    return Look.from_json(text) if '"statistics"' in text else Look(recipe, None)
