@@ -11,16 +11,19 @@ import folder_paths
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
+from server import PromptServer
 
 from ..options import Options
 from ..scoring.protocol import Scorer
-from ..scoring.registry import cached_scorer
+from ..scoring.registry import cached_scorer, resolve_scorer
 from .work import Preview, Runtime
 
 PROGRESS_STEPS = 1000
 PREVIEW_EVERY = 0.5
 """Seconds between previews: each is made, and sent to the page."""
 PREVIEW_SIDE = 512
+LARGE = 1.5e9
+"""Bytes that a large scorer may take while it is loaded."""
 _patchers: dict[int, ModelPatcher] = {}
 """Of the networks of the scorer that was loaded last, by their ids: ComfyUI itself keeps no model alive."""
 
@@ -41,13 +44,14 @@ def load_scorer(options: Options) -> Scorer:
 
     Raises NuliError.
     """
-    if options.precision == "auto":
-        half = memory.should_use_fp16(torch.device(options.device))
-        options = replace(options, precision="half" if half else "full" if options.device != "cpu" else "auto")
-    # read to the CPU: the device may have no room before ComfyUI has made some
-    scorer = cached_scorer(replace(options, device="cpu"), weight_folders())
-    networks = getattr(scorer, "networks", ())
-    place, parking = torch.device(options.device), memory.unet_offload_device()
+    place = torch.device(options.device)
+    if place.type != "cpu":
+        if options.precision == "auto":
+            options = replace(options, precision="half" if memory.should_use_fp16(place) else "full")
+        large = resolve_scorer(options.scorer, options.mode, weight_folders()).is_large
+        memory.free_memory(memory.minimum_inference_memory() + LARGE * large, place)
+    scorer = cached_scorer(options, weight_folders())
+    networks, parking = getattr(scorer, "networks", ()), memory.unet_offload_device()
     kept = {id(network): _patchers.get(id(network)) or ModelPatcher(network, place, parking) for network in networks}
     _patchers.clear()
     _patchers.update(kept)
@@ -56,8 +60,8 @@ def load_scorer(options: Options) -> Scorer:
     return scorer
 
 
-def runtime() -> Runtime:
-    """What one run of a node goes by."""
+def runtime(node: str | None) -> Runtime:
+    """What one run of the node of that id goes by."""
     bar, shown = ProgressBar(PROGRESS_STEPS), 0.0
 
     def show(done: float, preview: Preview | None) -> None:
@@ -67,4 +71,8 @@ def runtime() -> Runtime:
             picture, shown = ("JPEG", preview(), PREVIEW_SIDE), now
         bar.update_absolute(round(done * PROGRESS_STEPS), PROGRESS_STEPS, picture)
 
-    return Runtime(device, load_scorer, memory.throw_exception_if_processing_interrupted, show)
+    def tell(text: str) -> None:
+        if node is not None:
+            PromptServer.instance.send_progress_text(text, node)
+
+    return Runtime(device, load_scorer, memory.throw_exception_if_processing_interrupted, show, tell)

@@ -40,6 +40,7 @@ def _node(spec: Node) -> type[io.ComfyNode]:
                     for one in spec.outputs
                 ],
                 is_input_list=spec.lists,
+                hidden=[io.Hidden.unique_id],
             )
 
         @classmethod
@@ -60,7 +61,7 @@ def _node(spec: Node) -> type[io.ComfyNode]:
             if spec.lists:  # every value comes as a list then; of all but what is connected, one
                 connected = {one.name for one in spec.inputs}
                 values = {name: value if name in connected else value[0] for name, value in values.items()}
-            return io.NodeOutput(*getattr(work, spec.run)(host.runtime(), **values))
+            return io.NodeOutput(*getattr(work, spec.run)(host.runtime(cls.hidden.unique_id), **values))
 
     NUlNode.__name__ = NUlNode.__qualname__ = spec.id
     return NUlNode

@@ -21,12 +21,14 @@ from ..options import Amounts, Options
 from ..recipe import Recipe
 from ..result import Event, Result
 from ..scoring.protocol import Scorer
-from ..series import enhance_together
+from ..series import Series, enhance_together
 from .specs import EACH, ENHANCE, SCORE, VARIATIONS
 from .tensors import frames_of, masked, photo_of, reference_of, replaced
 from .widgets import options_of
 
 Preview = Callable[[], Image.Image]
+TOLD = 8
+"""Lines that a node shows at most."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,18 @@ class Runtime:
     """Raises what ends the node where the user wants that."""
     show: Callable[[float, Preview | None], None] = lambda done, preview: None
     """Show how much of the work is done, 0..1, and what it looks like."""
+    tell: Callable[[str], None] = lambda text: None
+    """Show on the node what was done, in words."""
 
     def stopped(self) -> bool:
         """What searches and renderings ask now and then: it ends them by what `check` raises."""
         self.check()
         return False
+
+    def picture_done(self, part: int, parts: int, lines: Sequence[str]) -> None:
+        """Show that one picture of several is done, and the last lines of what was done so far."""
+        self.show((part + 1) / parts, None)
+        self.tell("\n".join(lines[-TOLD:]))
 
     def show_event(self, part: int, parts: int, event: Event) -> None:
         """Show how far the search of one picture of several is."""
@@ -76,14 +85,17 @@ def enhance(
             match=reference_of(reference, 0),
         )
         made = [_looking(runtime, *pair, series.look) for pair in zip(frames, photos, strict=True)]
+        runtime.tell(_words(series))
         return torch.stack(made), json.dumps(series.look.to_dict()), series.score_after
-    made, recipes, scores = [], [], []
+    made, recipes, scores, told = [], [], [], []
     for i, (frame, photo) in enumerate(zip(frames, photos, strict=True)):
         show = partial(runtime.show_event, i, len(frames))
         result = _search(runtime, photo, options, scorer, show, match=reference_of(reference, i), others=0)
         made.append(_looking(runtime, frame, photo, Look(result.recipe, None)))
         recipes.append(result.recipe)
         scores.append(result.score_after)
+        told.append(_words(result))
+        runtime.picture_done(i, len(frames), told)
     text = recipes[0].to_line() if len(recipes) == 1 else _listed(recipes)
     return torch.stack(made), text, sum(scores) / len(scores)
 
@@ -120,6 +132,7 @@ def score(
     order = sorted(range(len(frames)), key=lambda i: -scores[i])[: keep or None]
     lines = [f"{rank + 1}. {scores[i]:.3f}  picture {i + 1}" for rank, i in enumerate(order)]
     kept = [frames[i] for i in order]
+    runtime.tell("\n".join(lines[:TOLD]))
     batches = [torch.stack(kept)] if len({frame.shape for frame in kept}) == 1 else [frame[None] for frame in kept]
     return batches, [scores[order[0]]], ["\n".join(lines)]
 
@@ -130,7 +143,7 @@ def variations(
     """For each picture so many results at most, the best first; their recipes as a JSON list; the best score."""
     options = options_of(values, VARIATIONS.widgets, device=runtime.device())
     frames, scorer = frames_of(image), runtime.load_scorer(options)
-    made, recipes, scores = [], [], []
+    made, recipes, scores, told = [], [], [], []
     for i, frame in enumerate(frames):
         photo = masked(photo_of(frame), mask, i, options.feather)
         show = partial(runtime.show_event, i, len(frames))
@@ -139,6 +152,8 @@ def variations(
         made += [_looking(runtime, frame, photo, Look(recipe, None)) for recipe in found]
         recipes += found
         scores.append(result.score_after)
+        told += [_words(result), *(f"{other.score:.2f}: {', '.join(other.recipe.words())}" for other in result.others)]
+        runtime.picture_done(i, len(frames), told)
     return torch.stack(made), _listed(recipes), max(scores)
 
 
@@ -161,6 +176,15 @@ def _looking(runtime: Runtime, frame: Tensor, photo: Photo, look: Look) -> Tenso
     """A picture [H,W,C] with a look, where its photo's mask lets it."""
     pixels = look.rows(photo, runtime.device(), runtime.stopped)
     return replaced(frame, photo, pixels if pixels is photo.pixels else np.asarray(pixels))
+
+
+def _words(done: Result | Series) -> str:
+    """What was done, in a line, and what the user should know besides."""
+    if done.changed:
+        line = f"{done.scorer} {done.score_before:.2f} → {done.score_after:.2f}: {', '.join(done.recipe.words())}"
+    else:
+        line = f"{done.scorer} {done.score_before:.2f}: nothing makes it clearly better; left as it is"
+    return "; ".join([line, *done.notes])
 
 
 def _listed(recipes: Sequence[Recipe]) -> str:
