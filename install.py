@@ -1,4 +1,7 @@
-"""Run by the WebUI at every start: installs what NUlIE needs and the host does not have. Upgrades nothing."""
+"""Run by the WebUI at every start: installs what NUlIE needs and the host does not have. Upgrades nothing.
+
+Elsewhere it installs nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,11 @@ def main() -> None:
     wanted = missing()
     if not wanted:
         return
-    import launch  # only now: importing it takes longer than all of the above
+    try:
+        import launch  # only now: importing it takes longer than all of the above
+    except ImportError:  # ComfyUI's manager runs this too, and ComfyUI itself needs all of that
+        print("NUlIE lacks", ", ".join(requirement for _, requirement in wanted), "- install it with pip")
+        return
 
     if getattr(launch.args, "skip_install", False):
         return

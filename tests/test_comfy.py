@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import nuli
 from nuli.comfy import work
 from nuli.comfy.specs import APPLY, EACH, ENHANCE, NODES, SCORE, TOGETHER, VARIATIONS, Node
 from nuli.comfy.tensors import frames_of, masked, photo_of
@@ -263,6 +264,11 @@ def test_the_root_of_the_repository_loads_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "True []", done.stderr
+
+
+def test_the_registry_is_told_this_version() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    assert f'\nversion = "{nuli.__version__}"' in text and '\n[tool.comfy]\nPublisherId = "' in text
 
 
 def test_the_specs_load_no_torch() -> None:

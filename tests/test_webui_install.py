@@ -43,6 +43,13 @@ def test_only_what_is_missing(install, launch, monkeypatch):
     assert launch.asked == [('install "safetensors>=0.4"', "safetensors for NUlIE")]
 
 
+def test_elsewhere_it_only_says_what_lacks(install, monkeypatch, capsys):
+    monkeypatch.setattr(install.missing, "__defaults__", (lambda module: False,))
+    monkeypatch.setitem(sys.modules, "launch", None)
+    install.main()
+    assert "safetensors" in capsys.readouterr().out
+
+
 def test_skip_install_is_honoured(install, launch, monkeypatch):
     monkeypatch.setattr(install.missing, "__defaults__", (lambda module: False,))
     launch.args.skip_install = True
