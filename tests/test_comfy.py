@@ -17,7 +17,7 @@ from PIL import Image
 import nuli
 from nuli.comfy import work
 from nuli.comfy.specs import APPLY, EACH, ENHANCE, NODES, SCORE, TOGETHER, VARIATIONS, Node
-from nuli.comfy.tensors import frames_of, masked, photo_of
+from nuli.comfy.tensors import Batch
 from nuli.comfy.widgets import MORE, options_of, parse_more
 from nuli.comfy.work import Runtime
 from nuli.errors import ImageError, NuliError, OptionError, RecipeError
@@ -135,10 +135,9 @@ def test_what_a_mask_leaves_out_keeps_its_bits(pale: torch.Tensor) -> None:
 
 
 def test_the_loaders_stand_in_for_no_mask_is_none(pale: torch.Tensor) -> None:
-    photo = photo_of(pale[0])
-    assert masked(photo, torch.zeros(1, 64, 64), 0, 0).mask is None
-    assert masked(photo, torch.zeros(64, 64), 0, 0).mask is None
-    assert masked(photo, torch.zeros(1, 240, 360), 0, 0).mask is not None
+    for mask in (torch.zeros(1, 64, 64), torch.zeros(64, 64)):
+        assert all(picture.photo.mask is None for picture in Batch(pale, mask))
+    assert Batch(pale, torch.zeros(1, 240, 360))[1].photo.mask is not None
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
@@ -170,9 +169,9 @@ def test_no_numbers_and_no_pictures_are_refused(pale: torch.Tensor) -> None:
     broken = pale.clone()
     broken[0, 0, 0, 0] = torch.nan
     with pytest.raises(ImageError, match="no numbers"):
-        frames_of(broken)
+        list(Batch(broken))
     with pytest.raises(ImageError, match="connect an IMAGE"):
-        frames_of(pale[..., 0])
+        Batch(pale[..., 0])
 
 
 def test_the_best_come_first(pale: torch.Tensor, photo: Image.Image) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,54 +17,68 @@ EMPTY_MASK = (64, 64)
 """The size of the black mask that ComfyUI's loader gives of a picture without transparency: it means no mask."""
 
 
-def frames_of(images: Tensor) -> list[Tensor]:
-    """The pictures [H,W,C] of a batch, float32 on the CPU, whatever type they come in and wherever they are.
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture of a batch."""
 
-    Raises ImageError for another shape, and for values that are no numbers.
+    frame: Tensor
+    """[H,W,3 or 4], float32 on the CPU."""
+    photo: Photo
+    """The same with 16 bits, and its mask."""
+
+    def replaced(self, pixels: np.ndarray) -> Tensor:
+        """The frame with new pixels [H,W,3] of the photo's type. What did not change in 16 bits stays bit by bit as it
+        was; so does transparency."""
+        kept = torch.from_numpy(np.equal(pixels, self.photo.pixels))
+        new = torch.from_numpy(pixels.astype(np.float32)).div_(np.iinfo(pixels.dtype).max)
+        return torch.cat([torch.where(kept, self.frame[..., :3], new), self.frame[..., 3:]], 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pictures, and where they may be changed. They are unpacked one at a time, for a batch may be a whole video.
+
+    Raises ImageError for a tensor of another shape.
     """
-    if images.ndim != 4 or images.shape[3] not in (3, 4) or not images.numel():
-        raise ImageError(f"images of shape {tuple(images.shape)}: connect an IMAGE, [batch, height, width, 3 or 4]")
-    images = images.detach().to("cpu", torch.float32)
-    if not torch.isfinite(images).all():
-        raise ImageError("the picture has values that are no numbers, as a VAE in float16 makes them: try --fp32-vae")
-    return list(images.clamp(0, 1))
+
+    images: Tensor
+    """[B,H,W,3 or 4], of any floating point type, on any device."""
+    masks: Tensor | None = None
+    """[B,h,w], or [1,h,w] or [h,w] for all."""
+    feather: float = 0.0
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.images.shape)
+        if len(shape) != 4 or shape[3] not in (3, 4) or not self.images.numel():
+            raise ImageError(f"images of shape {shape}: connect an IMAGE, [batch, height, width, 3 or 4]")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index: int) -> Picture:
+        """Raises ImageError for values that are no numbers, and for a mask of another shape."""
+        frame = item(self.images, index, 4)
+        photo = load_photo(frame.numpy())
+        mask = None if self.masks is None else item(self.masks, index, 3)
+        stands_in = mask is not None and mask.shape == EMPTY_MASK != photo.pixels.shape[:2] and not mask.any()
+        if mask is not None and not stands_in:
+            photo = with_mask(photo, mask.numpy(), self.feather)
+        return Picture(frame, photo)
 
 
-def photo_of(frame: Tensor) -> Photo:
-    """A picture [H,W,C] as a photo of 16 bits."""
-    return load_photo(frame.numpy())
+def item(batch: Tensor, index: int, dimensions: int) -> Tensor:
+    """One of a batch, float32 on the CPU, in 0..1; of a batch that is too short the last.
 
-
-def masked(photo: Photo, masks: Tensor | None, index: int, feather: float) -> Photo:
-    """A photo that is only changed inside of its mask, the one of that index, or the only one.
-
-    Raises ImageError for a mask of another shape.
+    Args:
+        dimensions: of the batch; one of a single item may lack the first.
+    Raises:
+        ImageError: it has values that are no numbers.
     """
-    mask = _item(masks, index, 3)
-    if mask is None or (tuple(mask.shape) == EMPTY_MASK != photo.pixels.shape[:2] and not mask.any()):
-        return photo
-    return with_mask(photo, mask.clamp(0, 1).numpy(), feather)
-
-
-def reference_of(images: Tensor | None, index: int) -> np.ndarray | None:
-    """The reference picture of that index, or the only one."""
-    image = _item(images, index, 4)
-    return None if image is None else image.clamp(0, 1).numpy()
-
-
-def _item(batch: Tensor | None, index: int, dimensions: int) -> Tensor | None:
-    """A batch's item, float32 on the CPU; of a batch that is too short the last."""
-    if batch is None:
-        return None
     batch = batch.reshape(-1, *batch.shape[1 - dimensions :])
-    return batch[min(index, len(batch) - 1)].detach().to("cpu", torch.float32)
-
-
-def replaced(frame: Tensor, photo: Photo, pixels: np.ndarray) -> Tensor:
-    """A picture [H,W,C] with new pixels [H,W,3] of its photo's type. What did not change in 16 bits stays bit by bit as
-    it was; so does transparency."""
-    if pixels is photo.pixels:
-        return frame
-    kept = torch.from_numpy(np.equal(pixels, photo.pixels))
-    new = torch.from_numpy(pixels.astype(np.float32)).div_(np.iinfo(pixels.dtype).max)
-    return torch.cat([torch.where(kept, frame[..., :3], new), frame[..., 3:]], 2)
+    found = batch[min(index, len(batch) - 1)].detach().to("cpu", torch.float32)
+    if not torch.isfinite(found).all():
+        raise ImageError("the picture has values that are no numbers, as a VAE in float16 makes them: try --fp32-vae")
+    return found.clamp(0, 1)

@@ -21,9 +21,9 @@ from ..options import Amounts, Options
 from ..recipe import Recipe
 from ..result import Event, Result
 from ..scoring.protocol import Scorer
-from ..series import Series, enhance_together
+from ..series import Series, enhance_together, spread
 from .specs import EACH, ENHANCE, SCORE, VARIATIONS
-from .tensors import frames_of, masked, photo_of, reference_of, replaced
+from .tensors import Batch, Picture, item
 from .widgets import options_of
 
 Preview = Callable[[], Image.Image]
@@ -71,49 +71,57 @@ def enhance(
 ) -> tuple[Tensor, str, float]:
     """The batch enhanced, the recipe (of several pictures a JSON list), and the score, or the mean of several."""
     options = options_of(values, ENHANCE.widgets, device=runtime.device())
-    frames = frames_of(image)
-    photos = [masked(photo_of(frame), mask, i, options.feather) for i, frame in enumerate(frames)]
+    pictures = Batch(image, mask, options.feather)
     # a reference is a scorer of its own
     scorer = runtime.load_scorer(options) if reference is None else None
-    if batch != EACH and len(frames) > 1:
-        series = enhance_together(
-            photos,
-            options,
-            scorer=scorer,
-            stop=runtime.stopped,
-            progress=partial(runtime.show_event, 0, 1),
-            match=reference_of(reference, 0),
-        )
-        made = [_looking(runtime, *pair, series.look) for pair in zip(frames, photos, strict=True)]
-        runtime.tell(_words(series))
-        return torch.stack(made), json.dumps(series.look.to_dict()), series.score_after
-    made, recipes, scores, told = [], [], [], []
-    for i, (frame, photo) in enumerate(zip(frames, photos, strict=True)):
-        show = partial(runtime.show_event, i, len(frames))
-        result = _search(runtime, photo, options, scorer, show, match=reference_of(reference, i), others=0)
-        made.append(_looking(runtime, frame, photo, Look(result.recipe, None)))
+    if batch != EACH and len(pictures) > 1:
+        return _enhance_together(runtime, pictures, options, scorer, reference)
+    made, recipes, scores, told = torch.empty(image.shape), [], [], []
+    for i, picture in enumerate(pictures):
+        show = partial(runtime.show_event, i, len(pictures))
+        match = None if reference is None else item(reference, i, 4).numpy()
+        result = _search(runtime, picture.photo, options, scorer, show, match=match, others=0)
+        made[i] = _looking(runtime, picture, Look(result.recipe, None))
         recipes.append(result.recipe)
         scores.append(result.score_after)
         told.append(_words(result))
-        runtime.picture_done(i, len(frames), told)
+        runtime.picture_done(i, len(pictures), told)
     text = recipes[0].to_line() if len(recipes) == 1 else _listed(recipes)
-    return torch.stack(made), text, sum(scores) / len(scores)
+    return made, text, sum(scores) / len(scores)
+
+
+def _enhance_together(
+    runtime: Runtime, pictures: Batch, options: Options, scorer: Scorer | None, reference: Tensor | None
+) -> tuple[Tensor, str, float]:
+    series = enhance_together(
+        [pictures[i].photo for i in spread(len(pictures))],
+        options,
+        scorer=scorer,
+        stop=runtime.stopped,
+        progress=partial(runtime.show_event, 0, 2),
+        match=None if reference is None else item(reference, 0, 4).numpy(),
+    )
+    runtime.tell(_words(series))
+    made = torch.empty(pictures.images.shape)
+    for i, picture in enumerate(pictures):
+        made[i] = _looking(runtime, picture, series.look)
+        runtime.show(0.5 + (i + 1) / len(pictures) / 2, None)
+    return made, json.dumps(series.look.to_dict()), series.score_after
 
 
 def apply(
     runtime: Runtime, image: Tensor, recipe: str, strength: float = 1.0, mask: Tensor | None = None
 ) -> tuple[Tensor]:
     """The batch with a recipe, or each picture with its own. Raises RecipeError."""
-    frames = frames_of(image)
+    pictures = Batch(image, mask, Options().feather)
     looks = _looks(recipe)
-    if len(looks) not in (1, len(frames)):
-        raise RecipeError(f"{len(looks)} recipes for {len(frames)} pictures: give one, or one for each")
-    made, feather = [], Options().feather
-    for i, frame in enumerate(frames):
-        look = looks[min(i, len(looks) - 1)].scaled(Amounts(strength))
-        made.append(_looking(runtime, frame, masked(photo_of(frame), mask, i, feather), look))
-        runtime.show((i + 1) / len(frames), None)
-    return (torch.stack(made),)
+    if len(looks) not in (1, len(pictures)):
+        raise RecipeError(f"{len(looks)} recipes for {len(pictures)} pictures: give one, or one for each")
+    made = torch.empty(image.shape)
+    for i, picture in enumerate(pictures):
+        made[i] = _looking(runtime, picture, looks[min(i, len(looks) - 1)].scaled(Amounts(strength)))
+        runtime.show((i + 1) / len(pictures), None)
+    return (made,)
 
 
 def score(
@@ -122,19 +130,20 @@ def score(
     """The pictures of all batches, the best first: as one batch where they are of one size, else each as its own."""
     # it is to compare pictures, and `tone` can't
     options = options_of(values, SCORE.widgets, device=runtime.device(), mode="hard")
-    frames = [frame for batch in image for frame in frames_of(batch)]
-    scorer = runtime.load_scorer(options)
-    scores = []
-    for i, frame in enumerate(frames):
-        runtime.check()
-        scores += enhancer.score(photo_of(frame), scorer, options=options)
-        runtime.show((i + 1) / len(frames), None)
-    order = sorted(range(len(frames)), key=lambda i: -scores[i])[: keep or None]
-    lines = [f"{rank + 1}. {scores[i]:.3f}  picture {i + 1}" for rank, i in enumerate(order)]
-    kept = [frames[i] for i in order]
+    batches = [Batch(images) for images in image]
+    scorer, found = runtime.load_scorer(options), []
+    for batch in batches:
+        for picture in batch:
+            runtime.check()
+            found += [(one, picture.frame) for one in enhancer.score(picture.photo, scorer, options=options)]
+            runtime.show(len(found) / sum(map(len, batches)), None)
+    order = sorted(range(len(found)), key=lambda i: -found[i][0])[: keep or None]
+    lines = [f"{rank}. {found[i][0]:.3f}  picture {i + 1}" for rank, i in enumerate(order, 1)]
     runtime.tell("\n".join(lines[:TOLD]))
-    batches = [torch.stack(kept)] if len({frame.shape for frame in kept}) == 1 else [frame[None] for frame in kept]
-    return batches, [scores[order[0]]], ["\n".join(lines)]
+    kept = [found[i][1] for i in order]
+    alike = len({frame.shape for frame in kept}) == 1
+    sorted_batches = [torch.stack(kept)] if alike else [frame[None] for frame in kept]
+    return sorted_batches, [found[order[0]][0]], ["\n".join(lines)]
 
 
 def variations(
@@ -142,18 +151,17 @@ def variations(
 ) -> tuple[Tensor, str, float]:
     """For each picture so many results at most, the best first; their recipes as a JSON list; the best score."""
     options = options_of(values, VARIATIONS.widgets, device=runtime.device())
-    frames, scorer = frames_of(image), runtime.load_scorer(options)
+    pictures, scorer = Batch(image, mask, options.feather), runtime.load_scorer(options)
     made, recipes, scores, told = [], [], [], []
-    for i, frame in enumerate(frames):
-        photo = masked(photo_of(frame), mask, i, options.feather)
-        show = partial(runtime.show_event, i, len(frames))
-        result = _search(runtime, photo, options, scorer, show, others=count - 1)
-        found = [result.recipe, *(other.recipe for other in result.others)][:count]
-        made += [_looking(runtime, frame, photo, Look(recipe, None)) for recipe in found]
+    for i, picture in enumerate(pictures):
+        show = partial(runtime.show_event, i, len(pictures))
+        result = _search(runtime, picture.photo, options, scorer, show, others=count - 1)
+        found = [result.recipe, *(other.recipe for other in result.others)]
+        made += [_looking(runtime, picture, Look(recipe, None)) for recipe in found]
         recipes += found
         scores.append(result.score_after)
         told += [_words(result), *(f"{other.score:.2f}: {', '.join(other.recipe.words())}" for other in result.others)]
-        runtime.picture_done(i, len(frames), told)
+        runtime.picture_done(i, len(pictures), told)
     return torch.stack(made), _listed(recipes), max(scores)
 
 
@@ -165,17 +173,17 @@ def _search(
     show: Callable[[Event], None],
     **more: Any,
 ) -> Result:
-    for item in enhancer.enhance_iter(photo, options, scorer=scorer, stop=runtime.stopped, **more):
-        if isinstance(item, Result):
-            return item
-        show(item)
+    for news in enhancer.enhance_iter(photo, options, scorer=scorer, stop=runtime.stopped, **more):
+        if isinstance(news, Result):
+            return news
+        show(news)
     raise AssertionError("a search ends with its result")
 
 
-def _looking(runtime: Runtime, frame: Tensor, photo: Photo, look: Look) -> Tensor:
-    """A picture [H,W,C] with a look, where its photo's mask lets it."""
-    pixels = look.rows(photo, runtime.device(), runtime.stopped)
-    return replaced(frame, photo, pixels if pixels is photo.pixels else np.asarray(pixels))
+def _looking(runtime: Runtime, picture: Picture, look: Look) -> Tensor:
+    """A picture [H,W,C] with a look, where its mask lets it; the very frame where that does nothing."""
+    pixels = look.rows(picture.photo, runtime.device(), runtime.stopped)
+    return picture.frame if pixels is picture.photo.pixels else picture.replaced(np.asarray(pixels))
 
 
 def _words(done: Result | Series) -> str:
