@@ -29,6 +29,8 @@ from .widgets import options_of
 Preview = Callable[[], Image.Image]
 TOLD = 8
 """Lines that a node shows at most."""
+SEARCHING = "searching..."
+"""Told first. The page lays words over a preview that came before them; and those of the last run are to go."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def enhance(
 ) -> tuple[Tensor, str, float]:
     """The batch enhanced, the recipe (of several pictures a JSON list), and the score, or the mean of several."""
     options = options_of(values, ENHANCE.widgets, device=runtime.device())
+    runtime.tell(SEARCHING)
     pictures = Batch(image, mask, options.feather)
     # a reference is a scorer of its own
     scorer = runtime.load_scorer(options) if reference is None else None
@@ -151,6 +154,7 @@ def variations(
 ) -> tuple[Tensor, str, float]:
     """For each picture so many results at most, the best first; their recipes as a JSON list; the best score."""
     options = options_of(values, VARIATIONS.widgets, device=runtime.device())
+    runtime.tell(SEARCHING)
     pictures, scorer = Batch(image, mask, options.feather), runtime.load_scorer(options)
     made, recipes, scores, told = [], [], [], []
     for i, picture in enumerate(pictures):
