@@ -52,6 +52,7 @@ def enhance(source: Path, target: Path, options: list[str], waiting: Callable[[]
         finally:
             if process.poll() is None:
                 process.kill()
+                process.wait()
         out.seek(0)
         errors.seek(0)
         if process.returncode:
