@@ -1,4 +1,4 @@
-"""What `integrations/` holds for other programs: each part that runs without its program, and GIMP where there is one."""
+"""What `integrations/` holds for other programs: what runs without its program, and GIMP where there is one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 INTEGRATIONS = ROOT / "integrations"
-AWKWARD = "it's \"ü\" $(touch spoilt) `touch spoilt`"
+AWKWARD = 'it\'s "ü" $(touch spoilt) `touch spoilt`'
 """A folder's name in which a careless script would run commands."""
 
 needs_sh = pytest.mark.skipif(os.name == "nt", reason="the scripts are for a POSIX shell")
@@ -116,7 +116,7 @@ def test_the_plug_in_says_what_went_wrong(command, tmp_path: Path, monkeypatch: 
     with pytest.raises(command.CommandError, match="code 3"):
         command.enhance(source, target, [])
     monkeypatch.setenv("NULI", str(tmp_path / "absent"))
-    with pytest.raises(command.CommandError, match="absent can't be started.*install NUlIE"):
+    with pytest.raises(command.CommandError, match=r"absent can't be started.*install NUlIE"):
         command.enhance(source, target, [])
 
 
@@ -201,7 +201,16 @@ def test_in_gimp(tmp_path: Path, nuli: Path, photo: Image.Image) -> None:
     (tmp_path / "script.py").write_text(IN_GIMP)
     batch = f"exec(open({str(tmp_path / 'script.py')!r}).read())"
     subprocess.run(
-        [GIMP, "-i", "-d", f"--gimprc={tmp_path / 'gimprc'}", "--batch-interpreter=python-fu-eval", "-b", batch, "--quit"],
+        [
+            GIMP,
+            "-i",
+            "-d",
+            f"--gimprc={tmp_path / 'gimprc'}",
+            "--batch-interpreter=python-fu-eval",
+            "-b",
+            batch,
+            "--quit",
+        ],
         env={**os.environ, "NULI": str(nuli), "PLACE": str(tmp_path), "HOME": str(tmp_path)},
         timeout=300,
         capture_output=True,

@@ -51,13 +51,12 @@ local strength = dt.new_widget("slider"){
   label = "strength",
   tooltip = "how much of what is found",
   hard_min = 0, hard_max = 1.5, soft_min = 0, soft_max = 1.5, step = 0.1, digits = 2,
-  value = 1,
 }
+strength.value = 1 -- after its range: set together, it may come out as 0
 local seconds = dt.new_widget("slider"){
   label = "seconds",
   tooltip = "time to search for each picture; 0: automatic",
   hard_min = 0, hard_max = 600, soft_min = 0, soft_max = 60, step = 1, digits = 0,
-  value = 0,
 }
 
 local function command()

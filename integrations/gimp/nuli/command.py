@@ -15,7 +15,9 @@ class CommandError(Exception):
     """The command is absent, or refused; the message says what to do."""
 
 
-def enhance(source: Path, target: Path, options: list[str], waiting: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def enhance(
+    source: Path, target: Path, options: list[str], waiting: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     """Enhance one picture into another file, and return what the command tells of it.
 
     Args:

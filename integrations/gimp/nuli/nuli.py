@@ -112,8 +112,10 @@ def save_selection(image, layer, path):
     """Write a mask of a layer's size: white where anything is selected, black elsewhere."""
     width, height = layer.get_width(), layer.get_height()
     _, x, y = layer.get_offsets()
-    chosen = image.get_selection().get_buffer().get(
-        Gegl.Rectangle.new(x, y, width, height), 1.0, "Y u8", Gegl.AbyssPolicy.NONE
+    chosen = (
+        image.get_selection()
+        .get_buffer()
+        .get(Gegl.Rectangle.new(x, y, width, height), 1.0, "Y u8", Gegl.AbyssPolicy.NONE)
     )
     mask = Gimp.Image.new(width, height, Gimp.ImageBaseType.GRAY)
     try:

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import nuli
 from invokeai.invocation_api import (
     BaseInvocation,
     BaseInvocationOutput,
@@ -15,6 +14,8 @@ from invokeai.invocation_api import (
     invocation,
     invocation_output,
 )
+
+import nuli
 
 
 @invocation_output("nuli_enhance_output")
