@@ -121,7 +121,7 @@ local function finalize(storage, images, work)
   if #failed > 0 then
     tell("failed, see the log of `darktable -d lua`: " .. table.concat(failed, ", "))
   else
-    tell(#work.pictures .. " pictures enhanced")
+    tell(#work.pictures .. " pictures done")
   end
 end
 
