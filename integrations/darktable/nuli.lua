@@ -74,17 +74,23 @@ local function free_name(target, stem, extension, taken)
   return name
 end
 
--- before the first picture: without the command nothing is exported
+local function tell_missing()
+  tell("there is no command " .. command() .. ": install NUlIE, or name it in the preferences, under Lua options")
+end
+
+-- before the first picture; returning fewer of them, where there is nothing to do, makes darktable 5.0 crash
 local function initialize(storage, format, images, high_quality, work)
-  if not os.execute("command -v " .. command() .. " >/dev/null") then
-    tell("there is no command " .. command() .. ": install NUlIE, or name it in the preferences, under Lua options")
-    return {}
-  end
   work.pictures, work.folders, work.taken = {}, {}, {}
+  work.missing = not os.execute("command -v " .. command() .. " >/dev/null")
+  if work.missing then tell_missing() end
 end
 
 -- after each export: the file goes into a folder of this run, one for each place of results, under the result's name
 local function store(storage, image, format, exported, number, total, high_quality, work)
+  if work.missing then
+    os.remove(exported)
+    return
+  end
   local target = beside.value and image.path or folder.value
   local temporary, stem, extension = exported:match("^(.*)/([^/]*)%.([^./]*)$")
   if not work.folders[target] then
@@ -99,7 +105,7 @@ end
 
 -- after the last: all of them are enhanced by one command for each place of results
 local function finalize(storage, images, work)
-  if not work.pictures or #work.pictures == 0 then return end
+  if work.missing then return tell_missing() end
   tell(#work.pictures .. " pictures to enhance")
   local options = string.format("--mode %s --strength %.2f", hard.value and "hard" or "soft", strength.value)
   if seconds.value > 0 then options = options .. string.format(" --seconds %d", seconds.value) end
