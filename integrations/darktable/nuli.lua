@@ -108,6 +108,7 @@ local function finalize(storage, images, work)
   if work.missing then return tell_missing() end
   tell(#work.pictures .. " pictures to enhance")
   local options = string.format("--mode %s --strength %.2f", hard.value and "hard" or "soft", strength.value)
+  options = options:gsub(",", ".") -- the user's language may write numbers so
   if seconds.value > 0 then options = options .. string.format(" --seconds %d", seconds.value) end
   for target, exported in pairs(work.folders) do
     local log = exported .. "/log"
