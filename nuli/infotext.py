@@ -70,6 +70,12 @@ def quoted(value: str) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
+def recipe_in(text: str) -> str:
+    """The recipe in a picture's whole text of parameters; any other text as it is."""
+    found = re.search(rf"{RECIPE}: ([^,\n]*)", text)
+    return found[1] if found else text
+
+
 def was_enhanced(params: Mapping[str, Any]) -> bool:
     """Whether pasted parameters are those of a picture that NUlIE looked at."""
     return bool(params.get(RECIPE))

@@ -201,6 +201,11 @@ def test_what_is_no_recipe_is_refused(pale: torch.Tensor, text: str) -> None:
         work.apply(RUNTIME, pale, text)
 
 
+def test_a_pictures_parameters_can_be_pasted(pale: torch.Tensor) -> None:
+    text = "a cat, best quality\nSteps: 20, Size: 512x512, NUl scorer: tone, NUl recipe: nuli1 gamma=0.9/1, Version: v1"
+    assert torch.equal(work.apply(RUNTIME, pale, text)[0], work.apply(RUNTIME, pale, "nuli1 gamma=0.9/1")[0])
+
+
 def test_recipes_must_be_one_or_one_for_each(pale: torch.Tensor) -> None:
     with pytest.raises(RecipeError, match="3 recipes for 2 pictures"):
         work.apply(RUNTIME, pale, '["nuli1", "nuli1", "nuli1"]')

@@ -13,11 +13,13 @@ from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
 from server import PromptServer
 
+from ..errors import WeightsError
 from ..options import Options
 from ..scoring.protocol import Scorer
 from ..scoring.registry import cached_scorer, resolve_scorer
 from .work import Preview, Runtime
 
+MODELS = "nuli"
 PROGRESS_STEPS = 1000
 PREVIEW_EVERY = 0.5
 """Seconds between previews: each is made, and sent to the page."""
@@ -28,9 +30,12 @@ _patchers: dict[int, ModelPatcher] = {}
 """Of the networks of the scorer that was loaded last, by their ids: ComfyUI itself keeps no model alive."""
 
 
+folder_paths.add_model_folder_path(MODELS, str(Path(folder_paths.models_dir) / MODELS))
+
+
 def weight_folders() -> list[Path]:
-    """Where weights may lie, besides the usual caches."""
-    return [Path(folder_paths.models_dir) / "nuli"]
+    """Where weights may lie, besides the usual caches: models/nuli, and what extra_model_paths.yaml calls so."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths(MODELS)]
 
 
 def device() -> str:
@@ -44,12 +49,17 @@ def load_scorer(options: Options) -> Scorer:
 
     Raises NuliError.
     """
-    place = torch.device(options.device)
+    place, info = torch.device(options.device), resolve_scorer(options.scorer, options.mode, weight_folders())
+    if missing := info.missing(weight_folders()):
+        names = " and ".join(file.name for file in missing)
+        raise WeightsError(
+            f"the weights of {info.name} are not here: put {names} into {weight_folders()[0]}, as docs/comfyui.md "
+            "tells, or choose another scorer, such as taste"
+        )
     if place.type != "cpu":
         if options.precision == "auto":
             options = replace(options, precision="half" if memory.should_use_fp16(place) else "full")
-        large = resolve_scorer(options.scorer, options.mode, weight_folders()).is_large
-        memory.free_memory(memory.minimum_inference_memory() + LARGE * large, place)
+        memory.free_memory(memory.minimum_inference_memory() + LARGE * info.is_large, place)
     scorer = cached_scorer(options, weight_folders())
     networks, parking = getattr(scorer, "networks", ()), memory.unet_offload_device()
     kept = {id(network): _patchers.get(id(network)) or ModelPatcher(network, place, parking) for network in networks}

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import enhancer
+from .. import enhancer, infotext
 from ..errors import RecipeError
 from ..imaging.photo import Photo
 from ..look import Look
@@ -220,5 +220,5 @@ def _looks(text: str) -> list[Look]:
 
 
 def _look(text: str) -> Look:
-    recipe = Recipe.parse(text)
+    recipe = Recipe.parse(infotext.recipe_in(text))
     return Look.from_json(text) if '"statistics"' in text else Look(recipe, None)
