@@ -7,9 +7,10 @@ from inspect import iscoroutinefunction
 from secrets import compare_digest
 from typing import Any
 
-from modules import errors, shared
+from modules import shared
 
 from . import engine
+from .compat import report
 from .host import worker
 
 
@@ -26,7 +27,7 @@ def add(blocks: Any, app: Any) -> None:
 
         add_routes(app, worker(), _password(getattr(options, "api_auth", None)))
     except Exception:
-        errors.report("NUl Enhance could not add its API", exc_info=True)
+        report("NUl Enhance could not add its API")
 
 
 def _password(api_auth: str | None) -> list[Any]:
