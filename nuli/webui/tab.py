@@ -42,7 +42,7 @@ def note_component(component: Any, **arguments: Any) -> None:
     if not isinstance(name, str):
         return
     tab, _, what = name.partition("_")
-    if name == "pnginfo_image" or what == "gallery" and tab in _GALLERIES:
+    if name == "pnginfo_image" or (what == "gallery" and tab in _GALLERIES):
         _pictures.pop(tab, None)  # else it would stay where it stood before a reload, and not be the latest
         _pictures[tab] = component
         _buttons.pop(tab, None)
