@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, create_autospec
 
 import numpy as np
 import pytest
@@ -25,9 +26,52 @@ RECIPE = "nuli1 contrast=1.2"
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """The parts of a WebUI's `modules` that ours use, none of which do anything."""
+    scripts = ModuleType("modules.scripts")
+    scripts.Script = type("Script", (), {"postprocess_image_after_composite": lambda self, p, pp, *args: None})
+    yield from _host(
+        monkeypatch,
+        devices=SimpleNamespace(get_device_for=lambda task: "cpu", torch_gc=lambda: None),
+        errors=MagicMock(),
+        images=MagicMock(FilenameGenerator=SimpleNamespace(replacements={})),
+        infotext_utils=SimpleNamespace(),
+        paths=SimpleNamespace(),
+        scripts=scripts,
+        scripts_postprocessing=_postprocessing("create_copy"),
+    )
+
+
+@pytest.fixture
+def sdnext(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The same of SD.Next, which lacks some and calls others differently."""
+    scripts = ModuleType("modules.scripts")
+    scripts.Script = type("Script", (), {})
+    names = ["save_image", "FilenameGenerator"]
+    monkeypatch.setitem(sys.modules, "modules.image", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "modules.image.namegen", SimpleNamespace(NOTHING=object()))
+    yield from _host(
+        monkeypatch,
+        devices=SimpleNamespace(device="cpu", torch_gc=lambda: None),
+        errors=MagicMock(spec=["display"]),
+        generation_parameters_copypaste=SimpleNamespace(should_skip=str.lower),
+        images=MagicMock(spec=names, FilenameGenerator=SimpleNamespace(replacements={})),
+        paths=SimpleNamespace(resolve_output_path=os.path.join),
+        scripts=scripts,
+        scripts_postprocessing=_postprocessing(),
+    )
+
+
+def _postprocessing(*methods: str) -> ModuleType:
+    found = ModuleType("modules.scripts_postprocessing")
+    found.ScriptPostprocessing = type("ScriptPostprocessing", (), {})
+    found.PostprocessedImage = type("PostprocessedImage", (), dict.fromkeys(methods))
+    return found
+
+
+def _host(monkeypatch: pytest.MonkeyPatch, scripts: ModuleType, **fakes: Any) -> Iterator[SimpleNamespace]:
     release_cached()
+    scripts.AlwaysVisible = object()
     state = SimpleNamespace(
         interrupted=False,
         skipped=False,
@@ -37,27 +81,20 @@ def host(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         job_no=1,
         job_count=1,
     )
-    scripts = ModuleType("modules.scripts")
-    scripts.AlwaysVisible = object()
-    scripts.Script = type("Script", (), {"postprocess_image_after_composite": lambda self, p, pp, *args: None})
-    postprocessing = ModuleType("modules.scripts_postprocessing")
-    postprocessing.ScriptPostprocessing = type("ScriptPostprocessing", (), {})
-    fakes = {
-        "devices": SimpleNamespace(get_device_for=lambda task: "cpu", torch_gc=lambda: None),
-        "shared": SimpleNamespace(state=state, opts=SimpleNamespace(samples_format="png"), cmd_opts=SimpleNamespace()),
-        "errors": MagicMock(),
-        "images": MagicMock(FilenameGenerator=SimpleNamespace(replacements={})),
+    fakes |= {
+        "shared": SimpleNamespace(
+            state=state, opts=SimpleNamespace(samples_format="png", samples_save=True), cmd_opts=SimpleNamespace()
+        ),
         "processing": MagicMock(),
         "ui_components": MagicMock(),
         "scripts": scripts,
-        "scripts_postprocessing": postprocessing,
     }
     package = ModuleType("modules")
     for name, fake in fakes.items():
         setattr(package, name, fake)
         monkeypatch.setitem(sys.modules, f"modules.{name}", fake)
     monkeypatch.setitem(sys.modules, "modules", package)
-    ours = ("app", "auto", "controls", "engine", "extras", "filenames", "host", "inputs", "settings", "xyz")
+    ours = ("app", "auto", "compat", "controls", "engine", "extras", "filenames", "host", "inputs", "settings", "xyz")
     if importlib.util.find_spec("gradio") is None:
         monkeypatch.setitem(sys.modules, "gradio", MagicMock(__version__="3.41.2"))
         monkeypatch.delitem(sys.modules, "nuli.ui.controls", raising=False)
@@ -84,9 +121,7 @@ class Processing(SimpleNamespace):
     def __init__(self, **more: Any) -> None:
         super().__init__(extra_generation_params={"Kept": "yes"}, batch_index=0, seeds=[1], prompts=["x"], **more)
         self.subseeds, self.negative_prompts, self.outpath_samples = [1], [""], "out"
-
-    def save_samples(self) -> bool:
-        return True
+        self.do_not_save_samples = False
 
 
 def after(host: SimpleNamespace, p: Any, image: Image.Image, *args: Any) -> Image.Image:
@@ -464,10 +499,10 @@ def test_a_preset_is_expanded_under_what_is_said_besides(host, tmp_path, monkeyp
     assert values({"preset": "mine", **filled, "ops": ["light"]})["ops"] == "light"
 
 
-def test_a_broken_file_of_presets_does_not_break_the_pages(host, tmp_path, monkeypatch):
+def test_a_broken_file_of_presets_does_not_break_the_pages(host, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("NULI_CONFIG", str(tmp_path))
     (tmp_path / "presets.ini").write_text("[x]\nstrenght = 1\n")
-    assert host.our_settings.presets() == {} and "strenght" in host.errors.report.call_args.args[0]
+    assert host.our_settings.presets() == {} and "strenght" in capsys.readouterr().out
 
 
 def test_the_plot_shows_a_preset_rather_than_the_accordion(host):
@@ -593,21 +628,97 @@ def test_extras_survive_anything(host, picture):
     assert pp.image is picture
 
 
+def save_image(image: Any, path: str, basename: str, **more: Any) -> tuple[str, None]: ...
+
+
+def numbered(image: Any, path: str, basename: str, short_filename: bool, no_prompt: bool, **more: Any) -> Any: ...
+
+
+def save(host: SimpleNamespace, picture: Image.Image, function: Any, saved: tuple[Any, ...], **opts: Any) -> Any:
+    """What the host is asked to save."""
+    host.images.save_image = create_autospec(function, return_value=saved)
+    usual = {"outdir_extras_samples": "out", "samples_format": "png", "use_original_name_batch": False}
+    host.shared.opts = SimpleNamespace(**{**usual, **opts})
+    assert host.our_host.save(picture, "text", "photo.jpg") == Path(saved[0])
+    return host.images.save_image.call_args.kwargs
+
+
 @pytest.mark.parametrize(("by_name", "stem"), [(False, "nuli"), (True, "photo-nuli")])
 def test_the_tab_saves_under_a_numbered_name(host, picture, by_name, stem):
-    ours = importlib.import_module("nuli.webui.host")
-    try:
-        host.shared.opts = SimpleNamespace(
-            outdir_samples="", outdir_extras_samples="out", samples_format="png", use_original_name_batch=by_name
-        )
-        host.images.save_image.return_value = ("out/x.png", None)
-        assert ours.save(picture, "text", "photo.jpg") == Path("out/x.png")
-        asked = host.images.save_image.call_args.kwargs
-        assert (asked["path"], asked["basename"], asked["info"]) == ("out", stem, "text")
-        # the host leaves the number out where a suffix makes a name without it: each would replace the last
-        assert asked["short_filename"] and not asked.get("suffix") and "forced_filename" not in asked
-    finally:
-        _unload(("host",))
+    asked = save(host, picture, numbered, ("out/x.png", None), outdir_samples="", use_original_name_batch=by_name)
+    assert (asked["path"], asked["basename"], asked["info"]) == ("out", stem, "text")
+    # the host leaves the number out where a suffix makes a name without it: each would replace the last
+    assert asked["short_filename"] and not asked.get("suffix") and "forced_filename" not in asked
+
+
+def test_sdnext_saves_in_its_folder_under_its_pattern(sdnext, picture):
+    asked = save(sdnext, picture, save_image, ("base/out/x.png", None, ""), outdir_samples="base")
+    assert (asked["path"], asked["basename"]) == (os.path.join("base", "out"), "nuli")
+    assert not {"short_filename", "no_prompt"} & set(asked)
+
+
+def test_sdnext_enhances_before_compositing_alone(sdnext, picture):
+    script, p, pp = sdnext.our_auto.AutoEnhance(), Processing(), SimpleNamespace(image=picture)
+    script.postprocess_image(p, pp, {"recipe": RECIPE, "stage": "after compositing"})
+    assert pp.image is not picture and p.extra_generation_params["NUl recipe"] == RECIPE
+
+
+def test_sdnext_shows_our_comments(sdnext):
+    script, p = sdnext.our_auto.AutoEnhance(), Commented(comments=["ours"])
+    for own, shown in (("", "ours"), ("its own", "its own")):
+        processed = SimpleNamespace(comments=own)
+        script.postprocess(p, processed)
+        assert processed.comments == shown
+
+
+def test_sdnext_logs_what_is_broken(sdnext, picture, monkeypatch):
+    error = RuntimeError("broken")
+    monkeypatch.setattr("nuli.scoring.registry.load_scorer", MagicMock(side_effect=error))
+    pp = SimpleNamespace(image=picture)
+    sdnext.our_auto.AutoEnhance().postprocess_image(Commented(comments=[]), pp, {"evaluations": 40})
+    assert pp.image is picture and sdnext.errors.display.call_args.args[0] is error
+    assert "broken" in sdnext.errors.display.call_args.args[1]
+
+
+def test_sdnext_gets_updates_of_pasted_parameters(host, sdnext):
+    pytest.importorskip("gradio")
+    read = {"NUl strength": 0.5}.get
+    assert host.our_compat.pasted(read) is read
+    pasted = sdnext.our_compat.pasted(read)
+    assert pasted("NUl strength")["value"] == 0.5 and "__type__" in pasted("NUl strength")
+    assert pasted("NUl light") is None
+
+
+def test_sdnext_has_framed_the_input(sdnext, picture):
+    p = Inpainting(None, iter_init_images=[picture])
+    p.paste_to = (10, 10, 20, 30)  # it is of this part already
+    assert sdnext.our_inputs.input_picture(p, (48, 32), False).tobytes() == picture.resize((48, 32)).tobytes()
+    assert sdnext.our_inputs.input_picture(Processing(iter_init_images=None), (8, 8), False) is None
+
+
+def test_sdnext_has_videos_and_no_further_pictures(sdnext, picture, monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(sdnext.our_extras.gr, "Warning", told.append)
+    pp = SimpleNamespace(image=None, info={})
+    sdnext.our_extras.Extras().process(pp, enable=True)
+    assert pp.image is None and pp.info == {} and "it is a video" in told[0]
+    pp.image = picture
+    sdnext.our_extras.Extras().process(pp, enable=True, recipe=RECIPE, save_before=True)
+    assert pp.image is not picture and pp.info == {"NUl recipe": RECIPE}
+
+
+def test_sdnext_names_files_by_the_score(sdnext):
+    sdnext.our_filenames.add()
+    pattern = sdnext.images.FilenameGenerator.replacements["nuli_score"]
+    assert pattern(SimpleNamespace(p=None)) is sys.modules["modules.image.namegen"].NOTHING
+
+
+@pytest.mark.parametrize("flags", [{}, {"api_auth": None}, {"api_auth": "a:b,c:d:e"}])
+def test_the_api_has_the_hosts_passwords(host, flags):
+    host.shared.cmd_opts = SimpleNamespace(**flags)
+    assert host.our_app._known() == ({"a": "b", "c": "d:e"} if flags.get("api_auth") else {})
+    host.shared.api = SimpleNamespace(credentials={"x": "y"})  # SD.Next's
+    assert host.our_app._known()["x"] == "y"
 
 
 def test_skip_ends_a_picture_and_interrupt_all_that_was_asked_for(host):
@@ -641,7 +752,13 @@ def names_in(checkout: Path, module: str) -> dict[str, set[str]]:
     return found
 
 
+def is_sdnext(checkout: Path) -> bool:
+    return (checkout / "modules" / "scripts_manager.py").exists()
+
+
 def test_a_real_host_has_the_hooks(checkout):
+    if is_sdnext(checkout):
+        pytest.skip("SD.Next has others")
     scripts = names_in(checkout, "scripts")["Script"]
     assert {"title", "show", "ui", "process", "postprocess_image", "postprocess"} <= scripts
     assert "postprocess_image_after_composite" in scripts
@@ -665,6 +782,28 @@ def test_a_real_host_has_the_hooks(checkout):
     assert {"all_negative_prompts", "index"} <= names_in(checkout, "processing")["create_infotext"]
     paste = names_in(checkout, "infotext_utils")
     assert {"add_paste_fields", "register_paste_params_button", "ParamBinding"} <= set(paste)
+
+
+def test_a_real_sdnext_has_the_hooks(checkout):
+    if not is_sdnext(checkout):
+        pytest.skip("NULI_WEBUI is another WebUI")
+    scripts = names_in(checkout, "scripts_manager")["Script"]
+    assert {"title", "show", "ui", "process", "postprocess_image", "postprocess"} <= scripts
+    postprocessing = names_in(checkout, "scripts_postprocessing")
+    assert {"process", "postprocess"} <= set(postprocessing) and "create_copy" not in postprocessing
+    callbacks = names_in(checkout, "script_callbacks")
+    for name in ("before_ui", "ui_settings", "ui_tabs", "app_started", "before_image_saved", "after_component"):
+        assert f"on_{name}" in callbacks
+    assert {"InputAccordion", "ToolButton"} <= set(names_in(checkout, "ui_components"))
+    saving = names_in(checkout, "image/save")["save_image"]
+    assert {"path", "basename", "extension", "info", "grid", "existing_info", "suffix", "p"} <= saving
+    assert {"all_negative_prompts", "index"} <= names_in(checkout, "processing_info")["create_infotext"]
+    assert "resolve_output_path" in names_in(checkout, "paths")
+    assert "display" in names_in(checkout, "errors")
+    paste = names_in(checkout, "generation_parameters_copypaste")
+    assert {"add_paste_fields", "register_paste_params_button", "ParamBinding", "should_skip"} <= set(paste)
+    assert "p.iter_init_images = p.init_images" in (checkout / "modules" / "processing.py").read_text(encoding="utf-8")
+    assert "self.credentials" in (checkout / "modules" / "api" / "api.py").read_text(encoding="utf-8")
 
 
 def test_the_score_goes_into_file_names(host: SimpleNamespace) -> None:

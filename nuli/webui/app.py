@@ -7,9 +7,10 @@ from inspect import iscoroutinefunction
 from secrets import compare_digest
 from typing import Any
 
-from modules import errors, shared
+from modules import shared
 
 from . import engine
+from .compat import report
 from .host import worker
 
 
@@ -24,19 +25,26 @@ def add(blocks: Any, app: Any) -> None:
     try:
         from .api import add_routes
 
-        add_routes(app, worker(), _password(getattr(options, "api_auth", None)))
+        add_routes(app, worker(), _password(_known()))
     except Exception:
-        errors.report("NUl Enhance could not add its API", exc_info=True)
+        report("NUl Enhance could not add its API")
 
 
-def _password(api_auth: str | None) -> list[Any]:
-    """The dependency that asks for --api-auth's name and password, as the host's own routes do."""
-    if not api_auth:
+def _known() -> dict[str, str]:
+    """Passwords by name of those who may use the host's API; none where everybody may."""
+    pairs = getattr(shared.cmd_opts, "api_auth", None) or ""
+    known = dict(pair.split(":", 1) for pair in pairs.split(",") if pair)
+    # SD.Next's, out of --auth and --auth-file, which is for its pages and its API
+    return known | getattr(getattr(shared, "api", None), "credentials", {})
+
+
+def _password(known: dict[str, str]) -> list[Any]:
+    """The dependency that asks for a name and its password, as the host's own routes do."""
+    if not known:
         return []
     from fastapi import Depends, HTTPException
     from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-    known = dict(pair.split(":", 1) for pair in api_auth.split(","))
     sent = Depends(HTTPBasic())
 
     async def check(credentials: Any = sent) -> bool:  # not in the pool of threads, which may be full

@@ -17,6 +17,7 @@ from ..presets import NONE
 from ..scoring.registry import reads_prompt
 from ..ui.controls import EVENT, control_value
 from . import engine, inputs
+from .compat import pasted
 from .controls import FIRST, LATER, NAMES, draw, option_values
 
 STAGES = ("after compositing", "before compositing")
@@ -71,7 +72,7 @@ class AutoEnhance(scripts.Script):
             drawn = draw(prefix, draw_more)
         components = {**drawn.options, **own, "enabled": enabled, "recipe": drawn.recipe, PRESET.name: drawn.preset}
         # No paste_field_names: "send to img2img" would take the recipe along and apply it a second time.
-        self.infotext_fields = [
+        fields = [
             (enabled, infotext.was_enhanced),
             (drawn.preset, lambda d: NONE if infotext.was_enhanced(d) else None),
             *((control, _pasted(name)) for name, control in drawn.options.items()),
@@ -79,6 +80,7 @@ class AutoEnhance(scripts.Script):
             *((own[name], partial(infotext.had, IMG2IMG[name])) for name in IMG2IMG if name in own),
             (drawn.recipe, infotext.recipe),
         ]
+        self.infotext_fields = [(control, pasted(read)) for control, read in fields]
         return [components[name] for name in ARGUMENTS if name in components]
 
     def process(self, p: Any, *args: Any) -> None:
@@ -92,8 +94,11 @@ class AutoEnhance(scripts.Script):
         self._enhance(p, pp, args, STAGES[0])
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
-        if not _inner(p):
-            engine.release()
+        if _inner(p):
+            return
+        engine.release()
+        # SD.Next shows only those that it has itself
+        processed.comments = processed.comments or "\n".join(getattr(p, "comments", ()))
 
     def _enhance(self, p: Any, pp: Any, args: Sequence[Any], stage: str) -> None:
         if _inner(p):
@@ -191,7 +196,7 @@ def _forget(p: Any) -> None:
 
 
 def _save_before(p: Any, image: Any) -> None:
-    if not p.save_samples():
+    if p.do_not_save_samples or not shared.opts.samples_save:
         return
     i = p.batch_index
     text = processing.create_infotext(

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from modules import devices, errors, shared
+from modules import devices, shared
 
 from .. import infotext
 from ..errors import NuliError, StoppedError, WeightsError
 from ..options import Options, options_from, with_named_lut
 from ..scoring.registry import cached_scorer, release_cached, resolve_scorer
 from . import settings
+from .compat import report
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,7 +57,8 @@ _ends: dict[int, threading.Event] = {}
 
 def device() -> str:
     """The device that the host would use for a model of its own; --use-cpu is heard."""
-    return str(devices.get_device_for("nuli"))
+    choose = getattr(devices, "get_device_for", None)
+    return str(choose("nuli") if choose else devices.device)  # SD.Next has one for all
 
 
 def stopped() -> bool:
@@ -104,7 +106,7 @@ def job(name: str = "nuli") -> Iterator[None]:
         with queue_lock:
             if end.is_set():
                 raise StoppedError("stopped before it began: the WebUI built its pages anew")
-            shared.state.begin(job=name)
+            shared.state.begin(name)
             try:
                 yield
             finally:
@@ -198,7 +200,7 @@ def say(message: str, tell: Callable[[str], None] | None = None, trace: bool = F
     _said = what
     text = f"{LEFT}{message}"
     if trace:
-        errors.report(text, exc_info=True)
+        report(text)
         text += " (more in the log)"
     else:
         print(f"*** {text}")

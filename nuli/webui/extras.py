@@ -14,6 +14,9 @@ from .controls import draw, option_values
 if TYPE_CHECKING:
     from PIL import Image
 
+HAS_COPIES = hasattr(scripts_postprocessing.PostprocessedImage, "create_copy")
+"""Whether a script can give the host further pictures to save."""
+VIDEO = "it is a video. Enhance its frames, all with one correction, with --together of the command line"
 WHITE = (
     "it is white all over. If it was a 16-bit picture, the WebUI could not read it: convert it to 8 bits, "
     "or use the tab NUl Enhance or the command line"
@@ -33,7 +36,7 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
                 for one in INPUTS:
                     own[one.name] = gr.Image(label=one.label, type="pil", elem_id=f"nuli_extras_{one.name}", height=200)
             own["save_before"] = gr.Checkbox(
-                False, label="Save the picture before, too", elem_id="nuli_extras_save_before"
+                False, label="Save the picture before, too", elem_id="nuli_extras_save_before", visible=HAS_COPIES
             )
 
         with ui_components.InputAccordion(False, label="NUl Enhance", elem_id="nuli_extras") as enable:
@@ -54,7 +57,9 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
         second = {one.name: values.get(one.name) for one in INPUTS}
         before, enhanced = pp.image, None
         try:
-            if _is_white(before):  # nothing makes that better, and whoever saved it would lose the picture
+            if before is None:  # SD.Next's videos
+                engine.say(VIDEO)
+            elif _is_white(before):  # nothing makes that better, and whoever saved it would lose the picture
                 engine.say(WHITE)
             elif not engine.stopped():
                 enhanced = engine.enhance_safely(
@@ -65,10 +70,14 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
                 engine.release()
         if enhanced is None:
             return
-        if save_before and enhanced.image is not before:
+        if save_before and HAS_COPIES and enhanced.image is not before:
             pp.extra_images.append(pp.create_copy(before, nametags=["before"], disable_processing=True))
         pp.image = enhanced.image
         pp.info.update(enhanced.infotext)
+
+    def postprocess(self, pictures: list[Image.Image], **values: Any) -> None:
+        """After the last picture, on SD.Next alone, which does not count them."""
+        engine.release()
 
 
 def _is_white(image: Image.Image) -> bool:

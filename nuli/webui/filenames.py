@@ -6,6 +6,11 @@ from typing import Any
 
 from modules import images
 
+try:
+    from modules.images import NOTHING_AND_SKIP_PREVIOUS_TEXT as NOTHING
+except ImportError:  # SD.Next's name for it
+    from modules.image.namegen import NOTHING
+
 from .. import infotext
 
 
@@ -24,4 +29,4 @@ def score(generator: Any) -> Any:
         from ..enhancer import score
 
         return f"{score(generator.image, scorer='taste')[0]:.3f}"
-    return entries.get(infotext.AFTER) or images.NOTHING_AND_SKIP_PREVIOUS_TEXT
+    return entries.get(infotext.AFTER) or NOTHING

@@ -32,10 +32,13 @@ def input_picture(p: Any, size: tuple[int, int], composed: bool) -> Image.Image 
 
     Args: as `inpaint_mask`.
     """
-    pictures = getattr(p, "init_images", None)
+    framed = getattr(p, "iter_init_images", None)  # SD.Next's, which keeps no others
+    pictures = framed or getattr(p, "init_images", None)
     if not pictures:
         return None
     source = pictures[p.batch_index if p.batch_index < len(pictures) else 0]  # the only one serves all of a batch
+    if framed:
+        return source.resize(size)
     source = images.flatten(source, shared.opts.img2img_background_color)
     part = _part(p)
     if part:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from modules import errors, shared
+from modules import shared
 
 from ..errors import OptionError
 from ..hosting import Limits
 from ..options import table
 from ..presets import NONE
 from ..presets import presets as all_presets
+from .compat import report
 
 SECTION = ("nuli", "NUl Enhance")
 WEIGHTS = "The weights of the scorer laion can also be fetched in the tab NUl Enhance, under Scorers."
@@ -65,7 +66,7 @@ def _weights(**arguments: Any) -> Any:
 
         weights.draw(folders, "nuli_settings")
     except Exception:  # the page with all settings must not break; the text says where else to look
-        errors.report("NUl Enhance could not draw its button for weights", exc_info=True)
+        report("NUl Enhance could not draw its button for weights")
     return text
 
 
@@ -88,7 +89,7 @@ def presets() -> dict[str, Mapping[str, Any]]:
     try:
         return {name: one.values for name, one in all_presets().items()}
     except OptionError as error:  # the host's pages must not break
-        errors.report(f"NUl Enhance: {error}")
+        print(f"*** NUl Enhance: {error}")
         return {}
 
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from modules import errors, ui_components
-
-try:
-    from modules import infotext_utils
-except ImportError:  # its older name
-    from modules import generation_parameters_copypaste as infotext_utils
+from modules import ui_components
 
 from .. import infotext
 from ..ui import blocks
+from .compat import infotext_utils, report
 from .host import NAME, worker
 
 TITLE = "NUl Enhance"
-TARGETS = {"img2img": "img2img", "inpaint": "inpaint", "extras": "Extras"}
-"""Tabs that take a picture, and what they are called."""
-_GALLERIES = ("txt2img", "img2img", "extras")
+TARGETS = {"control": "Control", "img2img": "img2img", "inpaint": "inpaint", "extras": "Extras"}
+"""Tabs that take a picture, where the host has them, and what they are called."""
+_GALLERIES = ("txt2img", "img2img", "control", "extras")
 _pictures: dict[str, Any] = {}
 """The host's components that hold pictures to send, by tab; filled while it draws its pages."""
 _buttons: dict[str, Any] = {}
@@ -36,7 +32,7 @@ def add() -> list[tuple[Any, str, str]]:
             _bind(button, NAME, _pictures[tab])
         return [(page, TITLE, NAME)]
     except Exception:
-        errors.report("NUl Enhance could not build its tab", exc_info=True)
+        report("NUl Enhance could not build its tab")
         return []
 
 
@@ -45,20 +41,21 @@ def note_component(component: Any, **arguments: Any) -> None:
     name = arguments.get("elem_id")
     if not isinstance(name, str):
         return
-    if name == "pnginfo_image":
-        _pictures["pnginfo"] = component
-    elif name == "extras_tab" and "pnginfo" in _pictures:
-        _buttons["pnginfo"] = gr.Button(f"Send to {TITLE}", elem_id=f"pnginfo_send_to_{NAME}")
-    elif name.endswith(("_gallery", "_send_to_extras")):
-        tab, _, what = name.partition("_")
-        if tab not in _GALLERIES:
-            return
-        if what == "gallery":
-            _pictures[tab] = component
-        elif tab in _pictures:
-            _buttons[tab] = ui_components.ToolButton(
-                "\N{MAGIC WAND}", elem_id=f"{tab}_send_to_{NAME}", tooltip=f"Send image to {TITLE} tab."
-            )
+    tab, _, what = name.partition("_")
+    if name == "pnginfo_image" or (what == "gallery" and tab in _GALLERIES):
+        _pictures.pop(tab, None)  # else it would stay where it stood before a reload, and not be the latest
+        _pictures[tab] = component
+        _buttons.pop(tab, None)
+        return
+    tab = next(reversed(_pictures), "")
+    if not tab or tab in _buttons or name not in ("extras_tab", f"{tab}_send_to_extras"):
+        return
+    if tab == "pnginfo":
+        _buttons[tab] = gr.Button(f"Send to {TITLE}", elem_id=f"{tab}_send_to_{NAME}")
+    else:
+        _buttons[tab] = ui_components.ToolButton(
+            "\N{MAGIC WAND}", elem_id=f"{tab}_send_to_{NAME}", tooltip=f"Send image to {TITLE} tab."
+        )
 
 
 def add_score(params: Any) -> None:
@@ -71,6 +68,8 @@ def add_score(params: Any) -> None:
 def _add_send_buttons(image: Any) -> None:
     with gr.Row():
         for tab, title in TARGETS.items():
+            if tab not in infotext_utils.paste_fields:
+                continue
             button = gr.Button(f"Send to {title}", elem_id=f"{NAME}_send_to_{tab}", min_width=120)
             _bind(button, tab, image)
 

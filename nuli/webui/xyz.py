@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from modules import errors, scripts
+from modules import scripts
 
 from ..options import GROUPS, PRESET, options_from, table
 from ..scoring.registry import scorer_names
 from . import settings
 from .auto import AXES
+from .compat import report
 
 NAMES = ("mode", "seconds", "strength", "light", "colour", "detail", "scorer", "ops", "lock", "guards")
 
@@ -24,7 +25,7 @@ def add() -> None:
                 _append(script.module)
                 break
     except Exception:
-        errors.report("NUl Enhance could not add its axes to the XYZ plot", exc_info=True)
+        report("NUl Enhance could not add its axes to the XYZ plot")
 
 
 def _append(plot: Any) -> None:
