@@ -16,6 +16,8 @@ from typing import Any
 from .errors import OptionError
 
 GROUPS = ("light", "colour", "detail", "art")
+MAX_TEXT = 100_000
+"""Characters that an option's text may have: more than any prompt, and soon read word by word."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Option:
         if self.kind is str:
             if not isinstance(value, str):
                 raise OptionError(f"{self.name} must be text, not {value!r}{self._hint()}")
+            if len(value) > MAX_TEXT:
+                raise OptionError(f"{self.name} may have {MAX_TEXT:,} characters, not {len(value):,}: shorten it")
             if self.choices and value not in self.choices:
                 raise OptionError(f"{self.name} cannot be {value!r}{self._hint()}")
             return value
@@ -284,7 +288,7 @@ def options_from(values: Mapping[str, Any]) -> Options:
     names = [row.name for row in table()]
     for name in values:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
+            near = difflib.get_close_matches(name[:100], names, 1)
             hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
             raise OptionError(f"there is no option {name!r}{hint}")
     return Options(**values)

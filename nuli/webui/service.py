@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import __version__, infotext
-from ..errors import NuliError, StoppedError, WeightsError
+from ..errors import DeviceMemoryError, NuliError, StoppedError, WeightsError
 from ..hosting import Host, Task, search
 from ..imaging.formats import ALPHA
 from ..options import INPUTS, PRESET, Options, options_from, table, with_named_lut
@@ -23,6 +23,9 @@ APPLIED = ("strength", "light", "colour", "detail", "feather")
 """The options of a recipe that is applied."""
 MAX_PICTURES = 64
 """The pictures in one request for scores, at most."""
+MAX_RECIPE = 1_000_000
+"""Characters of a recipe that is given as text; a sidecar has some thousands."""
+_LONGEST_REFUSAL = 1000
 _KINDS = {float: "number", int: "integer", str: "string"}
 _PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
 """The beginning of an absolute path."""
@@ -34,15 +37,18 @@ def refusal(error: Exception, report: Callable[[str], None]) -> tuple[int, str]:
     Call it while the error is handled; `report` is told of what the client isn't.
     """
     status = error.status if isinstance(error, RequestError) else 400
-    if isinstance(error, StoppedError):
+    if isinstance(error, (StoppedError, DeviceMemoryError)):
         status = 503
-    if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(str(error)):
-        return status, str(error)
+    text = str(error)[:_LONGEST_REFUSAL]  # it may quote the request
+    if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(text):
+        return status, text
     report(f"an API request failed: {type(error).__name__}: {error}")
     if isinstance(error, WeightsError):
         return 503, "the weights of this scorer can't be used on this server: see its log, or choose another scorer"
     if isinstance(error, NuliError):
         return status, f"refused ({type(error).__name__}): the server's log says why"
+    if isinstance(error, MemoryError):
+        return 503, "not enough memory on this server: send a smaller picture, or try again later"
     return 500, f"internal error ({type(error).__name__}): the server's log says more"
 
 
@@ -64,6 +70,25 @@ def version(host: Host) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """A JSON schema of `options`."""
     return {"type": "object", "properties": {row.name: _property(row) for row in (PRESET, *OFFERED)}}
+
+
+def bodies() -> dict[str, dict[str, Any]]:
+    """A JSON schema of each request, by the name of what it asks for."""
+    picture = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "a PNG, JPEG, WebP..., or a data URI of it",
+    }
+    options, rows = schema(), {row.name: _property(row) for row in OFFERED}
+    inputs = {one.name: {**picture, "description": one.help} for one in INPUTS}
+    images = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
+    recipe = {"type": ["string", "object"], "description": "a line that starts with nuli1, or the recipe's JSON"}
+    applied = {name: rows[name] for name in APPLIED}
+    return {
+        "enhance": _body({"image": picture, **inputs, "options": options, "others": {"type": "boolean"}}, "image"),
+        "score": _body({"images": images, "options": options}, "images"),
+        "apply": _body({"image": picture, "mask": inputs["mask"], "recipe": recipe, **applied}, "image", "recipe"),
+    }
 
 
 def presets() -> dict[str, Any]:
@@ -128,6 +153,8 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
 
     _only(body, "image", "mask", "recipe", *APPLIED)
     given = body.get("recipe")
+    if isinstance(given, str) and len(given) > MAX_RECIPE:
+        raise RequestError(f"a recipe may have {MAX_RECIPE:,} characters, not {len(given):,}", 413)
     if not isinstance(given, (str, dict)):
         raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
     recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
@@ -211,6 +238,10 @@ def _only(body: dict[str, Any], *names: str) -> None:
     for name in body:
         if name not in names:
             raise RequestError(f"there is no {name!r} in this request: it has {', '.join(names)}")
+
+
+def _body(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
 def _property(row: Any) -> dict[str, Any]:
