@@ -30,8 +30,6 @@ VERSION = 1
 """The version of the written form. A recipe of a newer version is refused, not guessed at."""
 MAX_STEPS = 64
 """Longer recipes are refused: nuli never makes them, and each step of one costs a pass over the picture."""
-MAX_LINE = 20_000
-"""Characters of a recipe's line; the longest steps, as many as there may be, take a third of them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Recipe:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_length(len(self.steps))
+        if len(self.steps) > MAX_STEPS:
+            raise RecipeError(f"a recipe may have at most {MAX_STEPS} steps, not {len(self.steps)}")
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -118,7 +117,6 @@ class Recipe:
         if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
             raise RecipeError('a recipe is {"nuli": 1, "steps": [{"op": ..., ...}, ...]}; this is something else')
         _check_version(data.get("nuli"))
-        _check_length(len(data["steps"]))
         return Recipe(tuple(_step_from_dict(s) for s in data["steps"]))
 
     @staticmethod
@@ -131,8 +129,6 @@ class Recipe:
 
     @staticmethod
     def from_line(line: str) -> Recipe:
-        if len(line) > MAX_LINE:
-            raise RecipeError(f"a recipe line has at most {MAX_LINE:,} characters, not {len(line):,}")
         head, *words = line.split() or [""]
         version = re.fullmatch(r"nuli(\d{1,9})", head)
         if not version:
@@ -154,11 +150,6 @@ class Recipe:
         if not text:
             raise RecipeError("the recipe is empty; give JSON or a line that starts with nuli1")
         return Recipe.from_json(text) if text[0] in "{[" else Recipe.from_line(text)
-
-
-def _check_length(steps: int) -> None:
-    if steps > MAX_STEPS:
-        raise RecipeError(f"a recipe may have at most {MAX_STEPS} steps, not {steps}")
 
 
 def _check_version(version: Any) -> None:

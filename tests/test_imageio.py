@@ -681,7 +681,7 @@ def test_first_frame(tmp_path, extension):
     options = {"lossless": True} if extension == "webp" else {}
     path = write(tmp_path / f"a.{extension}", frames[0], save_all=True, append_images=frames[1:], **options)
     photo = load_photo(path)
-    assert photo.notes == ("only the first of several frames is used",)
+    assert photo.notes == ("only the first of 3 frames is used",)
     assert close(photo.pixels, smooth(), 6 if extension == "gif" else 0)
     with Image.open(path) as image:
         second = np.asarray(next(f for i, f in enumerate(ImageSequence.Iterator(image)) if i == 1).convert("RGB"))

@@ -188,6 +188,9 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     pixels, alpha = to_arrays(image, mode, convert, orientation)
     if deep:
         notes += ("16 bits a colour: read as 8, Pillow has no more",)
-    if animated := getattr(image, "is_animated", False):  # to count a million frames would take ten seconds
-        notes += (f"only the {'first' if file else 'current'} of several frames is used",)
+    if animated := getattr(image, "is_animated", False):
+        frames = "several"
+        with suppress(Exception):  # the first frame is good, whatever follows
+            frames = image.n_frames
+        notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
     return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or at_least))
