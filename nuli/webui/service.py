@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import __version__, infotext
-from ..errors import DeviceMemoryError, NuliError, StoppedError, WeightsError
+from ..errors import DeviceMemoryError, NuliError, StoppedError, WeightsError, is_out_of_memory, shown
 from ..hosting import Host, Task, search
 from ..imaging.formats import ALPHA
 from ..options import INPUTS, PRESET, Options, options_from, table, with_named_lut
@@ -25,7 +25,6 @@ MAX_PICTURES = 64
 """The pictures in one request for scores, at most."""
 MAX_RECIPE = 1_000_000
 """Characters of a recipe that is given as text; a sidecar has some thousands."""
-_LONGEST_REFUSAL = 1000
 _KINDS = {float: "number", int: "integer", str: "string"}
 _PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
 """The beginning of an absolute path."""
@@ -39,15 +38,14 @@ def refusal(error: Exception, report: Callable[[str], None]) -> tuple[int, str]:
     status = error.status if isinstance(error, RequestError) else 400
     if isinstance(error, (StoppedError, DeviceMemoryError)):
         status = 503
-    text = str(error)[:_LONGEST_REFUSAL]  # it may quote the request
-    if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(text):
-        return status, text
+    if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(str(error)):
+        return status, str(error)
     report(f"an API request failed: {type(error).__name__}: {error}")
     if isinstance(error, WeightsError):
         return 503, "the weights of this scorer can't be used on this server: see its log, or choose another scorer"
     if isinstance(error, NuliError):
         return status, f"refused ({type(error).__name__}): the server's log says why"
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return 503, "not enough memory on this server: send a smaller picture, or try again later"
     return 500, f"internal error ({type(error).__name__}): the server's log says more"
 
@@ -237,7 +235,7 @@ def body_object(body: Any) -> dict[str, Any]:
 def _only(body: dict[str, Any], *names: str) -> None:
     for name in body:
         if name not in names:
-            raise RequestError(f"there is no {name!r} in this request: it has {', '.join(names)}")
+            raise RequestError(f"there is no {shown(name)} in this request: it has {', '.join(names)}")
 
 
 def _body(properties: dict[str, Any], *required: str) -> dict[str, Any]:
