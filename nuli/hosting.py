@@ -128,8 +128,10 @@ class Task:
         return self.stopping or self.host.stopped()
 
     def end(self) -> None:
-        """End the work; where it waits for the lock, at once."""
+        """End the work; where it waits for the lock, at once. What is over already stays what it is."""
         with self._lock:
+            if self.over:
+                return
             self._stop.set()
             if self.state == "queued":
                 self._finish(StoppedError("stopped before it began"))

@@ -23,8 +23,6 @@ APPLIED = ("strength", "light", "colour", "detail", "feather")
 """The options of a recipe that is applied."""
 MAX_PICTURES = 64
 """The pictures in one request for scores, at most."""
-MAX_RECIPE = 1_000_000
-"""Characters of a recipe that is given as text; a sidecar has some thousands."""
 _KINDS = {float: "number", int: "integer", str: "string"}
 _PLACE = re.compile(r"(^|[\s'\"(\[=:])(~|[A-Za-z]:)?[\\/](?![\s/])")
 """The beginning of an absolute path."""
@@ -151,8 +149,6 @@ def apply(body: dict[str, Any], task: Task) -> dict[str, Any]:
 
     _only(body, "image", "mask", "recipe", *APPLIED)
     given = body.get("recipe")
-    if isinstance(given, str) and len(given) > MAX_RECIPE:
-        raise RequestError(f"a recipe may have {MAX_RECIPE:,} characters, not {len(given):,}", 413)
     if not isinstance(given, (str, dict)):
         raise RequestError("the request has no recipe: give a line that starts with nuli1, or its JSON")
     recipe = Recipe.parse(given) if isinstance(given, str) else Recipe.from_dict(given)
