@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -37,7 +37,32 @@ PROGRESS_INTERVAL = 0.25
 """Seconds between two reports of progress: more would only keep a browser busy."""
 PREVIEW_WINDOW = 5.0
 """Seconds after somebody looked in which previews are still made."""
-_DEVICE_LOCK = threading.Lock()
+
+
+class _Queue:
+    """A lock that is given in the order in which it was asked for. One of threading's may go to whoever came last."""
+
+    def __init__(self) -> None:
+        self._lock, self._held, self._waiting = threading.Lock(), False, deque[threading.Event]()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._held:
+                self._held = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()  # who waits holds it from now on
+            else:
+                self._held = False
+
+
+_DEVICE_LOCK = _Queue()
 
 
 def _no_place(*_: object) -> Path:
