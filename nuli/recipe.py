@@ -168,7 +168,9 @@ def _check_version(version: Any) -> None:
     if not isinstance(version, int) or version < 1:
         raise RecipeError('a recipe says its version, "nuli": 1; this one does not')
     if version > VERSION:
-        raise RecipeError(f"this recipe is of version {shown(version)}; update nuli to use it (this one knows {VERSION})")
+        raise RecipeError(
+            f"this recipe is of version {shown(version)}; update nuli to use it (this one knows {VERSION})"
+        )
 
 
 def _step_from_dict(data: Any) -> Step:

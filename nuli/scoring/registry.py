@@ -155,7 +155,9 @@ def _ensemble(kind: str, names: str) -> ScorerInfo:
 
     parts = names_in(names)
     if len(parts) < 2 or len(set(parts)) < len(parts) or "auto" in parts:
-        raise OptionError(f"{kind}: takes two or more scorers by their names, as in {kind}:laion+tone, not {shown(names)}")
+        raise OptionError(
+            f"{kind}: takes two or more scorers by their names, as in {kind}:laion+tone, not {shown(names)}"
+        )
     if nested := [part for part in parts if part.startswith(tuple(f"{other}:" for other in ENSEMBLES))]:
         raise OptionError(f"{kind}: can't hold {nested[0]}: name the scorers themselves")
     infos = [resolve_scorer(part) for part in parts]
