@@ -31,7 +31,7 @@ class Tally:
         self.lost += lost
         self.wrong += not lost
         if len(self.notes) < MOST_NOTES:
-            self.notes.append(f"try {self.tries}: {text[:600]}")
+            self.notes.append(f"try {self.tries}: {text[:300]}")
 
     @contextmanager
     def one(self, *expected: type[Exception]) -> Iterator[None]:
