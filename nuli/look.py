@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from .ops.palette import Recoloured
 
+_LARGEST = 10.0
+"""Whatever an op measures is nearer to 0: tones, and logarithms of gains."""
 _MALFORMED = "the look is malformed: search the series again, or apply its recipe alone"
 
 
@@ -179,7 +181,7 @@ def _checked(op: Op, stats: Any) -> Any:
     except (TypeError, ValueError, RuntimeError):
         raise RecipeError(_MALFORMED) from None
     wanted = op.statistics(torch.zeros(1, 3, 8, 8))[0].shape if op.statistics else None
-    if found.shape != wanted or not torch.isfinite(found).all():
+    if found.shape != wanted or not (found.abs() <= _LARGEST).all():
         raise RecipeError(_MALFORMED)
     return _as_tuples(found.tolist())
 

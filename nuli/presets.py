@@ -99,7 +99,7 @@ def _read(path: Path, own: bool) -> dict[str, Preset]:
     try:
         parser.read_string(_content(path))
     except configparser.Error as error:
-        raise OptionError(f"{path}: no file of presets: {' '.join(str(error).split())}") from None
+        raise OptionError(f"{path}: no file of presets: {' '.join(str(error).split())[:200]}") from None
     found = {}
     for name in parser.sections():
         lines = dict(parser[name])
@@ -109,7 +109,7 @@ def _read(path: Path, own: bool) -> dict[str, Preset]:
                 raise OptionError("a preset can't name another one: write its values down here")
             options = options_from(lines)
         except OptionError as error:
-            raise OptionError(f"{path}, [{name}]: {error}") from None
+            raise OptionError(f"{path}, [{name[:60]}]: {error}") from None
         found[name] = Preset(name, help, {key: getattr(options, key) for key in lines}, own)
     return found
 

@@ -123,7 +123,7 @@ class Worker:
             other.save(path)
         if self.settings.save_recipe:
             for item, path in ((result, task.target), *pairs(result, task)):
-                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n")
+                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n", follow=False)
         note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
         if source:
             check_unchanged(task.source, source)

@@ -134,14 +134,14 @@ class Evaluator:
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
-        scores = checked(self._score(views), len(views) // self.pictures)
+        scores = checked(self._score(views), len(views) // self.pictures).float()
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
         self.evaluations += len(scores)
         if not self._weight:
-            return [Evaluation(score, 0.0) for score in scores.float().tolist()]
+            return [Evaluation(score, 0.0) for score in scores.tolist()]
         penalties = self._penalize(guarded)
-        rows = torch.cat([scores.float()[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
+        rows = torch.cat([scores[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
         return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
