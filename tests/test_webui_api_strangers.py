@@ -7,6 +7,7 @@ import http.client
 import importlib
 import io
 import json
+import random
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ pytest.importorskip("uvicorn", reason="a WebUI's server")
 from test_webui_api import APPLY, ROOT, Client, host, over, picture, serve, to_text  # noqa: F401, fixtures
 from test_webui_hooks import host as webui  # noqa: F401, a fixture
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 TINY = to_text(Image.effect_noise((20, 14), 60))
 JSON = st.recursive(
@@ -111,10 +112,9 @@ def test_whatever_is_asked_is_answered(quick: Client) -> None:
 
 
 def test_all_kinds_of_strange_calls() -> None:
-    bench = importlib.import_module("torture_api")
-    tally = bench.torture(seed=1, deadline=time.monotonic() + 60, calls=150)
-    assert tally.tries >= 100 and not tally.lost and not tally.wrong, tally.notes
-    assert len(bench.KINDS) == len({kind for kind, _ in bench.KINDS})
+    bench = importlib.import_module("bench.torturing.api")
+    tally = bench.called(random.Random(1), time.monotonic() + 60, 120)
+    assert tally.tries == 120 and not tally.lost and not tally.wrong, tally.notes
 
 
 @pytest.mark.parametrize("text", ["~\0", "~\ud800", "/etc/\0", "~root"])
