@@ -117,28 +117,24 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
 
     bodies = service.bodies()
     for path, endpoint, method, body in (
-        ("/version", version, "GET", ""),
-        ("/options", options, "GET", ""),
-        ("/presets", presets, "GET", ""),
-        ("/enhance", post(service.enhance), "POST", "enhance"),
-        ("/score", post(service.score), "POST", "score"),
-        ("/apply", post(service.apply), "POST", "apply"),
-        ("/jobs", start_job, "POST", "enhance"),
-        ("/jobs/{name}", get_job, "GET", ""),
-        ("/jobs/{name}", stop_job, "DELETE", ""),
+        ("/version", version, "GET", None),
+        ("/options", options, "GET", None),
+        ("/presets", presets, "GET", None),
+        ("/enhance", post(service.enhance), "POST", bodies["enhance"]),
+        ("/score", post(service.score), "POST", bodies["score"]),
+        ("/apply", post(service.apply), "POST", bodies["apply"]),
+        ("/jobs", start_job, "POST", bodies["enhance"]),
+        ("/jobs/{name}", get_job, "GET", None),
+        ("/jobs/{name}", stop_job, "DELETE", None),
     ):
-        more = (
-            {"requestBody": {"required": True, "content": {"application/json": {"schema": bodies[body]}}}}
-            if body
-            else None
-        )
         app.add_api_route(
             PREFIX + path,
             endpoint,
             methods=[method],
             dependencies=list(dependencies),
             response_model=None,
-            openapi_extra=more,
+            openapi_extra=body
+            and {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}},
         )
 
 

@@ -70,16 +70,12 @@ def schema() -> dict[str, Any]:
 
 def bodies() -> dict[str, dict[str, Any]]:
     """A JSON schema of each request, by the name of what it asks for."""
-    picture = {
-        "type": "string",
-        "contentEncoding": "base64",
-        "description": "a PNG, JPEG, WebP..., or a data URI of it",
-    }
-    options, rows = schema(), {row.name: _property(row) for row in OFFERED}
+    picture = {"type": "string", "contentEncoding": "base64", "description": "a PNG, JPEG..., or a data URI of it"}
+    options = schema()
     inputs = {one.name: {**picture, "description": one.help} for one in INPUTS}
     images = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
     recipe = {"type": ["string", "object"], "description": "a line that starts with nuli1, or the recipe's JSON"}
-    applied = {name: rows[name] for name in APPLIED}
+    applied = {name: options["properties"][name] for name in APPLIED}
     return {
         "enhance": _body({"image": picture, **inputs, "options": options, "others": {"type": "boolean"}}, "image"),
         "score": _body({"images": images, "options": options}, "images"),
