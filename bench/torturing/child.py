@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from nuli.cli.stop import handle_interrupt
+
 _WARM = (
     "nuli.cli.main",
     "nuli.cli.bulk",
@@ -39,9 +41,16 @@ class Child:
     """
 
     def __init__(self, arguments: list[str], log: Path, prepare: Callable[[], None] | None = None) -> None:
+        log.unlink(missing_ok=True)
         self._log = log
         self._process = multiprocessing.get_context("forkserver").Process(target=_run, args=(arguments, log, prepare))
         self._process.start()
+
+    def begun(self) -> None:
+        """Wait until it hears Ctrl-C as the command does from its first moment on."""
+        until = time.monotonic() + GRACE
+        while not self._log.exists() and time.monotonic() < until:
+            time.sleep(0.005)
 
     def wait(self, seconds: float = GRACE) -> int | None:
         """Its exit code, below 0 that of a signal; None where it still runs then."""
@@ -86,7 +95,7 @@ def _members(group: int) -> list[str]:
 
 def _run(arguments: list[str], log: Path, prepare: Callable[[], None] | None) -> None:
     os.setpgid(0, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    handle_interrupt()
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
     os.dup2(target, 2)

@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -92,7 +93,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @dataclass
-class _Case:
+class Case:
     """A scenario, and what comes of it where nobody kills it."""
 
     scenario: Scenario
@@ -108,7 +109,7 @@ def kills(rng: random.Random, deadline: float, tries: int = 220) -> Tally:
     tally = Tally("kill -9")
     counts: dict[str, int] = {}
     with tempfile.TemporaryDirectory(prefix="nuli-torture-") as place:
-        cases: dict[str, _Case] = {}
+        cases: dict[str, Case] = {}
         for number in range(tries):
             if time.monotonic() > deadline:
                 break
@@ -117,7 +118,7 @@ def kills(rng: random.Random, deadline: float, tries: int = 220) -> Tally:
             scenario = SCENARIOS[number] if number < len(SCENARIOS) else rng.choices(SCENARIOS, weights)[0]
             folder = Path(place, "try")
             if scenario.name not in cases:
-                cases[scenario.name] = _reference(scenario, folder)
+                cases[scenario.name] = reference(scenario, folder)
                 shutil.rmtree(folder)
             tally.tries += 1
             counts[scenario.name] = counts.get(scenario.name, 0) + 1
@@ -127,16 +128,16 @@ def kills(rng: random.Random, deadline: float, tries: int = 220) -> Tally:
     return tally
 
 
-def _child(scenario: Scenario, folder: Path, prepare=None) -> Child:
+def child_of(scenario: Scenario, folder: Path, prepare: Callable[[], None] | None = None) -> Child:
     words = [str(folder / word) if word.startswith(("in", "out")) else word for word in scenario.arguments]
     return Child(["enhance", *words, *_QUICK], folder.with_suffix(".log"), prepare)
 
 
-def _reference(scenario: Scenario, folder: Path) -> _Case:
+def reference(scenario: Scenario, folder: Path) -> Case:
     make_pictures(folder)
-    case = _Case(scenario, contents(folder))
+    case = Case(scenario, contents(folder))
     began = time.monotonic()
-    child = _child(scenario, folder, partial(_kill_at, folder, 0))
+    child = child_of(scenario, folder, partial(_kill_at, folder, 0))
     code = child.wait()
     case.seconds = time.monotonic() - began
     printed = child.end()
@@ -167,12 +168,12 @@ def _kill_at(folder: Path, number: int) -> None:
     sys.addaudithook(hook)
 
 
-def _try(tally: Tally, rng: random.Random, case: _Case, folder: Path) -> None:
+def _try(tally: Tally, rng: random.Random, case: Case, folder: Path) -> None:
     make_pictures(folder)
     at_event = not case.scenario.inner and rng.random() < 0.5
     moment = rng.randint(1, case.events) if at_event else rng.uniform(0, 1.1 * case.seconds)
     group = rng.random() < 0.5
-    child = _child(case.scenario, folder, partial(_kill_at, folder, moment) if at_event else None)
+    child = child_of(case.scenario, folder, partial(_kill_at, folder, moment) if at_event else None)
     if at_event:
         code = child.wait()
         if code is None:
@@ -185,12 +186,12 @@ def _try(tally: Tally, rng: random.Random, case: _Case, folder: Path) -> None:
         tally.blame(f"{case.scenario.name}: left behind {orphans}")
     child.end()
     words = f"{case.scenario.name} killed {'before its file event' if at_event else 'after'} {moment:.3g}"
-    _check(tally, case, folder, words)
+    check(tally, case, folder, words)
     if case.scenario.again or not case.scenario.in_place:
         _rerun(tally, case, folder, words)
 
 
-def _check(tally: Tally, case: _Case, folder: Path, words: str) -> None:
+def check(tally: Tally, case: Case, folder: Path, words: str) -> None:
     """What is there must be old or new, to the last bit."""
     found = contents(folder)
     for name, data in case.before.items():
@@ -210,11 +211,11 @@ def _check_tree(tally: Tally, path: Path, words: str) -> None:
         tally.blame(f"{words}: {error}")
 
 
-def _rerun(tally: Tally, case: _Case, folder: Path, words: str) -> None:
+def _rerun(tally: Tally, case: Case, folder: Path, words: str) -> None:
     """The next run finishes the rest, and sweeps up: half-written files are swept when they have lain for a while."""
     for path in folder.rglob(".nuli-*.part"):
         os.utime(path, (time.time() - 120,) * 2)
-    child = _child(case.scenario, folder)
+    child = child_of(case.scenario, folder)
     code = child.wait()
     printed = child.end()
     if code != 0:
