@@ -1,4 +1,4 @@
-"""Torture nuli with damaged files and texts, kill -9 and faults, and tell what was lost or went wrong.
+"""Torture nuli with damaged files and texts, kill -9, faults and API calls, and tell what was lost or went wrong.
 
     python -m bench.torture --minutes 30
     python -m bench.torture --seed 16 --kinds kills,faults
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from .torturing.api import called
 from .torturing.faults import faults
 from .torturing.files import fuzzed_files
 from .torturing.kills import kills
@@ -27,6 +28,7 @@ KINDS: dict[str, Callable[[random.Random, float], Tally]] = {
     "texts": fuzzed_texts,
     "kills": kills,
     "faults": faults,
+    "api": called,
 }
 """Each is done until it has had its tries, or its share of the time is over."""
 LATE = 300.0

@@ -115,15 +115,15 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         job.task.end()
         return _respond(jobs.describe(job))
 
-    bodies = service.bodies()
-    for path, endpoint, method, body in (
+    takes = {name: _takes(schema) for name, schema in service.bodies().items()}
+    for path, endpoint, method, more in (
         ("/version", version, "GET", None),
         ("/options", options, "GET", None),
         ("/presets", presets, "GET", None),
-        ("/enhance", post(service.enhance), "POST", bodies["enhance"]),
-        ("/score", post(service.score), "POST", bodies["score"]),
-        ("/apply", post(service.apply), "POST", bodies["apply"]),
-        ("/jobs", start_job, "POST", bodies["enhance"]),
+        ("/enhance", post(service.enhance), "POST", takes["enhance"]),
+        ("/score", post(service.score), "POST", takes["score"]),
+        ("/apply", post(service.apply), "POST", takes["apply"]),
+        ("/jobs", start_job, "POST", takes["enhance"]),
         ("/jobs/{name}", get_job, "GET", None),
         ("/jobs/{name}", stop_job, "DELETE", None),
     ):
@@ -133,9 +133,13 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
             methods=[method],
             dependencies=list(dependencies),
             response_model=None,
-            openapi_extra=body
-            and {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}},
+            openapi_extra=more,
         )
+
+
+def _takes(schema: dict[str, Any]) -> dict[str, Any]:
+    """What the application's own description says of a route that takes JSON."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def _read(request: Request, megapixels: float) -> bytearray:
