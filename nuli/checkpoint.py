@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NuliError, SearchError
+from .errors import NuliError, SearchError, shown
 from .imaging.atomic import atomic_write
 from .imaging.photo import Photo
 from .ops.step import Step
@@ -80,7 +80,7 @@ class SavedSearch:
         if not isinstance(data, dict) or not isinstance(version := data.get("nuli_search"), int):
             raise SearchError('this is no saved search: one says its version, "nuli_search": 1')
         if version != VERSION:
-            raise SearchError(f"this saved search is of version {version}; this nuli knows {VERSION}: update it")
+            raise SearchError(f"this saved search is of version {shown(version)}; this nuli knows {VERSION}: update it")
         choices = {row.name: row.choices for row in table()}
         evaluations, nodes = data.get("evaluations"), data.get("nodes")
         if not isinstance(scorer := data.get("scorer"), str) or not 0 < len(scorer) <= 300:

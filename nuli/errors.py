@@ -50,6 +50,25 @@ class StoppedError(NuliError):
     """Work that the user, or the host, ended before there was a result."""
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value as a message quotes it, whatever somebody sent: in one line, and not longer than that."""
+    try:
+        text = repr(value)
+    except Exception:  # an integer of thousands of digits has none
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA has an error of its own, which says so too; the CPU, MPS and CUDA's libraries only say so."""
+    words = ("out of memory", "can't allocate memory", "alloc_failed")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    )
+
+
 def internal_error(error: Exception) -> str:
     """An error that nobody foresaw, in one line."""
+    if is_out_of_memory(error):
+        return "not enough memory: free some, or scale the picture down"
     return ": ".join(["internal error", type(error).__name__, *filter(None, [" ".join(str(error).split())])])

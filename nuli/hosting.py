@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -30,11 +31,38 @@ if TYPE_CHECKING:
 MAX_TASKS = 8
 """Tasks admitted at once: each holds its picture, unpacked; one that was ended while it waits for the host's lock too,
 until it gets it."""
+PATIENCE = 15.0
+"""Seconds for which somebody who was refused is expected to come back: room is kept for them."""
 PROGRESS_INTERVAL = 0.25
 """Seconds between two reports of progress: more would only keep a browser busy."""
 PREVIEW_WINDOW = 5.0
 """Seconds after somebody looked in which previews are still made."""
-_DEVICE_LOCK = threading.Lock()
+
+
+class _Queue:
+    """A lock that is given in the order in which it was asked for. One of threading's may go to whoever came last."""
+
+    def __init__(self) -> None:
+        self._lock, self._held, self._waiting = threading.Lock(), False, deque[threading.Event]()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._held:
+                self._held = True
+                return
+            turn = threading.Event()
+            self._waiting.append(turn)
+        turn.wait()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()  # who waits holds it from now on
+            else:
+                self._held = False
+
+
+_DEVICE_LOCK = _Queue()
 
 
 def _no_place(*_: object) -> Path:
@@ -125,8 +153,10 @@ class Task:
         return self.stopping or self.host.stopped()
 
     def end(self) -> None:
-        """End the work; where it waits for the lock, at once."""
+        """End the work; where it waits for the lock, at once. What is over already stays what it is."""
         with self._lock:
+            if self.over:
+                return
             self._stop.set()
             if self.state == "queued":
                 self._finish(StoppedError("stopped before it began"))
@@ -221,14 +251,31 @@ class Worker:
     """All the work of one host: so much is taken on at once, and the host's lock lets one at a time at the device."""
 
     def __init__(self, host: Host | None = None, max_tasks: int = MAX_TASKS) -> None:
-        self.host = host or Host()
-        self._places = threading.BoundedSemaphore(max_tasks)
+        self.host, self._max_tasks = host or Host(), max_tasks
+        self._lock, self._places, self._refused = threading.Lock(), Counter[str](), dict[str, float]()
 
-    def admit(self) -> Task:
-        """A task that has a place and no work yet: `start` it, or `abandon` it. Raises BusyError."""
-        if not self._places.acquire(blocking=False):
-            raise BusyError("too much work is waiting already: try again in a few seconds")
-        return Task(self.host, self._places.release)
+    def admit(self, owner: str = "") -> Task:
+        """A task that has a place and no work yet: `start` it, or `abandon` it. Raises BusyError.
+
+        Args:
+            owner: whose it is. Once somebody else was refused, nobody gets more than an equal share of the places.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self._refused = {name: at for name, at in self._refused.items() if now - at < PATIENCE}
+            others = self._refused.keys() - {owner}
+            sharing = len(self._places.keys() | others | {owner}) if others else 1
+            if self._places.total() >= self._max_tasks or self._places[owner] >= max(1, self._max_tasks // sharing):
+                self._refused[owner] = now
+                raise BusyError("too much work is waiting already: try again in a few seconds")
+            self._refused.pop(owner, None)
+            self._places[owner] += 1
+        return Task(self.host, lambda: self._release(owner))
+
+    def _release(self, owner: str) -> None:
+        with self._lock:
+            self._places[owner] -= 1
+            self._places = +self._places  # without those who have none
 
     def start(self, work: Callable[[Task], Any]) -> Task:
         """Run work(task) in a thread of its own. Raises BusyError."""

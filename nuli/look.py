@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .errors import RecipeError
+from .errors import RecipeError, shown
 from .imaging.atomic import OnWritten
 from .imaging.photo import Photo, copy_photo, load_photo, save_photo, to_image
 from .ops.pipeline import chain_statistics
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from .ops.palette import Recoloured
 
+_LARGEST = 10.0
+"""Whatever an op measures is nearer to 0: tones, and logarithms of gains."""
 _MALFORMED = "the look is malformed: search the series again, or apply its recipe alone"
 
 
@@ -60,7 +62,7 @@ class Look:
                 i for i, step in enumerate(self.recipe.steps) if word in (str(i + 1), step.op, get_op(step.op).group)
             }
             if not found:
-                raise RecipeError(f"there is no step {word!r} among {', '.join(self.recipe.words()) or 'none'}")
+                raise RecipeError(f"there is no step {shown(word)} among {', '.join(self.recipe.words()) or 'none'}")
             chosen |= found
         if not chosen:
             raise RecipeError("choose steps: their numbers, ops or groups, separated by commas")
@@ -151,8 +153,8 @@ class Look:
     def from_json(text: str) -> Look:
         """Of a file that `--save-recipe` wrote; of a recipe none of whose steps measures anything, that. Raises
         RecipeError."""
-        recipe = Recipe.parse(text)
-        if text.lstrip()[:1] == "{" and "statistics" in (data := json.loads(text)):
+        recipe, text = Recipe.parse(text), text.strip()
+        if text[0] == "{" and "statistics" in (data := json.loads(text)):
             return Look.from_dict(data)
         measuring = [step.op for step in recipe.steps if get_op(step.op).statistics]
         if measuring:
@@ -179,7 +181,7 @@ def _checked(op: Op, stats: Any) -> Any:
     except (TypeError, ValueError, RuntimeError):
         raise RecipeError(_MALFORMED) from None
     wanted = op.statistics(torch.zeros(1, 3, 8, 8))[0].shape if op.statistics else None
-    if found.shape != wanted or not torch.isfinite(found).all():
+    if found.shape != wanted or not (found.abs() <= _LARGEST).all():
         raise RecipeError(_MALFORMED)
     return _as_tuples(found.tolist())
 

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import OptionError
+from .errors import OptionError, shown
 
 GROUPS = ("light", "colour", "detail", "art")
+MAX_TEXT = 100_000
+"""Characters that an option's text may have: more than any prompt, and soon read word by word."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,11 @@ class Option:
             raise OptionError(f"{self.name} needs a value{self._hint()}")
         if self.kind is str:
             if not isinstance(value, str):
-                raise OptionError(f"{self.name} must be text, not {value!r}{self._hint()}")
+                raise OptionError(f"{self.name} must be text, not {shown(value)}{self._hint()}")
+            if len(value) > MAX_TEXT:
+                raise OptionError(f"{self.name} may have {MAX_TEXT:,} characters, not {len(value):,}: shorten it")
             if self.choices and value not in self.choices:
-                raise OptionError(f"{self.name} cannot be {value!r}{self._hint()}")
+                raise OptionError(f"{self.name} cannot be {shown(value)}{self._hint()}")
             return value
         try:
             number = self.kind(value)
@@ -53,9 +57,9 @@ class Option:
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             kind = "a whole number" if self.kind is int else "a number"
-            raise OptionError(f"{self.name} must be {kind}, not {value!r}{self._hint()}") from None
+            raise OptionError(f"{self.name} must be {kind}, not {shown(value)}{self._hint()}") from None
         if not self.minimum <= number <= self.maximum:
-            raise OptionError(f"{self.name} cannot be {value}{self._hint()}")
+            raise OptionError(f"{self.name} cannot be {shown(value)}{self._hint()}")
         return number
 
     def _hint(self) -> str:
@@ -284,9 +288,9 @@ def options_from(values: Mapping[str, Any]) -> Options:
     names = [row.name for row in table()]
     for name in values:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
+            near = difflib.get_close_matches(name[:100], names, 1)
             hint = f": did you mean {near[0]!r}?" if near else f": there are {', '.join(names)}"
-            raise OptionError(f"there is no option {name!r}{hint}")
+            raise OptionError(f"there is no option {shown(name)}{hint}")
     return Options(**values)
 
 

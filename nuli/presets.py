@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import OptionError
-from .imaging.atomic import write_text
-from .options import Options, options_from, table
+from .errors import OptionError, shown
+from .imaging.atomic import as_image_error, write_text
+from .options import PRESET, Options, options_from, table
 from .places import config_dir
 
 SHIPPED = Path(__file__).with_name("presets.ini")
@@ -54,7 +54,7 @@ def preset(name: str) -> Mapping[str, Any]:
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-        raise OptionError(f"there is no preset {name!r}: {hint}")
+        raise OptionError(f"there is no preset {shown(name)}: {hint}")
     return known[name].values
 
 
@@ -78,7 +78,8 @@ def save_preset(name: str, options: Options, help: str = "") -> Path:
     # everything else stays as it is written there, remarks before the other sections included
     parts = re.split(r"(?m)(?=^(?:(?:[;#].*)?\n)*\[)", _content(path))
     others = "".join(part for part in parts if not part.startswith(f"[{name}]")).strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with as_image_error(path.parent, "made"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join([*([others, ""] if others else []), *section, ""]))
     return path
 
@@ -98,15 +99,17 @@ def _read(path: Path, own: bool) -> dict[str, Preset]:
     try:
         parser.read_string(_content(path))
     except configparser.Error as error:
-        raise OptionError(f"{path}: no file of presets: {' '.join(str(error).split())}") from None
+        raise OptionError(f"{path}: no file of presets: {' '.join(str(error).split())[:200]}") from None
     found = {}
     for name in parser.sections():
         lines = dict(parser[name])
-        help = lines.pop(_HELP, "")
+        help = _text(lines.pop(_HELP, ""))
         try:
+            if PRESET.name in lines:  # such as itself
+                raise OptionError("a preset can't name another one: write its values down here")
             options = options_from(lines)
         except OptionError as error:
-            raise OptionError(f"{path}, [{name}]: {error}") from None
+            raise OptionError(f"{path}, [{name[:60]}]: {error}") from None
         found[name] = Preset(name, help, {key: getattr(options, key) for key in lines}, own)
     return found
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import RecipeError
+from .errors import RecipeError, shown
 from .imaging.photo import load_photo, to_image
 from .ops.pipeline import at_strength
 from .ops.registry import get_op
@@ -30,6 +30,10 @@ VERSION = 1
 """The version of the written form. A recipe of a newer version is refused, not guessed at."""
 MAX_STEPS = 64
 """Longer recipes are refused: nuli never makes them, and each step of one costs a pass over the picture."""
+MAX_TEXT = 16 << 20
+"""Characters of a text that a recipe may stand in, with whatever else is told there."""
+_MOST_VALUES = 64
+"""No op has as many parameters: of more, the rest is not taken apart."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,7 @@ class Recipe:
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.steps) > MAX_STEPS:
-            raise RecipeError(f"a recipe may have at most {MAX_STEPS} steps, not {len(self.steps)}")
+        _check_length(self.steps)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -117,6 +120,7 @@ class Recipe:
         if not isinstance(data, dict) or not isinstance(data.get("steps"), list):
             raise RecipeError('a recipe is {"nuli": 1, "steps": [{"op": ..., ...}, ...]}; this is something else')
         _check_version(data.get("nuli"))
+        _check_length(data["steps"])  # before each is looked at: there may be millions
         return Recipe(tuple(_step_from_dict(s) for s in data["steps"]))
 
     @staticmethod
@@ -134,11 +138,12 @@ class Recipe:
         if not version:
             raise RecipeError(f"a recipe line starts with nuli{VERSION}, not {head[:20]!r}")
         _check_version(int(version[1]))
+        _check_length(words)
         steps = []
         for word in words:
             name, _, values = word.partition("=")
             try:
-                steps.append(Step(name, tuple(float(v) for v in values.split("/"))))
+                steps.append(Step(name, tuple(float(v) for v in values.split("/", _MOST_VALUES))))
             except ValueError:
                 raise RecipeError(f"{word[:40]!r} is not a step; a step reads contrast=1.12") from None
         return Recipe(tuple(steps))
@@ -146,29 +151,38 @@ class Recipe:
     @staticmethod
     def parse(text: str) -> Recipe:
         """A recipe in either written form."""
+        if len(text) > MAX_TEXT:
+            raise RecipeError(f"the recipe is too long: {MAX_TEXT} characters are the most")
         text = text.strip()
         if not text:
             raise RecipeError("the recipe is empty; give JSON or a line that starts with nuli1")
         return Recipe.from_json(text) if text[0] in "{[" else Recipe.from_line(text)
 
 
+def _check_length(steps: Sequence[Any]) -> None:
+    if len(steps) > MAX_STEPS:
+        raise RecipeError(f"a recipe may have at most {MAX_STEPS} steps, not {len(steps)}")
+
+
 def _check_version(version: Any) -> None:
     if not isinstance(version, int) or version < 1:
         raise RecipeError('a recipe says its version, "nuli": 1; this one does not')
     if version > VERSION:
-        raise RecipeError(f"this recipe is of version {version}; update nuli to use it (this one knows {VERSION})")
+        raise RecipeError(
+            f"this recipe is of version {shown(version)}; update nuli to use it (this one knows {VERSION})"
+        )
 
 
 def _step_from_dict(data: Any) -> Step:
     if not isinstance(data, dict) or not isinstance(data.get("op"), str):
-        raise RecipeError(f'a step is {{"op": ..., ...}}, not {str(data)[:60]}')
+        raise RecipeError(f'a step is {{"op": ..., ...}}, not {shown(data)}')
     op = get_op(data["op"])
     unknown = set(data) - {"op"} - {p.name for p in op.params}
     if unknown:
         names = ", ".join(p.name for p in op.params)
-        raise RecipeError(f"{op.name} has no parameter {sorted(unknown)[0]!r}; it has {names}")
+        raise RecipeError(f"{op.name} has no parameter {shown(sorted(unknown)[0])}; it has {names}")
     values = [data.get(p.name, p.identity) for p in op.params]
     for value in values:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise RecipeError(f"{op.name}: {value!r} is not a number")
+            raise RecipeError(f"{op.name}: {shown(value)} is not a number")
     return Step(op.name, tuple(values))

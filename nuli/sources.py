@@ -46,10 +46,22 @@ def signature_of(path: Path) -> tuple[int, int] | None:
 
 
 def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path]:
-    """The pictures in a folder that can be read here, by extension, sorted; hidden ones are left out.
+    """The pictures in a folder that can be read here, by extension, sorted; without hidden ones, and without links that
+    lead out of it.
 
     Raises ImageError for a folder that cannot be read.
     """
+    return _listed(folder, recursive)[0]
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path in a folder means a file elsewhere, by a link: whoever made the folder may have wished for that,
+    and not who names it."""
+    return not path.resolve().is_relative_to(folder.resolve())
+
+
+def _listed(folder: str | os.PathLike, recursive: bool) -> tuple[list[Path], list[Path]]:
+    """The pictures in a folder, see `list_images`; and the links that lead out of it to others."""
     readable = readable_formats()
     extensions = {extension for extension, kind in EXTENSIONS.items() if kind in readable}
     paths: list[Path] = []
@@ -63,7 +75,9 @@ def list_images(folder: str | os.PathLike, recursive: bool = False) -> list[Path
         for parent, folders, files in os.walk(folder, onerror=refuse):
             folders[:] = [name for name in folders if recursive and not name.startswith(".")]
             paths += [Path(parent, name) for name in files if not name.startswith(".")]
-    return sorted(path for path in paths if path.suffix.lower() in extensions and path.is_file())
+    paths = sorted(path for path in paths if path.suffix.lower() in extensions and path.is_file())
+    outside = {path for path in paths if path.is_symlink() and _leads_out(path, Path(folder))}
+    return [path for path in paths if path not in outside], sorted(outside)
 
 
 def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> tuple[list[Path], list[NuliError]]:
@@ -81,7 +95,9 @@ def find_sources(pictures: list[Path], recursive: bool, output: Path | None) -> 
             sources.append(path)
             continue
         try:
-            inside = [p for p in list_images(path, recursive) if not _is_result(p, path, output)]
+            listed, outside = _listed(path, recursive)
+            inside = [p for p in listed if not _is_result(p, path, output)]
+            errors += [ImageError(f"{p}: a link out of {path}: name it by itself") for p in outside]
             if not inside:
                 raise EmptyError(f"{path}: no pictures in this folder; name another, or add --recursive")
             sources += inside
@@ -138,6 +154,7 @@ def plan_files(
             for path in (target, *further):
                 if path.resolve() in targets:
                     raise ImageError(f"{source}: its result would replace another one, {path}; do it by itself")
+            _refuse_links(further)
             for path in (target, *further) if prepare else ():
                 check_target(path)  # now, rather than after a search of hours
         except ImageError as error:
@@ -168,7 +185,9 @@ def _target(source: Path, pictures: list[Path], output: Path | None, several: bo
     """Where the result of one picture goes. Raises ImageError."""
     extension = result_extension(source)
     if output is None:
-        return source.with_name(source.stem + SUFFIX + extension)
+        target = source.with_name(source.stem + SUFFIX + extension)
+        _refuse_links((target,))
+        return target
     if not several and not output.is_dir() and output.suffix:
         return output
     return target_in(output, source, pictures, extension, prepare)
@@ -182,12 +201,20 @@ def target_in(folder: Path, source: Path, pictures: list[Path], extension: str, 
         extension: the new one.
         make: whether to make the folders that it takes.
     Raises:
-        ImageError: a folder can't be made.
+        ImageError: a folder can't be made, or a link leads elsewhere.
     """
     target = folder / inner_path(source, pictures).with_suffix(extension)
+    _refuse_links((target,), folder)
     try:
         if make:
             target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{target.parent}: can't be made ({error.strerror}); choose another --output") from None
     return target
+
+
+def _refuse_links(targets: Collection[Path], folder: Path | None = None) -> None:
+    """Raise ImageError for a name of a result, given by us, that a link makes one of a file outside of its folder."""
+    for path in targets:
+        if _leads_out(path, folder or path.parent):
+            raise ImageError(f"{path}: a link out of {folder or path.parent}: remove it, or choose another --output")

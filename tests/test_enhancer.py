@@ -144,7 +144,7 @@ def test_a_budget_that_no_search_fits_in_is_refused() -> None:
 
 def test_stop_ends_it_within_a_batch_and_keeps_the_best(dull: Image.Image) -> None:
     seen: list[Event] = []
-    for item in enhance_iter(dull, stop=lambda: len(seen) >= 4, **CPU):
+    for item in enhance_iter(dull, seconds=600, stop=lambda: len(seen) >= 4, **CPU):
         if isinstance(item, Event):
             seen.append(item)
     assert len(seen) == 4

@@ -51,6 +51,17 @@ def test_bands_do_not_show(monkeypatch: pytest.MonkeyPatch, photo: Image.Image) 
     torch.testing.assert_close(make_frame(pixels), whole)
 
 
+def test_a_thread_of_pixels_is_shortened_before_it_is_widened(
+    monkeypatch: pytest.MonkeyPatch, photo: Image.Image
+) -> None:
+    pixels = np.array(photo.resize((20, 4000)))
+    alpha = np.linspace(0, 255, 4000).astype(np.uint8)[:, None].repeat(20, 1)
+    usual = [make_frame(pixels), make_frame(pixels, alpha)]
+    monkeypatch.setattr(frames, "_WIDENED", 100_000)
+    for before, after in zip(usual, (make_frame(pixels), make_frame(pixels, alpha)), strict=True):
+        torch.testing.assert_close(after, before, atol=1.5 / 255, rtol=0)  # overshoots are cut off in another order
+
+
 def test_large_pictures_are_reduced_to_means(photo: Image.Image) -> None:
     """Every kind of pixels, and sizes that are no multiple: as numpy's own means."""
     rng = np.random.default_rng(0)

@@ -23,7 +23,7 @@ NAME = ".nuli-journal.sqlite"
 """Of the file, in the folder of the results."""
 _PATIENCE = 60.0
 """Seconds to wait for others that write."""
-_TABLE = """create table if not exists done (
+_TABLE = """done (
     target text primary key, source text, settings text, source_size integer, source_time integer,
     target_size integer, target_time integer, record text) without rowid"""
 
@@ -42,9 +42,13 @@ class Journal:
         self._path, self._settings = path, settings
         self._lock = threading.Lock()  # threads of one process share the connection
         with self._advising():
+            if path.is_symlink():  # a stranger's folder may hold one to anywhere
+                raise sqlite3.DatabaseError("it is a link")
             self._connection = sqlite3.connect(path, _PATIENCE, check_same_thread=False)
             with self._connection:
-                self._connection.execute(_TABLE)
+                self._connection.execute("create table if not exists " + _TABLE)
+            if self._connection.execute("select sql from sqlite_master").fetchall() != [("CREATE TABLE " + _TABLE,)]:
+                raise sqlite3.DatabaseError("it holds something else")  # such as triggers, which are programs
 
     def note(self, task: FileTask, source: os.stat_result, target: os.stat_result, record: dict[str, Any]) -> None:
         """Note that a picture is done: the status of its source as it was read, and of the result."""
@@ -86,10 +90,10 @@ class Journal:
         try:
             stats = (*signature(task.source.stat()), *signature(task.target.stat()))
             record = json.loads(row[4])
-        except (OSError, ValueError):
+            # a source that was written over can't be done again for want of others
+            others = [] if task.source == task.target else [Path(other["output"]) for other in record.get("others", ())]
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):  # gone, or a damaged row
             return None
-        # a source that was written over can't be done again for want of others
-        others = [] if task.source == task.target else [Path(other["output"]) for other in record.get("others", ())]
         return record if stats == row[:4] and all(path.exists() for path in others) else None
 
     def was_written_over(self, task: FileTask) -> bool:

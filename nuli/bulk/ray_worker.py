@@ -144,7 +144,7 @@ def _put_text(text: str, place: str) -> None:
     path = Path(place)
     with as_image_error(path.parent, "made"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    write_text(path, text, follow=False)
 
 
 def _named(record: Record, names: dict[str, str]) -> Record:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ImageError, NuliError, StoppedError, internal_error
-from ..imaging.atomic import as_image_error, write_text
+from ..imaging.atomic import OnWritten, as_image_error, write_text
 from ..imaging.mask import with_mask
 from ..imaging.photo import load_photo
 from ..options import Options
@@ -112,22 +112,19 @@ class Worker:
             **settings.inputs.of(task.source),
         )
 
-    def save(self, task: FileTask, result: Result, source: os.stat_result | None = None) -> Record:
+    def save(self, task: FileTask, result: Result, source: os.stat_result) -> Record:
         """Save a result and its others, with their recipes where that is asked for, and note it. Raises ImageError.
 
         Args:
-            source: the status of the source when it was read; without it nothing is noted.
+            source: the status of the source when it was read.
         """
         record = record_of(task, result)
         for other, path in pairs(result, task):
             other.save(path)
         if self.settings.save_recipe:
             for item, path in ((result, task.target), *pairs(result, task)):
-                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n")
-        note = self._journal.noting(task, source, record, self.stop) if self._journal and source else None
-        if source:
-            check_unchanged(task.source, source)
-        result.save(task.target, self.settings.in_place, note)
+                write_text(path.with_name(path.name + ".json"), json.dumps(item.look.to_dict()) + "\n", follow=False)
+        result.save(task.target, self.settings.in_place, _completing(self._journal, task, source, record, self.stop))
         return record
 
 
@@ -186,8 +183,7 @@ class Dresser:
             if mask is not None:
                 photo = with_mask(photo, mask, settings.options.feather)
             record["notes"] = list(photo.notes)
-            check_unchanged(task.source, source)
-            note = self._journal.noting(task, source, record, self._stop) if self._journal else None
+            note = _completing(self._journal, task, source, record, self._stop)
             look.save(photo, task.target, self._device, self._stop, settings.in_place, note)
         except StoppedError:
             return None
@@ -237,6 +233,21 @@ def check_unchanged(path: Path, before: os.stat_result) -> None:
     """Raise ImageError for a source that is not the one any more that was read: a result would hide what is new."""
     if signature(status_of(path)) != signature(before):
         raise ImageError(f"{path}: changed while it was worked on: do it again")
+
+
+def _completing(
+    journal: Journal | None, task: FileTask, source: os.stat_result, record: Record, stop: Callable[[], bool]
+) -> OnWritten:
+    """What to call when a result is complete, just before it takes its place: what was saved to the source meanwhile
+    must not be written over, and what is there is noted."""
+    note = journal.noting(task, source, record, stop) if journal else None
+
+    def complete(target: os.stat_result) -> None:
+        check_unchanged(task.source, source)
+        if note:
+            note(target)
+
+    return complete
 
 
 def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:

@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from ..errors import OptionError, RecipeError
 from .console import complain, say, tell
@@ -144,8 +143,11 @@ def _recipe_text(text: str) -> str:
     """The text of a recipe: a file's, or the given one itself. Raises RecipeError."""
     if re.match(r"\s*(\{|nuli\d+(\s|$))", text):
         return text
+    from ..recipe import MAX_TEXT
+
     try:
-        return Path(text).read_text("utf-8-sig")
+        with open(text, encoding="utf-8-sig") as file:
+            return file.read(MAX_TEXT + 1)  # which is refused where there is as much
     except FileNotFoundError:
         raise RecipeError(f"{text}: no such file; give a file that holds a recipe, or the recipe itself") from None
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -13,6 +14,7 @@ from ..errors import NuliError, internal_error
 
 DEBUG = "NULI_DEBUG"
 """The environment variable that, set to 1, makes internal errors print where they happened."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class OutputError(Exception):
@@ -39,9 +41,14 @@ def prepare() -> None:
 def say(text: str) -> None:
     """Print a line on standard output at once. Raises OutputError."""
     try:
-        print(text, flush=True)
+        print(plain(text), flush=True)
     except OSError as error:
         raise OutputError from error
+
+
+def plain(text: str) -> str:
+    """Text in one line, without signs that a terminal would obey: names of files may hold any."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def tell(text: str, end: str = "\n") -> None:
@@ -52,12 +59,12 @@ def tell(text: str, end: str = "\n") -> None:
 
 def draw(text: str) -> None:
     """Draw a line of progress anew on standard error."""
-    tell(f"\r{text}\x1b[K", end="")
+    tell(f"\r{plain(text)}\x1b[K", end="")
 
 
 def complain(error: NuliError) -> int:
     """Tell of an error in one line; returns its exit code."""
-    tell(f"nuli: {error}")
+    tell(f"nuli: {plain(str(error))}")
     return error.exit_code
 
 
@@ -83,7 +90,7 @@ def complain_of_failure(message: str, trace: str | None, code: int = 1) -> int:
         tell(trace, end="")
     elif trace:
         hint = f" (set {DEBUG}=1 to see where)"
-    tell(f"nuli: {message}{hint}")
+    tell(f"nuli: {plain(message)}{hint}")
     return code
 
 

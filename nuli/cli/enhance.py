@@ -84,7 +84,7 @@ def _refuse_urls(names: list[Path | str | None]) -> None:
 
 def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask) -> int:
     """Enhance one picture, save all that comes of it, and report; returns the exit code."""
-    from ..bulk.work import Worker
+    from ..bulk.work import Worker, status_of
 
     with Stop() as stop:
         worker = Worker(settings, stop.is_set)
@@ -92,10 +92,11 @@ def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask)
             tell_scorer(settings.options)
 
         def work() -> int:
+            source = status_of(task.source)  # as it is read: it may change meanwhile
             known = parsed.tree if parsed.tree is not None and parsed.tree.exists() else None
             result = _watch(worker.events(task, known), task.source, quiet=parsed.json)
             records: list[Record] = []
-            code = attempt(lambda: records.append(worker.save(task, result)), task.source)
+            code = attempt(lambda: records.append(worker.save(task, result, source)), task.source)
             if parsed.tree is not None:
                 # last, so that a tree that can't be written costs no picture; and also where the picture failed
                 code = max(code, attempt(lambda: result.search.save(parsed.tree), parsed.tree))

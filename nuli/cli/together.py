@@ -67,7 +67,7 @@ def find_look(
             from ..imaging.atomic import write_text
 
             found |= {"settings": digest, "sources": names, "stamps": stamps}
-            write_text(place, json.dumps(found) + "\n")
+            write_text(place, json.dumps(found) + "\n", follow=False)
     if not as_json:
         _report(found)
     return _settings_for(settings, found, tasks)
@@ -107,7 +107,7 @@ def _kept(place: Path, digest: str, names: list[str]) -> dict[str, Any] | None:
         Look.from_dict(found)
         fits = len(found.get("stamps", ())) == len(found.get("stops", ())) == len(names)
         return found if fits and all(abs(float(change)) <= MOST for change in found["stops"]) else None
-    except (OSError, ValueError, TypeError, RecipeError):  # none, or not ours: it is searched again
+    except (OSError, ValueError, TypeError, RecursionError, RecipeError):  # none, or not ours: it is searched again
         return None
 
 

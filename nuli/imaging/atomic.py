@@ -29,7 +29,7 @@ OnWritten = Callable[[os.stat_result], None]
 MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
 _PART = re.compile(r"\.nuli-[0-9a-f]{16}\.part")
-_STALE_AFTER, _SURELY_STALE_AFTER = 60, 24 * 3600  # seconds since the last byte was written
+_STALE_AFTER, _SURELY_STALE_AFTER = 60, 24 * 3600  # seconds since the last byte was written, where clocks are right
 _clean_folders: set[Path] = set()  # where this process has looked for what killed ones left
 
 _ADVICE = {
@@ -67,7 +67,9 @@ def as_image_error(subject: str | os.PathLike[str], action: str) -> Iterator[Non
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], on_written: OnWritten | None = None) -> Iterator[BinaryIO]:
+def atomic_write(
+    path: str | os.PathLike[str], on_written: OnWritten | None = None, follow: bool = True
+) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     Its bytes are on the disk before it takes that place, so that a power cut leaves the old file or the new one.
@@ -75,10 +77,12 @@ def atomic_write(path: str | os.PathLike[str], on_written: OnWritten | None = No
     Args:
         on_written: called with the file's status when it is complete, just before it takes its place: it keeps its size
             and its time there.
+        follow: whether a link stays one, and what it leads to is written. Not for a name that nobody gave: a stranger's
+            folder may hold a link of that name to anywhere.
     Raises:
         ImageError: `path` is read-only or cannot be written, or for any error within the block.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
+    target = Path(os.path.realpath(path)) if follow else Path(path)
     part = target.with_name(f".nuli-{secrets.token_hex(8)}.part")
     with as_image_error(path, "written"):
         _refuse_read_only(target)
@@ -108,9 +112,9 @@ def copy_file(source: Path, path: str | os.PathLike[str], on_written: OnWritten 
         shutil.copyfileobj(original, file)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all. Raises ImageError."""
-    with atomic_write(path) as file:
+def write_text(path: Path, text: str, follow: bool = True) -> None:
+    """Write a text file that appears complete or not at all, see `atomic_write`. Raises ImageError."""
+    with atomic_write(path, follow=follow) as file:
         file.write(text.encode())
 
 
@@ -143,14 +147,17 @@ class _Stream(io.BufferedRandom):
         raise io.UnsupportedOperation("fileno")
 
 
-def _lock(descriptor: int) -> bool:
-    """Lock a file until it is closed, by its owner's death at the latest; returns whether that could be done."""
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file until it is closed, by its owner's death at the latest; returns whether that could be done: False
+    where another process holds it, None where this file system has no locks."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process holds it, or this file system has no locks
+    except BlockingIOError:
         return False
+    except OSError:
+        return None
     return True
 
 
@@ -176,7 +183,7 @@ def _folder_to_disk(folder: Path) -> None:
 def _remove_stale_parts(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder; listed only once, since it may be large.
 
-    A part is stale when nobody holds its lock any more, or for certain after a day: not every disk has locks.
+    A part is stale when nobody holds its lock any more; where there are no locks, after a day.
     """
     if folder in _clean_folders:
         return
@@ -186,11 +193,12 @@ def _remove_stale_parts(folder: Path) -> None:
             if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):  # another process was faster, or it is not ours to remove
                     age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-                    if age > _SURELY_STALE_AFTER or (age > _STALE_AFTER and _has_no_owner(Path(entry.path))):
+                    if age > _STALE_AFTER and _has_no_owner(Path(entry.path), age > _SURELY_STALE_AFTER):
                         os.unlink(entry.path)
 
 
-def _has_no_owner(part: Path) -> bool:
-    """Whether no living process holds the lock of an unfinished file."""
+def _has_no_owner(part: Path, unknown: bool) -> bool:
+    """Whether no living process holds the lock of an unfinished file; `unknown` where there are no locks."""
     with open(part, "rb") as file:
-        return _lock(file.fileno())
+        free = _lock(file.fileno())
+    return unknown if free is None else free

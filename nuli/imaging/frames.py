@@ -27,6 +27,8 @@ MAX_ASPECT = 4
 """Long side of the frame at most, in short sides; panoramas beyond are squeezed to it."""
 _BAND = 1 << 20
 """Pixels worked on at a time while a picture is shrunk: bounds the memory."""
+_WIDENED = 1 << 24
+"""Pixels that a picture may have once it is as wide as its frame: a million rows of one would fill the memory."""
 
 
 def to_tensor(pixels: np.ndarray, device: str | torch.device = "cpu") -> Tensor:
@@ -83,6 +85,9 @@ def make_frame(
     size = size or frame_size(*pixels.shape[:2])
     pixels, alpha = reduce(pixels, alpha)
     height, width = pixels.shape[:2]
+    if height * size[1] > _WIDENED:
+        turned = make_frame(pixels.swapaxes(0, 1), None if alpha is None else alpha.T, device, size[::-1])
+        return turned.transpose(2, 3).contiguous()
     rows = max(1, _BAND // width)
     # first each band to the frame's width, then all of them to its height
     bands = []

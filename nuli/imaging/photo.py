@@ -14,6 +14,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .atomic import MAX_PIXELS, OnWritten, as_image_error, atomic_write, check_place, copy_file
+from .bombs import check_work, count_frames
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
 from .metadata import Meta, image_info, read_meta
 from .pixels import compose, conversion, from_array, from_image, to_arrays
@@ -176,6 +177,7 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
         raise ImageError("the picture has no pixels: choose another one")
     if width * height > MAX_PIXELS:
         raise Image.DecompressionBombError
+    check_work(image, file)
     if at_least and file:
         # libjpeg makes 1/2, 1/4 or 1/8 of the pixels in the first place
         image.draft(None, [side * at_least // min(width, height) for side in image.size])
@@ -189,8 +191,6 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     if deep:
         notes += ("16 bits a colour: read as 8, Pillow has no more",)
     if animated := getattr(image, "is_animated", False):
-        frames = "several"
-        with suppress(Exception):  # the first frame is good, whatever follows
-            frames = image.n_frames
+        frames = count_frames(image, file)
         notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
     return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or at_least))

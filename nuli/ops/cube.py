@@ -6,7 +6,9 @@ are read too.
 
 from __future__ import annotations
 
+import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +25,8 @@ MAX_BYTES = 48 * MOST_3D**3
 """Of a file; one of the largest table with 12 digits a value takes as much."""
 _LARGEST = 1e6
 """The absolute value of an entry."""
+_MOST_LINES, _LONGEST_LINE = MOST_3D**3 + 10_000, 1000
+"""Lines of a file, remarks and empty ones among them, and characters of one: a file of nothing else would take long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +55,9 @@ class Cube:
 
 def read_cube(data: bytes) -> Cube:
     """The table in a .cube file's bytes. Raises OptionError, which says what is wrong with it."""
-    if len(data) > MAX_BYTES:
-        raise OptionError(f"this LUT is too large: {MAX_BYTES >> 20} MB is the most")
     words: dict[str, list[str]] = {}
     rows: list[str] = []
-    for line in data.decode("utf-8-sig", "replace").splitlines():
-        line = line.strip()
+    for line in _lines(data):
         if not line or line.startswith("#"):
             continue
         if line[0].isalpha():
@@ -88,6 +89,20 @@ def read_cube(data: bytes) -> Cube:
     return Cube(table.reshape(1, 3, *[size] * power), low, high)
 
 
+def _lines(data: bytes) -> Iterator[str]:
+    """The lines of a file, stripped. Raises OptionError for more than it may have."""
+    if len(data) > MAX_BYTES:
+        raise OptionError(f"this LUT is too large: {MAX_BYTES >> 20} MB is the most")
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "replace")
+    for number in range(_MOST_LINES + 1):
+        line = text.readline(_LONGEST_LINE)
+        if not line:
+            return
+        if len(line) == _LONGEST_LINE or number == _MOST_LINES:
+            raise OptionError("not a .cube file that can be read: it has too many lines, or too long ones")
+        yield line.strip()
+
+
 _KEYWORDS = (
     *("TITLE", "LUT_1D_SIZE", "LUT_3D_SIZE", "DOMAIN_MIN", "DOMAIN_MAX"),
     *("LUT_1D_INPUT_RANGE", "LUT_3D_INPUT_RANGE"),
@@ -105,7 +120,8 @@ def _domain(words: dict[str, list[str]], keyword: str) -> tuple[tuple[float, ...
         low, high = ([end] * 3 for end in _numbers(values, 2))
     low = _numbers(words["DOMAIN_MIN"], 3) if "DOMAIN_MIN" in words else low
     high = _numbers(words["DOMAIN_MAX"], 3) if "DOMAIN_MAX" in words else high
-    if not all(b - a > 1e-6 for a, b in zip(low, high, strict=True)):
+    # in the precision that colours have
+    if not all(np.float32(b) - np.float32(a) > 1e-6 for a, b in zip(low, high, strict=True)):
         raise OptionError("this .cube file's DOMAIN_MAX must be greater than its DOMAIN_MIN")
     return tuple(low), tuple(high)
 

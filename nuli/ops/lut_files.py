@@ -69,11 +69,13 @@ def resolve(text: str, allow_paths: bool) -> str:
         raise OptionError(f"lut: the amount cannot be {amount[:20]!r}: give a value from 0 to 1") from None
     is_file = named.lower().endswith(SUFFIX)
     stem = named[: -len(SUFFIX)] if is_file else named
-    known, file = luts(), Path(os.path.expanduser(named))
+    known = luts()
     found = [name for name, path in known.items() if stem in (name, path.stem)]
     found = found or [name for name in known if name[: -_DIGITS - 1] == stem]
-    if is_file and allow_paths and (file.is_file() or not found):
-        found = [_kept(file)]  # what was copied from it before may be another LUT
+    if is_file and allow_paths:
+        file = Path(os.path.expanduser(named))
+        if file.is_file() or not found:
+            found = [_kept(file)]  # what was copied from it before may be another LUT
     if not found:
         there = f"there are {', '.join(known)}" if known else f"put its {SUFFIX} file there first"
         raise OptionError(f"there is no LUT {stem[:60]!r} in nuli's folder of LUTs: {there}")

@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..errors import OptionError, RecipeError
+from ..errors import OptionError, RecipeError, shown
 from ..imaging.frames import stacked, subsample
 from ..options import GROUPS
 
@@ -192,7 +192,7 @@ def get_op(name: str) -> Op:
     try:
         return OPS[name]
     except KeyError:
-        raise RecipeError(f"there is no op {name!r}; there are {', '.join(OPS)}") from None
+        raise RecipeError(f"there is no op {shown(name)}; there are {', '.join(OPS)}") from None
 
 
 def measure_statistics(op: Op, frames: Tensor, together: int = 1) -> Tensor | None:
@@ -255,7 +255,7 @@ def select_ops(mode: str, ops: str = "all", lock: str = "") -> tuple[Op, ...]:
     allowed = [o for o in allowed if o.offered or o.name in wanted]
     chosen = tuple(o for o in allowed if named(o, wanted) and not named(o, unwanted))
     if not chosen:
-        what = f"ops: {ops!r}" + (f" without {lock!r}" if lock else "")
+        what = f"ops: {shown(ops)}" + (f" without {shown(lock)}" if lock else "")
         raise OptionError(f"{what} leaves nothing to use in {mode} mode; name one of {', '.join(GROUPS)}")
     return chosen
 
@@ -266,7 +266,7 @@ def _names(option: str, text: str) -> list[str]:
     for name in (word.lstrip("-") for word in words):
         if name not in ("all", *GROUPS, *OPS):
             known = f"neither a group ({', '.join(GROUPS)}) nor an op ({', '.join(OPS)})"
-            raise OptionError(f"{option}: {name!r} is {known}")
+            raise OptionError(f"{option}: {shown(name)} is {known}")
     return words
 
 

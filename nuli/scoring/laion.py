@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import OptionError, WeightsError
 from .clip_vit import VisionTransformer
-from .weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure
+from .weights import CLIP_VIT_L14, LAION_HEAD, Progress, ensure, loading
 
 if TYPE_CHECKING:
     from .protocol import Score
@@ -98,8 +98,11 @@ class Laion(nn.Module):
         dtype = _number_type(precision, device)
         head = ensure(LAION_HEAD, folders, progress, allow_download)
         clip = ensure(CLIP_VIT_L14, folders, progress, allow_download)
-        w, b = fold_head(torch.load(head, map_location="cpu", weights_only=True))
-        return cls(VisionTransformer(_read_visual(clip), dtype, device), w, b, flip).to(device)
+        with loading(LAION_HEAD, head):
+            w, b = fold_head(torch.load(head, map_location="cpu", weights_only=True))
+        with loading(CLIP_VIT_L14, clip):
+            visual = _read_visual(clip)
+        return cls(VisionTransformer(visual, dtype, device), w, b, flip).to(device)
 
     @torch.inference_mode(False)  # as for `load`
     def to(self, device: str | torch.device) -> Laion:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import plugins
-from ..errors import OptionError
+from ..errors import OptionError, shown
 from ..options import Options
 from .adapters import ADAPTERS, PYIQA, pyiqa_info
 from .info import ScorerInfo
@@ -133,7 +133,7 @@ def resolve_scorer(name: str, mode: str = "soft", folders: Sequence[str | os.Pat
     offered = plugins.scorers(_TAKEN)
     if name in offered:
         return _offered(offered[name])
-    raise OptionError(f"there is no scorer {name!r}: choose auto, {', '.join((*SCORERS, *offered, *PATTERNS))}")
+    raise OptionError(f"there is no scorer {shown(name)}: choose auto, {', '.join((*SCORERS, *offered, *PATTERNS))}")
 
 
 def _offered(point: EntryPoint) -> ScorerInfo:
@@ -155,7 +155,9 @@ def _ensemble(kind: str, names: str) -> ScorerInfo:
 
     parts = names_in(names)
     if len(parts) < 2 or len(set(parts)) < len(parts) or "auto" in parts:
-        raise OptionError(f"{kind}: takes two or more scorers by their names, as in {kind}:laion+tone, not {names!r}")
+        raise OptionError(
+            f"{kind}: takes two or more scorers by their names, as in {kind}:laion+tone, not {shown(names)}"
+        )
     if nested := [part for part in parts if part.startswith(tuple(f"{other}:" for other in ENSEMBLES))]:
         raise OptionError(f"{kind}: can't hold {nested[0]}: name the scorers themselves")
     infos = [resolve_scorer(part) for part in parts]

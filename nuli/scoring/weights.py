@@ -96,6 +96,22 @@ def verify(file: WeightsFile, path: Path) -> None:
         raise WeightsError(f"{path} is damaged or another file: delete it and fetch it again, {ANOTHER}")
 
 
+@contextmanager
+def loading(file: WeightsFile, path: Path) -> Iterator[None]:
+    """Check a file, see `verify`, that the block loads: what is altered or swapped meanwhile is refused.
+
+    Raises:
+        WeightsError: it is damaged, can't be read, or is not the file any more that was checked.
+    """
+    before = _state_now(path)
+    verify(file, path)
+    try:
+        yield
+    finally:  # what goes wrong then may come of that
+        if _state_now(path) != before:
+            raise WeightsError(f"{path} was changed while it was loaded: try again, {ANOTHER}")
+
+
 def download(file: WeightsFile, folder: Path | None = None, progress: Progress | None = None) -> Path:
     """Fetch a file into `folder` (the cache by default), going on from what an earlier try left there.
 
@@ -131,7 +147,7 @@ def download(file: WeightsFile, folder: Path | None = None, progress: Progress |
                     f"try again, or save the right {file.name} as {target}, {ANOTHER}"
                 )
             os.replace(part, target)
-            _remember(file, target)
+            _remember(file, _state(target))
     return target
 
 
@@ -205,6 +221,10 @@ def _fetch(file: WeightsFile, part: Path, target: Path, progress: Progress | Non
             out = stack.enter_context(open(part, "ab" if got else "wb", buffering=0))
         while block := response.read1(_BLOCK):  # what is there: a broken connection loses nothing
             got += len(block)
+            if file.size and got > file.size:  # a server that didn't say so, and perhaps never ends
+                raise WeightsError(
+                    f"{file.url} is longer than {file.size} bytes: save the right one as {target}, {ANOTHER}"
+                )
             with _disk(target):
                 while block:
                     block = block[out.write(block) :]
@@ -246,27 +266,36 @@ def _is_right(file: WeightsFile, path: Path) -> bool:
     note = _note(file)
     if note.is_file() and note.read_bytes() == _state(path):
         return True
+    before = _state(path)
     right = _sha256(path) == file.sha256
     if right:
-        _remember(file, path)
+        _remember(file, before)
     return right
 
 
-def _remember(file: WeightsFile, path: Path) -> None:
-    """Note the state in which a file was found right: hashing 930 MB takes seconds, at every start.
+def _remember(file: WeightsFile, state: bytes) -> None:
+    """Note the state that a file had before it was found right: hashing 930 MB takes seconds, at every start.
 
     A guard against damage, not against somebody who may write here: they could as well change this program.
     """
     note = _note(file)
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_bytes(_state(path))
+        note.write_bytes(state)
     except OSError:
         pass  # a cache that can't be written costs time, nothing else
 
 
 def _note(file: WeightsFile) -> Path:
     return cache_dir() / f"{file.sha256[:16]}.ok"
+
+
+def _state_now(path: Path) -> bytes:
+    """The state of a file, "" where it is gone."""
+    try:
+        return _state(path)
+    except OSError:
+        return b""
 
 
 def _state(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..errors import DeviceMemoryError, ScoreError
+from ..errors import DeviceMemoryError, ScoreError, is_out_of_memory
 from ..imaging.frames import scorer_view, stacked, subsample
 from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
@@ -134,14 +134,14 @@ class Evaluator:
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
-        scores = checked(self._score(views), len(views) // self.pictures)
+        scores = checked(self._score(views), len(views) // self.pictures).float()
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
         self.evaluations += len(scores)
         if not self._weight:
-            return [Evaluation(score, 0.0) for score in scores.float().tolist()]
+            return [Evaluation(score, 0.0) for score in scores.tolist()]
         penalties = self._penalize(guarded)
-        rows = torch.cat([scores.float()[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
+        rows = torch.cat([scores[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
         return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
     def _penalize(self, guarded: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ class Evaluator:
                 penalty = parts.sum(1)
                 gradients = torch.autograd.grad((score - penalty).sum(), rows, allow_unused=True)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return None
         if not torch.isfinite(score).all():
@@ -200,7 +200,7 @@ class Evaluator:
         try:
             return self._evaluate_at_once(recipes)
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(recipes) == 1:
                 where = self.original.device.type
@@ -299,11 +299,3 @@ def release_free_memory() -> None:
     if sys.platform == "linux":
         with suppress(AttributeError):  # glibc alone has it
             ctypes.CDLL(None).malloc_trim(0)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has an error of its own; the CPU, MPS and CUDA's libraries only say so."""
-    message = str(error).lower()
-    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or any(
-        words in message for words in ("out of memory", "can't allocate memory", "alloc_failed")
-    )

@@ -26,6 +26,8 @@ RETRY_AFTER = 5
 """Seconds that a client is asked to wait where there is too much work."""
 READ_SECONDS = 60.0
 """For a request to arrive in: as long as it does, it takes a place that others wait for."""
+MAX_VALUES = 100_000
+"""The values in a request, about: each takes many times the memory that it takes in JSON."""
 Work = Callable[[dict[str, Any], Task], dict[str, Any]]
 
 
@@ -42,7 +44,7 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":  # a page of another site may send all other kinds unasked
             raise RequestError("the request must have the Content-Type application/json", 415)
-        task = worker.admit()
+        task = worker.admit(request.client.host if request.client else "")
         try:
             data = await _read(request, host.limits().megapixels)
         except BaseException:
@@ -113,20 +115,31 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
         job.task.end()
         return _respond(jobs.describe(job))
 
-    for path, endpoint, method in (
-        ("/version", version, "GET"),
-        ("/options", options, "GET"),
-        ("/presets", presets, "GET"),
-        ("/enhance", post(service.enhance), "POST"),
-        ("/score", post(service.score), "POST"),
-        ("/apply", post(service.apply), "POST"),
-        ("/jobs", start_job, "POST"),
-        ("/jobs/{name}", get_job, "GET"),
-        ("/jobs/{name}", stop_job, "DELETE"),
+    takes = {name: _takes(schema) for name, schema in service.bodies().items()}
+    for path, endpoint, method, more in (
+        ("/version", version, "GET", None),
+        ("/options", options, "GET", None),
+        ("/presets", presets, "GET", None),
+        ("/enhance", post(service.enhance), "POST", takes["enhance"]),
+        ("/score", post(service.score), "POST", takes["score"]),
+        ("/apply", post(service.apply), "POST", takes["apply"]),
+        ("/jobs", start_job, "POST", takes["enhance"]),
+        ("/jobs/{name}", get_job, "GET", None),
+        ("/jobs/{name}", stop_job, "DELETE", None),
     ):
         app.add_api_route(
-            PREFIX + path, endpoint, methods=[method], dependencies=list(dependencies), response_model=None
+            PREFIX + path,
+            endpoint,
+            methods=[method],
+            dependencies=list(dependencies),
+            response_model=None,
+            openapi_extra=more,
         )
+
+
+def _takes(schema: dict[str, Any]) -> dict[str, Any]:
+    """What the application's own description says of a route that takes JSON."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 async def _read(request: Request, megapixels: float) -> bytearray:
@@ -150,6 +163,8 @@ async def _read(request: Request, megapixels: float) -> bytearray:
 
 def _object(data: bytearray) -> dict[str, Any]:
     """The request's JSON object; what it was read from is let go. Raises RequestError."""
+    if data.count(b",") > MAX_VALUES:
+        raise RequestError("the request holds too many values", 413)
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):

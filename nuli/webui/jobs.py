@@ -16,6 +16,8 @@ EXPIRY_SECONDS = 600.0
 """Seconds for which an answer waits for its client."""
 MAX_BYTES = 1 << 28
 """The bytes of all the answers that wait; the newest is kept whatever its size."""
+MAX_JOBS = 1000
+"""The answers that wait, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +109,11 @@ class Jobs:
             now = time.monotonic()
             waiting = sorted((j for j in self._jobs.values() if j.finished is not None), key=lambda j: j.finished)
             used = sum(job.size for job in waiting)
-            while waiting and (now - waiting[0].finished >= EXPIRY_SECONDS or (used > MAX_BYTES and len(waiting) > 1)):
+            while waiting and (
+                now - waiting[0].finished >= EXPIRY_SECONDS
+                or (used > MAX_BYTES and len(waiting) > 1)
+                or len(waiting) > MAX_JOBS
+            ):
                 used -= waiting[0].size
                 del self._jobs[waiting.pop(0).id]
             idle = self._timer in (None, threading.current_thread()) or not self._timer.is_alive()

@@ -69,7 +69,7 @@ def decode(text: Any, megapixels: float) -> Photo:
     with image:
         if image.width * image.height > megapixels * 1e6:
             raise too_large(megapixels)
-        return load_photo(image)
+    return load_photo(file.getvalue())
 
 
 def _from_base64(text: str) -> io.BytesIO:

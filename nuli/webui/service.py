@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import __version__, infotext
-from ..errors import NuliError, StoppedError, WeightsError
+from ..errors import DeviceMemoryError, NuliError, StoppedError, WeightsError, is_out_of_memory, shown
 from ..hosting import Host, Task, search
 from ..imaging.formats import ALPHA
 from ..options import INPUTS, PRESET, Options, options_from, table, with_named_lut
@@ -34,7 +34,7 @@ def refusal(error: Exception, report: Callable[[str], None]) -> tuple[int, str]:
     Call it while the error is handled; `report` is told of what the client isn't.
     """
     status = error.status if isinstance(error, RequestError) else 400
-    if isinstance(error, StoppedError):
+    if isinstance(error, (StoppedError, DeviceMemoryError)):
         status = 503
     if isinstance(error, NuliError) and not isinstance(error, WeightsError) and not _PLACE.search(str(error)):
         return status, str(error)
@@ -43,6 +43,8 @@ def refusal(error: Exception, report: Callable[[str], None]) -> tuple[int, str]:
         return 503, "the weights of this scorer can't be used on this server: see its log, or choose another scorer"
     if isinstance(error, NuliError):
         return status, f"refused ({type(error).__name__}): the server's log says why"
+    if is_out_of_memory(error):
+        return 503, "not enough memory on this server: send a smaller picture, or try again later"
     return 500, f"internal error ({type(error).__name__}): the server's log says more"
 
 
@@ -64,6 +66,21 @@ def version(host: Host) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """A JSON schema of `options`."""
     return {"type": "object", "properties": {row.name: _property(row) for row in (PRESET, *OFFERED)}}
+
+
+def bodies() -> dict[str, dict[str, Any]]:
+    """A JSON schema of each request, by the name of what it asks for."""
+    picture = {"type": "string", "contentEncoding": "base64", "description": "a PNG, JPEG..., or a data URI of it"}
+    options = schema()
+    inputs = {one.name: {**picture, "description": one.help} for one in INPUTS}
+    images = {"type": "array", "items": picture, "minItems": 1, "maxItems": MAX_PICTURES}
+    recipe = {"type": ["string", "object"], "description": "a line that starts with nuli1, or the recipe's JSON"}
+    applied = {name: options["properties"][name] for name in APPLIED}
+    return {
+        "enhance": _body({"image": picture, **inputs, "options": options, "others": {"type": "boolean"}}, "image"),
+        "score": _body({"images": images, "options": options}, "images"),
+        "apply": _body({"image": picture, "mask": inputs["mask"], "recipe": recipe, **applied}, "image", "recipe"),
+    }
 
 
 def presets() -> dict[str, Any]:
@@ -210,7 +227,11 @@ def body_object(body: Any) -> dict[str, Any]:
 def _only(body: dict[str, Any], *names: str) -> None:
     for name in body:
         if name not in names:
-            raise RequestError(f"there is no {name!r} in this request: it has {', '.join(names)}")
+            raise RequestError(f"there is no {shown(name)} in this request: it has {', '.join(names)}")
+
+
+def _body(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
 def _property(row: Any) -> dict[str, Any]:

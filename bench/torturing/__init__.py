@@ -1,0 +1,1 @@
+"""What `bench.torture` does to nuli, a kind of torture a function: (rng, deadline, tries) -> Tally."""
