@@ -46,17 +46,17 @@ def faults(rng: random.Random, deadline: float, tries: int = 200) -> Tally:
     """Let something go wrong around the command line, or within a search: it is told, and no file is lost."""
     warm_up()
     tally, cases = Tally("faults"), {}
-    counts = dict.fromkeys(_KINDS, 0)
+    counts = dict.fromkeys(KINDS, 0)
     with tempfile.TemporaryDirectory(prefix="nuli-torture-") as place:
         Path(place).chmod(0o755)
         for number in range(tries):
             if time.monotonic() > deadline:
                 break
-            name = list(_KINDS)[number % len(_KINDS)]
+            name = list(KINDS)[number % len(KINDS)]
             counts[name] += 1
             tally.tries += 1
             folder = Path(place, "try")
-            _KINDS[name](tally, rng, folder, cases)
+            KINDS[name](tally, rng, folder, cases)
             shutil.rmtree(folder, ignore_errors=True)
     tally.name += f" ({', '.join(f'{name}: {count}' for name, count in counts.items())})"
     return tally
@@ -182,13 +182,15 @@ class _Bad(Vivid):
     def __init__(self, way: Callable[[torch.Tensor], object], calls: int) -> None:
         super().__init__()
         self._way, self._calls = way, calls
+        self.went_wrong = False
 
     def bind(self, original: torch.Tensor) -> Callable[[torch.Tensor], object]:
         score = super().bind(original)
 
         def bad(views: torch.Tensor) -> object:
             self._calls -= 1
-            return score(views) if self._calls >= 0 else self._way(score(views))
+            self.went_wrong |= self._calls < 0
+            return self._way(score(views)) if self.went_wrong else score(views)
 
         return bad
 
@@ -225,8 +227,11 @@ def _bad_scorer(tally: Tally, rng: random.Random, folder: Path, cases: dict[str,
     way, expected = _WAYS[name]
     pixels = np.random.default_rng(2).integers(0, 120, (40, 56, 3), np.uint8)
     options = {"evaluations": 20, "mode": rng.choice(("soft", "hard")), "guards": rng.choice(("off", "normal"))}
+    scorer = _Bad(way, rng.choice((0, 1, 2)))
     try:
-        result = nuli.enhance(pixels, scorer=_Bad(way, rng.choice((0, 1, 2, 5))), realism="off", **options)
+        result = nuli.enhance(pixels, scorer=scorer, realism="off", **options)
+        if expected and scorer.went_wrong:
+            tally.blame(f"a scorer that gives {name}: nobody noticed")
         if not (math.isfinite(result.score_after) and math.isfinite(result.score_before)):
             tally.blame(f"a scorer that gives {name}: the score is not finite")
     except expected as error:
@@ -319,7 +324,7 @@ def _bad_weights(tally: Tally, rng: random.Random, folder: Path, cases: dict[str
     timer.join()
 
 
-_KINDS: dict[str, Callable[[Tally, random.Random, Path, dict[str, Case]], None]] = {
+KINDS: dict[str, Callable[[Tally, random.Random, Path, dict[str, Case]], None]] = {
     "short of room": _short_of_room,
     "bad scorer": _bad_scorer,
     "full disk": _full_disk,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -105,7 +105,8 @@ class Evaluator:
         none to undo."""
         self.has_target = getattr(scorer, "has_target", False)
         self._weight = 0.0 if self.has_target else guard_weight * self.unit
-        self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
+        with self._memory():
+            self._score = bind_each(scorer.bind, frame if self._view_mode == "subsampled" else self._view(frame))
         guarded = self._guarded_part(frame)
         nothing: Sequence[Tensor | None] = [None] * len(frame)
         anchors = nothing if anchor is None else self._composed_subsampled(anchor(frame)).split(1)
@@ -130,7 +131,19 @@ class Evaluator:
     @torch.no_grad()
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
         """Score frames [N,3,h,w] as they are. Counts as N/K evaluations."""
-        return self._score_views(self._view(frames), self._guarded_part(frames))
+        with self._memory():
+            return self._score_views(self._view(frames), self._guarded_part(frames))
+
+    @contextmanager
+    def _memory(self) -> Iterator[None]:
+        """Tell of memory that isn't there for even one candidate. Raises DeviceMemoryError."""
+        try:
+            yield
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            where, advice = self.original.device.type, "free some, or choose the device cpu (--device cpu)"
+            raise DeviceMemoryError(f"no memory on {where} for a single candidate; {advice}") from None
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
@@ -197,15 +210,14 @@ class Evaluator:
 
     def _evaluate_batch(self, recipes: list[Recipe]) -> list[Evaluation]:
         """One batch, in halves when it is too large for the memory."""
+        if len(recipes) == 1:
+            with self._memory():
+                return self._evaluate_at_once(recipes)
         try:
             return self._evaluate_at_once(recipes)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if len(recipes) == 1:
-                where = self.original.device.type
-                advice = "free some, or choose the device cpu (--device cpu)"
-                raise DeviceMemoryError(f"no memory on {where} for a single candidate; {advice}") from None
         # outside of the except block: the traceback would keep the failed batch's memory alive
         self.batch = len(recipes) // 2
         if torch.cuda.is_available():
@@ -215,7 +227,8 @@ class Evaluator:
     @torch.no_grad()
     def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
         if self._view_mode != "subsampled":
-            return self.score_frames(self.frames(recipes))
+            frames = self.frames(recipes)
+            return self._score_views(self._view(frames), self._guarded_part(frames))
         views = self.subsampled(recipes)
         return self._score_views(views, views)
 
@@ -288,8 +301,8 @@ def bind_each(bind: Callable[[Tensor], Score], originals: Tensor) -> Score:
 
 def checked(scores: Tensor, count: int) -> Tensor:
     """A scorer's answer to `count` views. Raises ScoreError where it isn't a tensor of as many scores."""
-    if not isinstance(scores, Tensor) or scores.shape != (count,):
-        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    if not isinstance(scores, Tensor) or scores.shape != (count,) or scores.is_complex():
+        got = f"{tuple(scores.shape)} of {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
         raise ScoreError(f"the scorer must return one score per view, a tensor [{count}]; it gave {got}")
     return scores
 
