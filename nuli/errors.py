@@ -60,12 +60,11 @@ def shown(value: object, most: int = 60) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has an error of its own, which says so too; the CPU, MPS and CUDA's libraries only say so, and oneDNN, which
-    works on CPUs, that it "could not create a primitive"."""
+    """CUDA has an error of its own, known by its name, for torch isn't loaded here; the CPU, MPS and CUDA's libraries
+    only say so, and oneDNN, which works on CPUs, that it "could not create a primitive"."""
     words = ("out of memory", "can't allocate memory", "alloc_failed", "could not create a primitive")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    )
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said
 
 
 def internal_error(error: Exception) -> str:

@@ -238,7 +238,7 @@ def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, capsys: pytest.C
 
 def test_a_look_is_read_whatever_spaces_are_around_it_and_measured_nothing_odd() -> None:
     recipe = {"nuli": 1, "steps": [{"op": "white_balance", "amount": 1}]}
-    gains = [[[0.1, 0.0, 0.2]] * 3][0]
+    gains = [[0.1, 0.0, 0.2]] * 3
     assert Look.from_json("\u2003" + json.dumps({**recipe, "statistics": [gains]})).statistics is not None
     with pytest.raises(RecipeError, match="malformed"):
         Look.from_json(json.dumps({**recipe, "statistics": [[[100.0, 0.0, 0.2]] * 3]}))
