@@ -1,7 +1,7 @@
 """Does a program that nuli works in for an hour stay as it is? Memory, open files, threads, temporary folders.
 
     python bench/soak.py FOLDER --url http://127.0.0.1:7860 --pid PID --temp FOLDER [--minutes 60] [--clients 2]
-        [--pages 1] [--idle 2] [--seed 0]
+        [--pages 1] [--idle 2] [--no-fill] [--seed 0]
 
 The WebUI, or `nuli ui`, runs already: PID is its process, and --temp the folder that it was started with as TMPDIR, so
 that nobody else's files are in it. For so many minutes, clients of the HTTP API (--clients; 0 for `nuli ui`, which has
@@ -35,6 +35,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -159,6 +160,19 @@ def _kinds(counts: collections.Counter[str], temp: Path) -> dict[str, int]:
     return {name: counts[name] for name in names}
 
 
+def names(pid: int) -> collections.Counter[str]:
+    """What the host itself has open, by name, and its children's commands."""
+    place = Path("/proc", str(pid))
+    found: collections.Counter[str] = collections.Counter()
+    for entry in _entries(place / "fd"):
+        with suppress(FileNotFoundError):
+            found[os.readlink(entry).partition("[")[0].rstrip(":")] += 1
+    for child in family(pid)[1:]:
+        with suppress(OSError):
+            found[Path("/proc", str(child), "cmdline").read_text().replace("\0", " ")[:80]] += 1
+    return found
+
+
 class Client:
     """A client of the HTTP API that does now this, now that."""
 
@@ -201,8 +215,9 @@ class Client:
 
     def enhance(self) -> str:
         mode = self.random.choice(("soft", "hard"))
-        more = self.random.choice(({}, {"match": self.photo()}, {"mask": self.photo()}, {"others": True}))
-        answer = self.ask("enhance", {"image": self.photo(), "options": {"mode": mode, "seconds": 1.5}, **more})
+        photo = self.photo()
+        more = self.random.choice(({}, {"match": self.photo()}, {"mask": photo}, {"others": True}))
+        answer = self.ask("enhance", {"image": photo, "options": {"mode": mode, "seconds": 1.5}, **more})
         assert Image.open(io.BytesIO(base64.b64decode(answer["image"]))).size
         return f"enhance {mode}"
 
@@ -327,8 +342,12 @@ def latencies(events: Sequence[Event]) -> None:
         print(f"{what:32}{len(found):7}{failed:8}{statistics.median(seconds):10.2f}{late:8.2f}{seconds[-1]:8.2f}")
 
 
-def verdict(samples: Sequence[Sample], end: Sample, log: Log) -> bool:
-    """Say what rose; whether all is well."""
+def verdict(samples: Sequence[Sample], end: Sample, log: Log, more: collections.Counter[str]) -> bool:
+    """Say what rose; whether all is well.
+
+    Args:
+        more: what is open at the end, and was not at minute 10.
+    """
     good = True
     later = [sample for sample in samples if sample.seconds >= SETTLED]
     for name in ("memory", "anonymous"):
@@ -341,6 +360,7 @@ def verdict(samples: Sequence[Sample], end: Sample, log: Log) -> bool:
         left = now > then + (2 if name != "ours" else 0)  # a connection that is about to close
         good &= not left
         print(f"{name}: {then} at minute 10, {now} at the end, idle{'  LEFT BEHIND' if left else ''}")
+    print("open at the end, and not at minute 10:", ", ".join(f"{n} {name}" for name, n in more.items()) or "nothing")
     failed = [event for event in log.events if event.error]
     print(f"{len(log.events)} actions, {len(failed)} of them failed")
     return good and not failed
@@ -372,16 +392,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=2, help="of the HTTP API (%(default)s)")
     parser.add_argument("--pages", type=int, default=1, help="open at a time (%(default)s)")
     parser.add_argument("--idle", type=float, default=2, help="minutes after everybody has gone (%(default)s)")
+    parser.add_argument("--no-fill", action="store_true", help="no large pictures at the start")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, help="a file for all samples and events, as JSON")
     asked = parser.parse_args(arguments)
     url, log, over = asked.url.rstrip("/"), Log(), threading.Event()
     print(f"{url}, {asked.minutes:g} minutes, {asked.clients} clients, {asked.pages} pages, seed {asked.seed}\n{HEAD}")
     samples: list[Sample] = []
+    then: collections.Counter[str] | None = None
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         large, photos = prepare(asked.folder, place), place / "photos"
-        words = asked.minutes, asked.pages, asked.seed, large if 60 * asked.minutes > SETTLED else ""
+        words = asked.minutes, asked.pages, asked.seed, "" if asked.no_fill else large
         visitors = threading.Thread(target=visit, args=(url, photos, log, *words))
         clients = [Client(url, sorted(photos.iterdir()), log, asked.seed + i) for i in range(asked.clients)]
         threads = [visitors, *(threading.Thread(target=one.repeat, args=(over,)) for one in clients)]
@@ -389,6 +411,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             thread.start()
         while visitors.is_alive():
             samples.append(look(asked.pid, asked.temp, time.monotonic() - log.start))
+            if then is None and samples[-1].seconds >= SETTLED:
+                then = names(asked.pid)
             if len(samples) % 20 == 1:
                 print(row(samples[-1]), flush=True)
             time.sleep(EVERY)
@@ -397,7 +421,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             thread.join()
         print("everybody has gone", flush=True)
         time.sleep(60 * asked.idle)
-        end = look(asked.pid, asked.temp, time.monotonic() - log.start)
+        end, now = look(asked.pid, asked.temp, time.monotonic() - log.start), names(asked.pid)
         again = visit(url, photos, log, "reload" if clients else 0, 1, asked.seed)
         for client in clients[:1]:
             log.add(f"API {client.enhance()}, at the end", 0)
@@ -409,7 +433,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table(samples, max(1, asked.minutes / 12))
     print(f"idle\n{row(end)}\nafter the end\n{row(last)}")
     latencies(log.events)
-    return 0 if verdict(samples, end, log) and again else 1
+    return 0 if verdict(samples, end, log, now - (then or now)) and again else 1
 
 
 if __name__ == "__main__":

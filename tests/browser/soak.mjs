@@ -40,7 +40,7 @@ class Visitor {
         try {
             await act();
         } catch (caught) {
-            error = caught.message.slice(0, 300);
+            error = caught.message.slice(0, 1500);
         }
         tell({ what, seconds: (Date.now() - start) / 1000, error });
         if (error) throw new Error(error);
@@ -60,7 +60,7 @@ class Visitor {
         const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, reducedMotion: 'reduce' });
         context.setDefaultTimeout(90000);
         this.page = await context.newPage();
-        this.page.on('pageerror', (error) => tell({ what: 'a script failed', seconds: 0, error: error.message.slice(0, 300) }));
+        this.page.on('pageerror', (error) => tell({ what: 'a script failed', seconds: 0, error: error.message.slice(0, 1500) }));
         await this.page.route('**/*', (route) => { // nothing but the server itself
             const asked = new URL(route.request().url());
             return asked.host === host || !asked.protocol.startsWith('http') ? route.continue() : route.abort();
@@ -75,8 +75,8 @@ class Visitor {
         await this.page.waitForSelector('#nuli_enhance', { timeout: 30000 });
     }
 
-    tab(title) {
-        return this.page.evaluate((t) => [...document.querySelectorAll('button')].find((b) => b.textContent.trim() === t)?.click(), title);
+    tab(title, within = 'body') {
+        return this.page.evaluate(([place, t]) => [...document.querySelectorAll(`${place} button`)].find((b) => b.textContent.trim() === t)?.click(), [within, title]);
     }
 
     leave() { return this.page.context().close(); }
@@ -151,7 +151,7 @@ class Visitor {
     }
 
     async batch(leaves) {
-        await this.tab('Batch');
+        await this.tab('Batch', '#nuli_tab');
         await this.page.locator('#nuli_batch_files input[type=file]').first().setInputFiles([this.pick(pictures), this.pick(pictures), this.pick(pictures)]);
         await sleep(3); // uploaded
         const status = () => this.text('#nuli_batch_status');
@@ -195,7 +195,7 @@ class Visitor {
             try {
                 await this.visit();
             } catch (error) { // told where it came up; other errors are of this script's own steps
-                tell({ what: 'a visit broke off', seconds: 0, error: error.message.slice(0, 300) });
+                tell({ what: 'a visit broke off', seconds: 0, error: error.message.slice(0, 1500) });
             }
             await this.leave().catch(() => {});
             await sleep(5 + 10 * this.random());
