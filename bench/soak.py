@@ -13,8 +13,8 @@ visitors bring large ones, so that the limit is reached at the start (not with -
 
 Every 15 seconds the host and its children are looked at. At the end everybody goes, --idle minutes pass, a WebUI gets
 its "Reload UI" pressed, and one more picture is enhanced on the page and by the API. The verdict compares the end with
-minute 10 (--settle), and tells the slope of the memory from there on, with its standard error. Exit code 1: something went wrong
-that should not have, or something was left behind. Linux only.
+minute 10 (--settle), and tells the slope of the memory from there on, with its standard error. Exit code 1: something
+went wrong that should not have, or something was left behind. Linux only.
 """
 
 from __future__ import annotations
@@ -148,9 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pid", type=int, required=True, help="of the host")
     parser.add_argument("--temp", type=Path, required=True, help="the host's folder for temporary files")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument(
-        "--settle", type=float, default=10, help="minutes after which memory is to be flat (%(default)s)"
-    )
+    parser.add_argument("--settle", type=float, default=10, help="minutes until memory is to be flat (%(default)s)")
     parser.add_argument("--clients", type=int, default=2, help="of the HTTP API (%(default)s)")
     parser.add_argument("--sessions", type=int, default=0, help="pages without a browser (%(default)s)")
     parser.add_argument("--pages", type=int, default=1, help="open at a time (%(default)s)")
