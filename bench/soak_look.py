@@ -61,13 +61,13 @@ def look(pid: int, temp: Path, seconds: float) -> Sample:
         place = Path("/proc", str(one))
         try:
             lines = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
-            handles = [os.readlink(entry) for entry in _entries(place / "fd")]
+            handles = _handles(one)
         except OSError:
             if one == pid:
                 raise
             continue
-        counts["memory"] += int(lines["VmRSS"].split()[0]) << 10
-        counts["anonymous"] += int(lines["RssAnon"].split()[0]) << 10
+        for name, line in (("memory", "VmRSS"), ("anonymous", "RssAnon")):
+            counts[name] += int(lines.get(line, "0").split()[0]) << 10  # none of one that has ended and was not asked
         counts["threads"] += int(lines["Threads"])
         for handle in handles:
             kind, _, _ = handle.partition(":")
@@ -75,9 +75,13 @@ def look(pid: int, temp: Path, seconds: float) -> Sample:
     return Sample(seconds, **{key: counts[key] for key in ("memory", "anonymous", "threads")}, **_kinds(counts, temp))
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What stands in /proc/PID/fd, less what was closed since."""
-    return [entry for entry in folder.iterdir() if os.path.lexists(entry)]
+def _handles(pid: int) -> list[str]:
+    """What a process has open, by the names that /proc gives. Raises OSError where it has ended."""
+    found = []
+    for entry in Path("/proc", str(pid), "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed just now
+            found.append(os.readlink(entry))
+    return found
 
 
 def _kinds(counts: collections.Counter[str], temp: Path) -> dict[str, int]:
@@ -97,11 +101,7 @@ def _kinds(counts: collections.Counter[str], temp: Path) -> dict[str, int]:
 
 def names(pid: int) -> collections.Counter[str]:
     """What the host itself has open, by name, and its children's commands."""
-    place = Path("/proc", str(pid))
-    found: collections.Counter[str] = collections.Counter()
-    for entry in _entries(place / "fd"):
-        with suppress(FileNotFoundError):
-            found[os.readlink(entry).partition("[")[0].rstrip(":")] += 1
+    found = collections.Counter(handle.partition("[")[0].rstrip(":") for handle in _handles(pid))
     for child in family(pid)[1:]:
         with suppress(OSError):
             found[Path("/proc", str(child), "cmdline").read_text().replace("\0", " ")[:80]] += 1

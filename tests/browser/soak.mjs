@@ -128,7 +128,9 @@ class Visitor {
         await this.start();
         await this.searching();
         await this.timed('page Stop', async () => {
-            await this.page.locator('#nuli_stop').click();
+            if (await this.page.locator('#nuli_stop').isVisible()) { // it goes with the end of the search
+                await this.page.locator('#nuli_stop').click({ timeout: 5000 }).catch(() => {});
+            }
             await this.until(async () => !/tried|stopping|waiting|starting/.test(await this.text('#nuli_said')));
         });
     }
