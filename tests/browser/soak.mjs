@@ -76,7 +76,11 @@ class Visitor {
     }
 
     tab(title, within = 'body') {
-        return this.page.evaluate(([place, t]) => [...document.querySelectorAll(`${place} button`)].find((b) => b.textContent.trim() === t)?.click(), [within, title]);
+        return this.page.evaluate(([place, t]) => {
+            const named = [...document.querySelectorAll(`${place} button`)].filter((b) => b.textContent.trim() === t);
+            // gradio 5 and newer have each once more, to measure it
+            (named.find((b) => b.getAttribute('role') === 'tab') || named[0])?.click();
+        }, [within, title]);
     }
 
     leave() { return this.page.context().close(); }
