@@ -39,6 +39,8 @@ from soak_look import Sample, look, names
 
 EVERY = 15.0
 """Seconds between two looks."""
+FLAT = 150e6
+"""Bytes an hour that memory may seem to rise: so much it wavers with what happens to run."""
 DRIVER = Path(__file__).parents[1] / "tests" / "browser" / "soak.mjs"
 
 
@@ -111,7 +113,9 @@ def verdict(
     later = [sample for sample in samples if sample.seconds >= 60 * settled]
     for name in ("memory", "anonymous"):
         rise, error = slope(later, name)
-        print(f"{name}: {rise / 1e6:+.0f} MB an hour after minute {settled:g} (standard error {error / 1e6:.0f})")
+        good &= not (rises := rise > max(FLAT, 3 * error))
+        said = f"{rise / 1e6:+.0f} MB an hour after minute {settled:g} (standard error {error / 1e6:.0f})"
+        print(f"{name}: {said}{'  RISING' if rises else ''}")
     early = [sample for sample in samples if abs(sample.seconds / 60 - settled) <= 2.5] or list(samples)
     for name in ("threads", "handles", "sockets", "pipes", "files", "other", "ours"):
         then = statistics.median_low(getattr(sample, name) for sample in early)
