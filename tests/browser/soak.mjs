@@ -135,7 +135,7 @@ class Visitor {
             if (await this.page.locator('#nuli_stop').isVisible()) { // it goes with the end of the search
                 await this.page.locator('#nuli_stop').click({ timeout: 5000 }).catch(() => {});
             }
-            await this.until(async () => !/tried|stopping|waiting|starting/.test(await this.text('#nuli_said')));
+            await this.until(async () => !/tried|stopping|waiting for|starting/.test(await this.text('#nuli_said')));
         });
     }
 
