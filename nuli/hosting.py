@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BusyError, ImageError, StoppedError
+from .heap import give_back
 from .scoring.registry import cached_scorer
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class Task:
             error = caught
         self._release()  # before anybody hears of the end: who does may ask for the place
         self._finish(error, result)
+        give_back()
 
 
 class Worker:

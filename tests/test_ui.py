@@ -123,6 +123,16 @@ def test_the_page_is_built_and_its_script_and_style_found() -> None:
     assert ".nuli-compare" in app.asset("style.css") and "nuli-handle" in app.asset("javascript/nuli.js")
 
 
+@pytest.mark.skipif(controls.MAJOR < 4, reason="this gradio has no such limit")
+def test_gradio_forgets_visitors_of_long_ago() -> None:
+    page, options = app.make(Worker())
+    try:
+        page.launch(prevent_thread_lock=True, quiet=True, **options)
+        assert page.app.state_holder.capacity == app.SESSIONS
+    finally:
+        page.close()
+
+
 def test_a_webui_gets_the_components_that_it_needs() -> None:
     seen: list[Any] = []
     with gr.Blocks():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ TITLE = "NUlIE"
 DICTIONARIES = ("de_DE", "ja_JP")
 """Those in localizations/, under the names that a WebUI knows them by."""
 ABOUT = "Makes a picture better by searching chains of readable adjustments."
+SESSIONS = 256
+"""Visitors whose last pages gradio remembers, about half a megabyte of each; its own limit is ten thousand."""
 _NOWHERE = str(Path(__file__, "nowhere"))
 """A path at which there is no folder, and can be none: below a file."""
 
@@ -58,8 +61,10 @@ def make(worker: Worker, language: str = "") -> tuple[gr.Blocks, dict[str, Any]]
     head = f"<style>{style}</style><script>{script}</script>"
     page_options: dict[str, Any] = {}
     launch_options: dict[str, Any] = {}
+    if "state_session_capacity" in inspect.signature(gr.Blocks.launch).parameters:
+        launch_options["state_session_capacity"] = SESSIONS
     if MAJOR >= 6:
-        launch_options = {"head": head}
+        launch_options["head"] = head
     else:
         page_options = {"head": head} if MAJOR >= 4 else {"css": style}
     with gr.Blocks(title=TITLE, analytics_enabled=False, **page_options) as page:
