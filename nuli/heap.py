@@ -11,7 +11,8 @@ def give_back() -> None:
     """Let the C library return what was freed. Call it after work on pictures, in a program that goes on.
 
     glibc keeps what a thread frees for that thread's successors, 64 MB and more for each of several: in a server, whose
-    threads come and go, that grows to a gigabyte. Other C libraries have no such call, and less need of it.
+    threads come and go, that grows to a gigabyte; and hours of batches of all sizes scatter it. Other C libraries have
+    no such call, and less need of it.
     """
     trim = _trim()
     if trim is not None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -305,10 +303,3 @@ def checked(scores: Tensor, count: int) -> Tensor:
         got = f"{tuple(scores.shape)} of {scores.dtype}" if isinstance(scores, Tensor) else type(scores).__name__
         raise ScoreError(f"the scorer must return one score per view, a tensor [{count}]; it gave {got}")
     return scores
-
-
-def release_free_memory() -> None:
-    """Give free memory back to the system, where the C library can: hours of batches of all sizes scatter it."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # glibc alone has it
-            ctypes.CDLL(None).malloc_trim(0)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..checkpoint import SavedSearch
 from ..devices import pick_device
+from ..heap import give_back
 from ..imaging.frames import is_grey, to_pixels
 from ..imaging.photo import Photo
 from ..ops.registry import select_ops
@@ -26,7 +27,7 @@ from .archive import Archive
 from .budget import Budget
 from .config import CHEAP, EXPENSIVE, GPU, GRADIENT_COST, MAX_OTHERS, OTHER_COST, SearchConfig
 from .directions import starts as side_starts
-from .evaluator import Evaluation, Evaluator, release_free_memory
+from .evaluator import Evaluation, Evaluator
 from .fixed import NONE_FIXED, Fixed
 from .plan import GradientResponse, Plan, Request, Response, ScoreRequest, ScoreResponse, plan_search
 from .sample import Sample, make_frames, make_masks
@@ -165,7 +166,7 @@ class Search:
             if self.best.objective > improved_to + self.margin / 10:
                 improved_to, improved_at = self.best.objective, spent
             if spent >= trimmed_at + self.config.trim_every:
-                release_free_memory()
+                give_back()
                 trimmed_at = spent
             remaining = self.budget.remaining(reserve)
             if self._is_done() or spent >= improved_at + self.patience:
