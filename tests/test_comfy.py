@@ -86,7 +86,7 @@ def test_what_stands_at_its_default_comes_from_the_preset() -> None:
         ("lihgt=1", "did you mean 'light'"),
         ("light=9", "give a value from 0"),
         ("device=cpu", "not for this place"),
-        ("lut=/etc/passwd", "there is no LUT"),
+        ("lut=/etc/passwd", "a path can't be given here"),
     ],
 )
 def test_more_says_what_is_wrong(more: str, says: str) -> None:
