@@ -36,11 +36,18 @@ ONE_SOURCE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
 """The types of a Source, to tell one from several."""
 
 
-def enhance(source: Source, options: Options | None = None, **arguments: Any) -> Result:
-    """Enhance a picture; see `enhance_iter` for the arguments."""
+def enhance(
+    source: Source,
+    options: Options | None = None,
+    *,
+    progress: Callable[[Event], None] = lambda event: None,
+    **arguments: Any,
+) -> Result:
+    """Enhance a picture; see `enhance_iter` for the arguments. `progress` is called after every batch."""
     for item in enhance_iter(source, options, **arguments):
-        result = item
-    return result
+        if isinstance(item, Event):
+            progress(item)
+    return item
 
 
 def enhance_iter(

@@ -342,17 +342,15 @@ def search(task: Task, photo: Photo, options: Options, **more: Any) -> Result:
     """Search for a better picture, on the task's turn, telling how it goes.
 
     Args:
-        more: further arguments of `nuli.enhance_iter`.
+        more: further arguments of `nuli.enhance`.
     Raises:
         NuliError: for an option, a scorer or a device that can't be used.
     """
-    from .enhancer import enhance_iter
-    from .result import Result
+    from .enhancer import enhance
 
     # a reference is a scorer of its own
     scorer = None if more.get("match") is not None else task.host.load_scorer(options, task.host.folders())
-    for item in enhance_iter(photo, options, scorer=scorer, stop=task.ended, **more):
-        if isinstance(item, Result):
-            return item
-        task.report(item, scorer.name if scorer else "match")
-    raise AssertionError("a search ends with its result")
+    name = scorer.name if scorer else "match"
+    return enhance(
+        photo, options, scorer=scorer, stop=task.ended, progress=lambda event: task.report(event, name), **more
+    )

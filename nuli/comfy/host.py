@@ -49,18 +49,19 @@ def load_scorer(options: Options) -> Scorer:
 
     Raises NuliError.
     """
-    place, info = torch.device(options.device), resolve_scorer(options.scorer, options.mode, weight_folders())
-    if missing := info.missing(weight_folders()):
+    place, folders = torch.device(options.device), weight_folders()
+    info = resolve_scorer(options.scorer, options.mode, folders)
+    if missing := info.missing(folders):
         names = " and ".join(file.name for file in missing)
         raise WeightsError(
-            f"the weights of {info.name} are not here: put {names} into {weight_folders()[0]}, as docs/comfyui.md "
+            f"the weights of {info.name} are not here: put {names} into {folders[0]}, as docs/comfyui.md "
             "tells, or choose another scorer, such as taste"
         )
     if place.type != "cpu":
         if options.precision == "auto":
             options = replace(options, precision="half" if memory.should_use_fp16(place) else "full")
         memory.free_memory(memory.minimum_inference_memory() + LARGE * info.is_large, place)
-    scorer = cached_scorer(options, weight_folders())
+    scorer = cached_scorer(options, folders)
     networks, parking = getattr(scorer, "networks", ()), memory.unet_offload_device()
     kept = {id(network): _patchers.get(id(network)) or ModelPatcher(network, place, parking) for network in networks}
     _patchers.clear()

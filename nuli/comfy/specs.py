@@ -27,6 +27,9 @@ class Socket:
     help: str
 
 
+MASK = Socket(_MASK.name, "MASK", _MASK.help)
+
+
 @dataclass(frozen=True)
 class Node:
     """One kind of node."""
@@ -87,7 +90,7 @@ ENHANCE = Node(
         Socket("recipe", "STRING", "what was done, for NUl Apply Recipe; of several pictures a list"),
         Socket("score", "FLOAT", "the scorer's figure for the result; of several pictures their mean"),
     ),
-    (Socket(_MASK.name, "MASK", _MASK.help), Socket("reference", "IMAGE", _MATCH.help)),
+    (MASK, Socket("reference", "IMAGE", _MATCH.help)),
 )
 APPLY = Node(
     "NUlApplyRecipe",
@@ -100,7 +103,7 @@ APPLY = Node(
         "strength",
     ),
     (Socket("image", "IMAGE", "the pictures changed"),),
-    (Socket(_MASK.name, "MASK", _MASK.help),),
+    (MASK,),
     has_more=False,
 )
 SCORE = Node(
@@ -142,6 +145,6 @@ VARIATIONS = Node(
         Socket("recipes", "STRING", "what was done to each, a list for NUl Apply Recipe"),
         Socket("score", "FLOAT", "the best one's score"),
     ),
-    (Socket(_MASK.name, "MASK", _MASK.help),),
+    (MASK,),
 )
 NODES = (ENHANCE, APPLY, SCORE, VARIATIONS)

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from .. import enhancer, infotext
 from ..errors import RecipeError
-from ..imaging.photo import Photo
 from ..look import Look
 from ..options import Amounts, Options
 from ..recipe import Recipe
@@ -83,7 +82,8 @@ def enhance(
     for i, picture in enumerate(pictures):
         show = partial(runtime.show_event, i, len(pictures))
         match = None if reference is None else item(reference, i, 4).numpy()
-        result = _search(runtime, picture.photo, options, scorer, show, match=match, others=0)
+        how = {"scorer": scorer, "stop": runtime.stopped, "progress": show}
+        result = enhancer.enhance(picture.photo, options, **how, match=match, others=0)
         made[i] = _looking(runtime, picture, Look(result.recipe, None))
         recipes.append(result.recipe)
         scores.append(result.score_after)
@@ -159,7 +159,8 @@ def variations(
     made, recipes, scores, told = [], [], [], []
     for i, picture in enumerate(pictures):
         show = partial(runtime.show_event, i, len(pictures))
-        result = _search(runtime, picture.photo, options, scorer, show, others=count - 1)
+        how = {"scorer": scorer, "stop": runtime.stopped, "progress": show}
+        result = enhancer.enhance(picture.photo, options, **how, others=count - 1)
         found = [result.recipe, *(other.recipe for other in result.others)]
         made += [_looking(runtime, picture, Look(recipe, None)) for recipe in found]
         recipes += found
@@ -167,21 +168,6 @@ def variations(
         told += [_words(result), *(f"{other.score:.2f}: {', '.join(other.recipe.words())}" for other in result.others)]
         runtime.picture_done(i, len(pictures), told)
     return torch.stack(made), _listed(recipes), max(scores)
-
-
-def _search(
-    runtime: Runtime,
-    photo: Photo,
-    options: Options,
-    scorer: Scorer | None,
-    show: Callable[[Event], None],
-    **more: Any,
-) -> Result:
-    for news in enhancer.enhance_iter(photo, options, scorer=scorer, stop=runtime.stopped, **more):
-        if isinstance(news, Result):
-            return news
-        show(news)
-    raise AssertionError("a search ends with its result")
 
 
 def _looking(runtime: Runtime, picture: Picture, look: Look) -> Tensor:

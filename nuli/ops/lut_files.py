@@ -68,7 +68,7 @@ def resolve(text: str, allow_paths: bool) -> str:
     except ValueError:
         raise OptionError(f"lut: the amount cannot be {amount[:20]!r}: give a value from 0 to 1") from None
     if not allow_paths and set(named) & set("/\\"):
-        raise OptionError("lut: a path can't be given here: name a LUT of nuli's folder of LUTs")
+        raise OptionError("there is no LUT of that name: a path can't be given here, name one in nuli's folder of LUTs")
     is_file = named.lower().endswith(SUFFIX)
     stem = named[: -len(SUFFIX)] if is_file else named
     known = luts()

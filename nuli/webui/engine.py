@@ -22,6 +22,7 @@ from .compat import report
 if TYPE_CHECKING:
     from PIL import Image
 
+    from ..result import Event
     from ..scoring.protocol import Scorer
 
 LEFT = "NUl Enhance left the picture as it is: "
@@ -152,22 +153,23 @@ def enhance(image: Image.Image, wanted: Wanted) -> Enhanced:
             photo = with_mask(photo, second["mask"], options.feather)
         done = steps.apply(photo, options.device, stopped) if len(steps.without_noops()) else image
         return Enhanced(done, infotext.of_recipe(steps) | infotext.of_inputs(second.keys() & {"mask"}))
-    from ..enhancer import enhance_iter
-    from ..result import Result
+    from ..enhancer import enhance as search
 
     scorer = None if "match" in second else scorer_for(options)  # a reference is a scorer of its own
     text, shown = shared.state.textinfo, 0.0
+
+    def show(event: Event) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= PREVIEW_EVERY:
+            _show(event)
+            shown = time.monotonic()
+
     try:
-        for event in enhance_iter(photo, options, scorer=scorer, stop=stopped, others=0, **second):
-            if isinstance(event, Result):
-                entries = infotext.of_result(event, options) | infotext.of_inputs(second)
-                return Enhanced(event.image if event.changed else image, entries)
-            if time.monotonic() - shown >= PREVIEW_EVERY:
-                _show(event)
-                shown = time.monotonic()
+        result = search(photo, options, scorer=scorer, stop=stopped, progress=show, others=0, **second)
     finally:
         shared.state.textinfo = text
-    raise NuliError("the search ended without a result")
+    entries = infotext.of_result(result, options) | infotext.of_inputs(second)
+    return Enhanced(result.image if result.changed else image, entries)
 
 
 def enhance_safely(
