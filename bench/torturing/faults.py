@@ -1,4 +1,5 @@
-"""Full disks, folders that can't be written, sources that change, want of memory, bad scorers and weights, Ctrl-C."""
+"""Full disks, folders that can't be written, sources that change, want of memory, a clock that is turned, bad scorers
+and weights, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -173,6 +174,20 @@ def _limit(name: str, room: int, above: bool = False) -> None:
     resource.setrlimit(getattr(resource, name), (room, room))
 
 
+def _turned_clock(tally: Tally, rng: random.Random, folder: Path, cases: dict[str, Case]) -> None:
+    """The time of day jumps, by seconds to decades, ahead or back, while pictures are at work."""
+    case = _case(rng, folder, cases)
+    jump = round(rng.choice((-1, 1)) * 10 ** rng.uniform(0, 9))
+    child = child_of(case.scenario, folder, partial(_turn_clock, rng.uniform(0, case.seconds), jump))
+    _judge(tally, case, folder, child, f"a clock that is turned by {jump} s", codes=(0,))
+
+
+def _turn_clock(after: float, jump: float) -> None:
+    """Turn what this process takes for the time of day, so many seconds from now."""
+    right, then = time.time, time.monotonic() + after
+    time.time = lambda: right() + (jump if time.monotonic() > then else 0)
+
+
 class _Bad(Vivid):
     """A scorer that goes wrong in one way, from some call on."""
 
@@ -332,6 +347,7 @@ KINDS: dict[str, Callable[[Tally, random.Random, Path, dict[str, Case]], None]] 
     "read-only": _read_only,
     "changing source": _changing_source,
     "little memory": _little_memory,
+    "turned clock": _turned_clock,
     "hanging scorer": _hanging_scorer,
     "Ctrl-C": _interrupted,
 }
