@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from ..imaging.formats import readable_formats
+from ..imaging.structure import open_image
 
 BYTES_A_PIXEL = 46
 """What a picture takes at most while it is worked on: its pixels and mask, the result's, and between the stages of a
@@ -73,7 +72,7 @@ class _Value:
 def needed(path: Path) -> int:
     """Bytes that it takes to work on the picture in a file, by the size that its header tells."""
     try:
-        with Image.open(path, formats=readable_formats()) as image:
+        with open(path, "rb") as file, open_image(file, readable_formats()) as image:
             width, height = image.size
     except Exception:  # whatever is wrong with it, who reads it will tell
         return 0

@@ -8,12 +8,11 @@ from PIL import Image
 
 from ..errors import ImageError
 from .atomic import MAX_PIXELS
+from .structure import MAX_PARTS
 
 MAX_SCANNED = 20 * MAX_PIXELS
 """Pixels of all scans of a JPEG together. A progressive one has about ten scans, each of which goes over all pixels,
 however few bytes it takes."""
-MAX_PARTS = 65_536
-"""Strips or tiles in which pixels lie: each is unpacked by itself."""
 MOST_COUNTED = 1 << 20
 """Bytes of a file whose frames are counted, where that means to look for each."""
 _BLOCK = 1 << 20

@@ -18,6 +18,7 @@ from .bombs import check_work, count_frames
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
 from .metadata import Meta, image_info, read_meta
 from .pixels import compose, conversion, from_array, from_image, to_arrays
+from .structure import open_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ def _from_file(path: Path, at_least: int) -> Photo:
 def _from_stream(file: BinaryIO, at_least: int) -> Photo:
     """The photo in an open file; raises ImageError, or whatever Pillow does."""
     # closing frees Pillow's pixels at once: tracebacks and cycles would keep them
-    with closing(Image.open(file, formats=readable_formats())) as image:
+    with closing(open_image(file, readable_formats())) as image:
         return _from_image(image, file, at_least)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, PngImagePlugin
 
-from ..errors import NuliError
+from ..errors import ImageError, NuliError
+from ..imaging.structure import open_image
 from ..infotext import to_text
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def decode(text: Any, megapixels: float) -> Photo:
     Image.init()
     kinds = [kind for kind in FORMATS if kind in Image.OPEN]
     try:
-        image = Image.open(file, formats=kinds)
+        image = open_image(file, kinds)
+    except ImageError:
+        raise
     except Image.DecompressionBombError:
         raise too_large(megapixels) from None
     except Exception:
