@@ -83,7 +83,7 @@ def test_a_steady_pan_gets_no_flicker_at_all_unlike_picture_by_picture(faded: np
     together = [np.asarray(found.apply(frame, "cpu")) for frame in frames]
     singly = [nuli.enhance(frame, **options).pixels for frame in frames]
     assert found.changed
-    assert bench.flicker(frames, places) == bench.flicker(together, places) == 0
+    assert max(bench.flicker(frames, places), bench.flicker(together, places)) < 1e-9  # but for rounding
     assert bench.flicker(singly, places) > 0.1
 
 
