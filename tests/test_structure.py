@@ -69,6 +69,16 @@ def tiff(*fields: tuple[int, int, int, bytes | int], order: str = "<", large: bo
     return head + data + struct.pack(order + ("Q" if large else "H"), count) + table + bytes(8)
 
 
+def pages(*directories: list[tuple[int, int, int, int]], size: int = 0) -> bytes:
+    """A TIFF with further directories behind it, of fields as they lie in the file, and so many bytes after them."""
+    whole = tiff()[:-8]
+    for fields in directories:
+        place = len(whole) + 4
+        table = b"".join(struct.pack("<HHII", *field) for field in fields)
+        whole += struct.pack("<IH", place, len(fields)) + table
+    return whole + bytes(4 + size)
+
+
 def fractions(count: int) -> tuple[int, int, int, bytes]:
     return 282, 5, count, struct.pack("<II", 72, 1) * count
 
@@ -92,6 +102,8 @@ BOMBS = {
     "TIFF, data read often": lambda: tiff(
         (999, 7, 1_000_000, bytes(1_000_000)), *((i, 7, 900_000, 16) for i in range(1000, 1400))
     ),
+    "TIFF, data read often for its second page": lambda: pages([(i, 7, 900_000, 8) for i in range(400)], size=900_000),
+    "TIFF, pages without end": lambda: pages(*[[]] * 70_000),
     "BigTIFF, data read often": lambda: tiff(
         (999, 7, 1_000_000, bytes(1_000_000)), *((i, 7, 900_000, 16) for i in range(1000, 1400)), large=True
     ),
@@ -120,7 +132,10 @@ PLAIN = {
     "TIFF, big-endian": lambda: tiff(order=">"),
     "TIFF, a long field of bytes": lambda: tiff((999, 7, 3_000_000, bytes(3_000_000))),
     "TIFF, a field beyond the end": lambda: tiff((999, 5, 500_000_000, 16)),
+    "TIFF, pages": lambda: pages(*[[(i, 7, 40, 8) for i in range(20)]] * 1000),
+    "TIFF, pages in a circle": lambda: pages([(1, 3, 1, 1)])[:-4] + struct.pack("<I", 16),
     "BigTIFF": lambda: tiff(large=True),
+    "BigTIFF, a directory far away": lambda: tiff(large=True)[:-8] + bytes(b"\xff" * 8),
     "TIFF, several frames": lambda: saved("TIFF", save_all=True, append_images=[Image.fromarray(PIXELS)] * 5),
     **{kind: lambda kind=kind: saved(kind) for kind in ("PNG", "JPEG", "WEBP", "BMP", "GIF")},
 }

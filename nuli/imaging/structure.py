@@ -127,7 +127,7 @@ _WALKS: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[None]], int], ...] = (
 
 
 def _check_fields(file: BinaryIO) -> None:
-    """Raise ImageError for a TIFF, or a block of EXIF, whose first directory has fields that no program writes: Pillow
+    """Raise ImageError for a TIFF, or a block of EXIF, whose directories have fields that no program writes: Pillow
     reads each as a whole, though many can point at the same data, and takes 8 µs for a fraction."""
     size = file.seek(0, 2)
     file.seek(0)
@@ -135,17 +135,22 @@ def _check_fields(file: BinaryIO) -> None:
     order, large = ">" if head.startswith(b"MM") else "<", head[2:3] == b"+"  # a BigTIFF, as Pillow tells
     entry, number = struct.Struct(order + ("HHQ8s" if large else "HHI4s")), struct.Struct(order + "IQ"[large])
     counter = struct.Struct(order + "HQ"[large])
-    room = size + _SHARED
-    with suppress(struct.error):  # cut short
-        file.seek(*number.unpack_from(head, 8 if large else 4))
-        (fields,) = counter.unpack(file.read(counter.size))
-        if fields > MAX_PARTS:
-            raise ImageError(f"has more than {MAX_PARTS} fields: save it anew first")
-        table = file.read(fields * entry.size)
-        for _, kind, count, value in entry.iter_unpack(table[: len(table) // entry.size * entry.size]):
-            length = count * _SIZES.get(kind, 1)
-            if length <= len(value) or number.unpack(value)[0] + length > size:
-                continue  # Pillow leaves out what is not all there
-            room -= length
-            if room < 0 or (kind in _SIZES and count > MAX_NUMBERS):
-                raise ImageError("has larger fields than any picture needs: save it anew first")
+    room, left, seen = size + _SHARED, MAX_PARTS + size // 1024, set[int]()
+    with suppress(struct.error, OverflowError):  # cut short; beyond what can be sought
+        (place,) = number.unpack_from(head, 8 if large else 4)
+        while place and place not in seen:
+            seen.add(place)
+            file.seek(place)
+            (fields,) = counter.unpack(file.read(counter.size))
+            left -= 1 + fields
+            if left < 0:
+                raise ImageError(f"has more than {MAX_PARTS} fields: save it anew first")
+            table = file.read(fields * entry.size)
+            (place,) = number.unpack(file.read(number.size).ljust(number.size, b"\0"))
+            for _, kind, count, value in entry.iter_unpack(table[: len(table) // entry.size * entry.size]):
+                length = count * _SIZES.get(kind, 1)
+                if length <= len(value) or number.unpack(value)[0] + length > size:
+                    continue  # Pillow leaves out what is not all there
+                room -= length
+                if room < 0 or (kind in _SIZES and count > MAX_NUMBERS):
+                    raise ImageError("has larger fields than any picture needs: save it anew first")
