@@ -178,7 +178,7 @@ def _checked(op: Op, stats: Any) -> Any:
         return None
     try:
         found = torch.tensor(stats, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         raise RecipeError(_MALFORMED) from None
     wanted = op.statistics(torch.zeros(1, 3, 8, 8))[0].shape if op.statistics else None
     if found.shape != wanted or not (found.abs() <= _LARGEST).all():

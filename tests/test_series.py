@@ -180,7 +180,9 @@ def test_the_look_travels_by_pickle_and_json(found: Series, pan: tuple[list[np.n
         assert (np.asarray(look.apply(frame, "cpu")) == made).all()
 
 
-@pytest.mark.parametrize("statistics", [None, [], [None], ["a"], [[1, 2]], [[[[float("nan")]]]], [[[[0.5]]], None]])
+@pytest.mark.parametrize(
+    "statistics", [None, [], [None], ["a"], [[1, 2]], [[[[float("nan")]]]], [[[[10**400]]]], [[[[0.5]]], None]]
+)
 def test_a_malformed_look_is_refused(statistics: object) -> None:
     recipe = Recipe.from_line("nuli1 contrast=1.2").to_dict()
     assert Look.from_dict({"recipe": recipe, "statistics": [[[[0.5]]]]}).statistics == ((((0.5,),),),)
