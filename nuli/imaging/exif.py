@@ -11,8 +11,8 @@ ORIENTATION, XMP_TAG = 0x0112, 700
 _STRIP_OFFSETS, _STRIP_LENGTHS, _JPEG_OFFSET, _JPEG_LENGTH = 273, 279, 513, 514
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 # TIFF field types: bytes in one value, bytes in the units that byte order swaps
-_FIELDS = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
-_FIELDS |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
+FIELD_TYPES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
+FIELD_TYPES |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
 _NESTED = {0x8769, 0x8825, 0xA005}  # the EXIF, GPS and interoperability directories
 _FIELD_ROOM = 1 << 24  # bytes of fields that one file may fill: many fields can point at the same data
 # TIFF tags that say how the pixels of one file lie in it (or that have a place of their own in Meta):
@@ -87,7 +87,7 @@ def _entries(exif: bytes, order: str, start: int) -> Iterator[tuple[int, int, in
         for at in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
             place = at + 8
-            if _FIELDS.get(kind, (0, 1))[0] * values > 4:
+            if FIELD_TYPES.get(kind, (0, 1))[0] * values > 4:
                 (place,) = struct.unpack_from(order + "I", exif, at + 8)
             yield tag, kind, values, place
 
@@ -98,7 +98,7 @@ def _spans_in_use(exif: bytes, order: str, start: int, nested: frozenset[int] = 
     fields, followed = 0, set()
     for tag, kind, values, place in _entries(exif, order, start):
         fields += 1
-        yield place, place + _FIELDS.get(kind, (0, 1))[0] * values
+        yield place, place + FIELD_TYPES.get(kind, (0, 1))[0] * values
         if tag in nested and tag not in followed and values == 1:
             followed.add(tag)  # once only: the work is bounded
             with suppress(struct.error):
@@ -160,7 +160,7 @@ def read_fields(stream: BinaryIO) -> list[Field]:
         table = stream.read(12 * number(stream.read(2)))
         fields: dict[int, Field] = {}
         for tag, kind, count, value in struct.iter_unpack(order + "HHI4s", table[: len(table) // 12 * 12]):
-            size, unit = _FIELDS.get(kind, (0, 1))
+            size, unit = FIELD_TYPES.get(kind, (0, 1))
             if tag in fields or tag in _STRUCTURE or not 0 < size * count <= room:
                 continue
             if tag in nested:

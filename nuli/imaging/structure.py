@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import MARKER
 
 from ..errors import ImageError
+from .exif import FIELD_TYPES
 
 MAX_PARTS = 65_536
 """Parts of a file: chunks, segments, blocks, strips, tiles. Large files may have more, where they are not tiny."""
@@ -24,8 +25,8 @@ MAX_NUMBERS = 3 * 65_536
 """Numbers in one field of a TIFF or of EXIF: the longest that is known is a palette of 16 bits."""
 _SHARED = 1 << 20
 """Bytes that fields may have together beyond those of the file: programs let equal ones point at the same data."""
-_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of a number, by a TIFF field's type; of the others, which are bytes, 1."""
+_SIZES = {kind: size for kind, (size, _) in FIELD_TYPES.items() if size > 1} | dict.fromkeys((16, 17, 18), 8)
+"""Bytes of a number, by a TIFF field's type, BigTIFF's three among them; of the others, which are bytes, 1."""
 
 
 def open_image(file: BinaryIO, formats: Sequence[str]) -> Image.Image:
