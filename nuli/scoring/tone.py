@@ -65,8 +65,9 @@ square of its features, in standard deviations beyond the second (5 at most). Ph
 SLIGHT_CAST = 0.3
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
 COLOURING = ("white_balance", "temperature", "tint")
+"""Ops that give colour to a grey."""
 COLOURS = torch.tensor([op in COLOURING or name == "colour" for op, name, _ in CORRECTION])
-"""Which of them give colour to a grey."""
+"""Which parameters do so."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
 
