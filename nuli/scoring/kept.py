@@ -168,7 +168,7 @@ def _share(mask: Tensor, least: float) -> Tensor | None:
 def _most(values: Tensor, weight: Tensor) -> Tensor:
     """How far values [N,1,h,w] in an area are on their way to MOST, [N]: by a smooth maximum, not their mean."""
     powers = ((values / (MOST * LEVEL)).square() + 1e-6) ** (POWER / 2) * weight
-    return (powers.mean((1, 2, 3)) / weight.mean()) ** (1 / POWER)
+    return (powers.mean((1, 2, 3)) / weight.mean().clamp(min=1e-6)) ** (1 / POWER)
 
 
 def _peak(light: Tensor) -> Tensor:
