@@ -47,7 +47,7 @@ class SavedSearch:
     evaluations: int
     """Evaluations of this search and of those that it went on from."""
     recipe: Recipe
-    """What it ended with, before strength; here and in the nodes without the steps that are fixed."""
+    """What it ended with, in soft mode before amounts; here and in the nodes without the steps that are fixed."""
     nodes: tuple[tuple[Recipe, float], ...]
     """The best recipes with their objectives, best first."""
 

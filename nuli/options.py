@@ -89,6 +89,10 @@ class Amounts:
         return self == Amounts()
 
 
+AS_FOUND = Amounts()
+"""All of it."""
+
+
 @dataclass(frozen=True)
 class Input:
     """A second picture that an enhancement may take, and what a surface needs in order to offer it."""

@@ -36,7 +36,7 @@ class Event:
     best_score: float
     """The scorer's figure for the best recipe so far."""
     recipe: Recipe
-    """The best so far, before amounts and simplification."""
+    """The best so far, before simplification, and in soft mode before amounts."""
     progress: float
     """The part of the budget that is spent, 0..1; a search that finds nothing more ends before 1."""
     _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
@@ -131,7 +131,7 @@ class Result:
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
     """For each step, what the score with penalties would lose without it, 0 for those that `neutral` and `lut` ask for;
-    empty where there was no time to tell, and at other amounts."""
+    empty where there was no time to tell, and at other amounts in soft mode."""
     scorer: str
     evaluations: int
     seconds: float

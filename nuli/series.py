@@ -50,7 +50,7 @@ class Series:
     """Means over the pictures that were searched on; the latter of those pictures reduced (see `imaging.reduce`)."""
     contributions: tuple[float, ...]
     """For each step, what the mean score with penalties would lose without it, 0 for those that `neutral` and `lut` ask
-    for; empty where there was no time to tell, and at other amounts."""
+    for; empty where there was no time to tell, and at other amounts in soft mode."""
     scorer: str
     pictures: int
     """How many pictures were searched on."""
@@ -146,7 +146,7 @@ def enhance_together(
     for event in search.events():
         progress(event)
     end = conclude(search, lambda recipe: _predict(search, recipe), search.evaluator.hold)
-    margin = search.margin if options.amounts.as_found else 0
+    margin = search.margin if search.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
         look=Look.measured(fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),

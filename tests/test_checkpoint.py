@@ -233,6 +233,19 @@ def test_hard_modes_others_come_from_old_and_new(photo: Image.Image) -> None:
     assert again.others and again.score_after >= before.score_after - 0.01
 
 
+def test_hard_mode_goes_on_at_other_amounts_with_what_they_allow(photo: Image.Image) -> None:
+    hard = {"mode": "hard", "margin": 0, **CPU}
+    whole = enhance(photo, evaluations=100, **hard)
+    part = enhance(photo, known=whole.search, evaluations=60, strength=0.3, **hard)
+    bounds = {op.name: op.ranges("hard", 0.3) for op in OPS.values()}
+    for recipe in (part.recipe, *(other.recipe for other in part.others)):
+        for step in recipe.steps:
+            assert all(a - 1e-4 <= v <= b + 1e-4 for v, (a, b) in zip(step.values, bounds[step.op], strict=True))
+    assert {recipe for recipe, _ in whole.search.nodes} <= {recipe for recipe, _ in part.search.nodes}
+    again = enhance(photo, known=part.search, evaluations=60, **hard)
+    assert again.score_after >= whole.score_after - 0.01
+
+
 def test_it_is_public_and_a_place_that_cannot_be_written_is_told(first: Result, tmp_path: Path) -> None:
     assert nuli.SavedSearch is SavedSearch
     with pytest.raises(ImageError):

@@ -43,7 +43,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         photo: the picture.
         others: how many other results to tell of at most; soft mode has two.
     """
-    amounts, before = search.options.amounts, search.before
+    amounts, before = search.amounts, search.before
     fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
     end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
@@ -194,9 +194,8 @@ def _others(
     others = find_others(
         search.evaluator,
         archived,
-        chosen,
+        scaled,
         search.before.objective,
-        search.options.amounts,
         search.margin,
         predict,
         search.budget.remaining,
