@@ -95,6 +95,7 @@ def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, E
     nodes = search.tree.best_of_each_chain(search.config.parents)
     nodes = [node for node in nodes if gains(search, node.objective, search.margin)]
     nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
+    nodes = nodes[: search.budget.affordable]
     if not nodes or gains(search, objective, 0):
         return recipe, best
     objectives = search.evaluator.objectives([node.recipe.scaled(amounts) for node in nodes])
@@ -113,7 +114,7 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
     def may_go_on(count: int, first: bool) -> bool:
         # the first pass may be a batch late, but not one evaluation too many
         fits = limit is None or search.evaluator.evaluations + count + FINAL <= limit
-        return fits and (first or budget.remaining(count + FINAL) > 0)
+        return fits and (budget.affordable >= count if first else budget.remaining(count + FINAL) > 0)
 
     return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
 
@@ -135,7 +136,7 @@ def _visible(
     for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
         # one may be a little late
         remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
-        if remaining < cost:
+        if remaining < cost or search.budget.stopped:
             break
         if not hold(shorter):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,8 +20,8 @@ from ..options import AS_FOUND, Options
 from ..recipe import Recipe
 from ..result import Event
 from ..scoring.penalties import WEIGHTS
-from ..scoring.protocol import Scorer
-from ..scoring.registry import default_seconds
+from ..scoring.protocol import Scorer, known_as
+from ..scoring.registry import default_seconds, members
 from ..scoring.taste import Taste
 from ..scoring.tone import Tone
 from .archive import Archive
@@ -35,6 +36,8 @@ from .tree import Tree
 
 FINAL = 5
 """Evaluations that it takes at most to predict the result's score, and to score the result."""
+RESCORED = 16
+"""The best of a saved search that are scored again where its other objectives can't be trusted."""
 SEVERAL_TARGETS = 64
 """Evaluations without a real improvement after which a search on several pictures ends whose scorer has a target."""
 
@@ -70,6 +73,8 @@ class Search:
         seconds = default_seconds(scorer.name) * len(self.samples) if self.unlimited else options.seconds
         self.budget = Budget(seconds, options.evaluations, stop)
         self.options, self.scorer, self.saved = options, scorer, saved
+        self.trusted = saved is None or not untold(saved, scorer, options)
+        """Whether the saved search's objectives can be compared with this one's."""
         hard = options.mode == "hard"
         self.amounts = AS_FOUND if hard else options.amounts
         """What of that which is found is applied in the end."""
@@ -91,7 +96,8 @@ class Search:
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         guarded = weight and not getattr(scorer, "has_target", False)
-        self.critic = Taste.load(self.device) if guarded and needs_critic(options, scorer.name) else None
+        judged = judged_with(scorer, options)
+        self.critic = Taste.load(self.device) if judged["realism"] == "on" else None
         """What holds candidates to its realism."""
         self.tone = scorer if isinstance(scorer, Tone) else Tone.load(self.device)
         """Where to begin, and how far guards leave the way free."""
@@ -232,7 +238,8 @@ class Search:
     def _resume(self) -> None:
         """Tell the tree what a saved search found out, as far as the ops, steps and amounts in use allow.
 
-        Its best node and the recipe that it ended with are scored again; the other objectives are trusted.
+        Its best node and the recipe that it ended with are scored again; the other objectives are trusted, where the
+        saved search tells all that they depend on.
         """
         saved = self.saved
         if saved is None or not self.ops:
@@ -242,7 +249,13 @@ class Search:
             return len(recipe) > 0 and self.tree.fits(recipe)
 
         trusted = {recipe: objective for recipe, objective in saved.nodes if usable(recipe)}
-        again = list(dict.fromkeys([*[*trusted][:1], *[r for r in [saved.recipe] if usable(r)]]))
+        ended = [saved.recipe] if usable(saved.recipe) else []
+        again = list(dict.fromkeys([*[*trusted][:1], *ended]))
+        if not self.trusted:
+            most = self.budget.remaining_evaluations(self._reserve()) // 2 if self.budget.evaluations else RESCORED
+            again = list(dict.fromkeys([*again, *[*trusted][: min(most, RESCORED)]]))
+            trusted = {}
+            self.notes.append("the saved search does not tell how it judged: its best were scored again")
         if len(again) > self.budget.remaining_evaluations(FINAL):
             self.notes.append("too few evaluations to go on from the saved search")
             return
@@ -262,6 +275,26 @@ class Search:
             self.resumed = self.best, ended
         for node in self.tree.nodes() if self.archive else ():
             self.archive.add(node.recipe, node.objective)
+
+
+def judged_with(scorer: Scorer, options: Options) -> dict[str, str]:
+    """What the objectives of a search depend on besides its picture, in the words of the options."""
+    guarded = WEIGHTS[options.guards] and not getattr(scorer, "has_target", False)
+    return {
+        "scorer": known_as(scorer),
+        "mode": options.mode,
+        "guards": options.guards,
+        "realism": "on" if guarded and needs_critic(options, scorer.name) else "off",
+        "mirror": options.mirror if "laion" in members(scorer.name) else "off",
+    }
+
+
+def untold(saved: SavedSearch, scorer: Scorer, options: Options) -> list[str]:
+    """What might have made a saved search's objectives others than those of a search now, and it doesn't tell."""
+    mirrored = judged_with(scorer, replace(options, mirror="on"))
+    critical = judged_with(scorer, replace(options, realism="on"))
+    matters = {"realism": critical["realism"] == "on", "mirror": mirrored["mirror"] == "on"}
+    return [name for name, does in matters.items() if does and getattr(saved, name) is None]
 
 
 def needs_critic(options: Options, scorer: str) -> bool:
