@@ -50,10 +50,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     fixed = search.evaluator.fixed
     image, after = None, before
     if len(scaled):
-        if end.careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
-            image, after = to_image(photo, fine.rendered(scaled)), predicted
-        else:
-            image, after = fine.finished(scaled, predicted)
+        image, after = fine.finished(scaled, predicted, end.careful)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
         scaled, image = Recipe(), None
@@ -100,7 +97,9 @@ class FinePredictor:
         stop: whether the user wants an end.
     """
 
-    def __init__(self, photo: Photo, reduced: Photo, evaluator: Evaluator, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, photo: Photo, reduced: Photo, evaluator: Evaluator, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self._photo, self._reduced, self._evaluator, self._stop = photo, reduced, evaluator, stop
         self.is_exact = reduced is photo
         """Whether the picture is too small to be reduced, so that predictions are made of itself."""
@@ -129,11 +128,19 @@ class FinePredictor:
     def _palette(self) -> Palette | None:
         return Palette(self._reduced.pixels, self._check) if has_palette(self._reduced.pixels) else None
 
-    def finished(self, recipe: Recipe, predicted: Evaluation) -> tuple[Image.Image | None, Evaluation]:
+    def finished(
+        self, recipe: Recipe, predicted: Evaluation, careful: bool = False
+    ) -> tuple[Image.Image | None, Evaluation]:
         """The full-size picture with a recipe, and its evaluation, which costs an evaluation. None, and what was
-        predicted, once the user wants an end: the picture is rendered when it is asked for."""
+        predicted, once the user wants an end: the picture is rendered when it is asked for.
+
+        Args:
+            careful: whether `predicted` comes from `predict`.
+        """
         frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
         try:
+            if careful and self.is_exact:  # the prediction was the picture itself: there is nothing more to see
+                return to_image(self._photo, self.rendered(recipe)), predicted
             self._check()
             image = to_image(self._photo, render_rows(self._photo, steps, frame.device, frame, self._stop))
             return image, self.score(image)
