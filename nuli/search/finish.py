@@ -100,9 +100,11 @@ class FinePredictor:
     def __init__(
         self, photo: Photo, reduced: Photo, evaluator: Evaluator, stop: Callable[[], bool] = lambda: False
     ) -> None:
-        self._photo, self._reduced, self._evaluator, self._stop = photo, reduced, evaluator, stop
+        self._photo, self._reduced, self._evaluator = photo, reduced, evaluator
         self.is_exact = reduced is photo
         """Whether the picture is too small to be reduced, so that predictions are made of itself."""
+        # a small picture takes no longer than its frame
+        self._stop = (lambda: False) if self.is_exact else stop
         self._last: tuple[Recipe, np.ndarray] | None = None
 
     def rendered(self, recipe: Recipe) -> np.ndarray:
