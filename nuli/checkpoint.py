@@ -1,7 +1,7 @@
 """A search saved as JSON, so that a later one can go on from it.
 
-What it holds is told to the later search's tree as it is, so it may only go on with the same picture, scorer, mode
-and guards: objectives of others mean something else.
+What it holds is told to the later search's tree as it is, so it may only go on with the same picture, scorer, mode,
+guards, realism and mirror: objectives of others mean something else.
 """
 
 from __future__ import annotations
@@ -47,9 +47,13 @@ class SavedSearch:
     evaluations: int
     """Evaluations of this search and of those that it went on from."""
     recipe: Recipe
-    """What it ended with, before strength; here and in the nodes without the steps that are fixed."""
+    """What it ended with, in soft mode before amounts; here and in the nodes without the steps that are fixed."""
     nodes: tuple[tuple[Recipe, float], ...]
     """The best recipes with their objectives, best first."""
+    realism: str | None = None
+    """Whether candidates were held to `taste`'s realism: "on" or "off"; None in files that don't tell."""
+    mirror: str | None = None
+    """Whether `laion` looked at mirrored pictures, too, likewise."""
 
     def to_json(self) -> str:
         """One line for each node, so that a person can read it too."""
@@ -58,6 +62,7 @@ class SavedSearch:
             "scorer": self.scorer,
             "mode": self.mode,
             "guards": self.guards,
+            **{name: value for name in ("realism", "mirror") if (value := getattr(self, name))},
             "picture": self.picture,
             "evaluations": self.evaluations,
             "recipe": self.recipe.to_line(),
@@ -88,6 +93,9 @@ class SavedSearch:
         for name in ("mode", "guards"):
             if data.get(name) not in choices[name]:
                 raise _damaged(name)
+        for name in ("realism", "mirror"):
+            if data.get(name) not in (None, "on", "off"):
+                raise _damaged(name)
         if not isinstance(picture := data.get("picture"), str) or not re.fullmatch("[0-9a-f]{64}", picture):
             raise _damaged("picture")
         if isinstance(evaluations, bool) or not isinstance(evaluations, int):
@@ -104,6 +112,8 @@ class SavedSearch:
             evaluations,
             _recipe(data.get("recipe")),
             best_of(_node(node) for node in nodes),
+            data.get("realism"),
+            data.get("mirror"),
         )
 
     @staticmethod
@@ -122,14 +132,16 @@ class SavedSearch:
         except SearchError as error:
             raise SearchError(f"{path}: {error}") from None
 
-    def check_options(self, scorer: str, mode: str, guards: str) -> None:
-        """Raise SearchError unless a search with these can go on from here."""
+    def check_options(self, scorer: str, mode: str, guards: str, realism: str, mirror: str) -> None:
+        """Raise SearchError unless a search with these can go on from here; None here may have been anything."""
         for name, here, there in (
             ("mode", mode, self.mode),
             ("scorer", scorer, self.scorer),
             ("guards", guards, self.guards),
+            ("realism", realism, self.realism),
+            ("mirror", mirror, self.mirror),
         ):
-            if here != there:
+            if there not in (here, None):
                 raise SearchError(
                     f"the saved search is one with {name} {there!r}, not {here!r}: "
                     f"choose {name} {there}, or save to another file"

@@ -23,13 +23,13 @@ from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
 from .scoring.match import Match
-from .scoring.protocol import Scorer, check_scorer, known_as
+from .scoring.protocol import Scorer, check_scorer
 from .scoring.registry import load_scorer
 from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
 from .search.finish import finish
 from .search.fixed import fixed_steps
-from .search.loop import Search
+from .search.loop import Search, judged_with
 from .threads import iterate_on, run_single_threaded
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
@@ -74,9 +74,10 @@ def enhance_iter(
         others: how many other results to tell of at most (soft mode has two, gentler and bolder); the best one is the
             same for any number.
         known: a saved search (`Result.search`, or the file that it was saved to) to go on from, of the same
-            picture, mask, fixed steps (what `neutral` and `lut` ask for), scorer, mode and guards. Its best is scored
-            again, the rest is trusted. The budget and the evaluations told are those of this search alone; the random
-            numbers are others than before.
+            picture, mask, fixed steps (what `neutral` and `lut` ask for), scorer, mode, guards, realism and mirror.
+            Its best is scored again, the rest is trusted; of a file that doesn't tell of one of these that matters,
+            nothing but a few that are scored again is used. The budget and the evaluations told are those of this
+            search alone; the random numbers are others than before.
         mask: where to change the picture: white yes, black no, there it stays bit by bit as it is. Another picture of
             the same shape, or "alpha" for this one's own transparency (see `imaging.mask.with_mask`).
         match: a reference to come near to in light and colour, in place of a scorer: a picture as `source`. Of the same
@@ -100,7 +101,7 @@ def enhance_iter(
     saved = SavedSearch.load(known) if isinstance(known, (str, os.PathLike)) else known
     if saved:
         scorer = scorer or load_scorer(options, folders)  # it alone knows what a saved search of it is called
-        saved.check_options(known_as(scorer), options.mode, options.guards)
+        saved.check_options(**judged_with(scorer, options))
     photo = load_photo(source)
     if mask is not None:
         photo = with_mask(photo, mask, options.feather)

@@ -83,10 +83,19 @@ class Amounts:
         """The amount for the ops of a group; art has none of its own."""
         return self.strength * getattr(self, group, 1.0)
 
+    def relative_to(self, others: Amounts) -> Amounts:
+        """What to apply of that which was found at other amounts."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return Amounts(*(getattr(self, name) / (getattr(others, name) or 1.0) for name in names))
+
     @property
     def as_found(self) -> bool:
         """Whether all is applied as found."""
         return self == Amounts()
+
+
+AS_FOUND = Amounts()
+"""All of it."""
 
 
 @dataclass(frozen=True)

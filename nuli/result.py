@@ -36,7 +36,7 @@ class Event:
     best_score: float
     """The scorer's figure for the best recipe so far."""
     recipe: Recipe
-    """The best so far, before amounts and simplification."""
+    """The best so far, before simplification, and in soft mode before amounts."""
     progress: float
     """The part of the budget that is spent, 0..1; a search that finds nothing more ends before 1."""
     _preview: Callable[[], Image.Image] = field(repr=False, compare=False)
@@ -120,18 +120,18 @@ class Result:
     photo: Photo = field(repr=False)
     """The untouched picture."""
     _image: Image.Image | None = field(repr=False)
-    """The enhanced picture; None where nothing was changed."""
+    """The enhanced picture where it is rendered already; None for an unchanged one, and after a stop."""
     recipe: Recipe
     """The recipe as applied: amounts included, superfluous steps dropped; the steps that `neutral` and `lut` ask for
     first and last. Empty where nothing was changed."""
     score_before: float
     score_after: float
-    """The score of the full-size result."""
+    """The score of the full-size result; after a stop what the search expects of it."""
     score_predicted: float
     """What the search expected `score_after` to be."""
     contributions: tuple[float, ...]
     """For each step, what the score with penalties would lose without it, 0 for those that `neutral` and `lut` ask for;
-    empty where there was no time to tell, and at other amounts."""
+    empty where there was no time to tell, and at other amounts in soft mode."""
     scorer: str
     evaluations: int
     seconds: float
@@ -154,9 +154,16 @@ class Result:
     held: tuple[str, ...] = ()
     """Which guards decided something, a sentence each, two at most."""
 
+    device: str | torch.device = field(default="auto", repr=False)
+
     @property
     def changed(self) -> bool:
         return len(self.recipe) > 0
+
+    @cached_property
+    def _rendered(self) -> Image.Image:
+        """The result; rendered when first asked for where the search was stopped before."""
+        return self._image or to_image(self.photo, render_rows(self.photo, self.recipe.steps, self.device))
 
     @cached_property
     def search(self) -> SavedSearch:
@@ -166,7 +173,7 @@ class Result:
     @cached_property
     def image(self) -> Image.Image:
         """The result as a PIL image, with the alpha, EXIF, ICC profile and text of the source."""
-        return self._image.copy() if self._image else to_image(self.photo, self.photo.pixels)
+        return self._rendered.copy()
 
     @cached_property
     def look(self) -> Look:
@@ -176,11 +183,11 @@ class Result:
     @cached_property
     def pixels(self) -> np.ndarray:
         """[H,W,3], the enhanced picture without its alpha; the photo's own where nothing was changed."""
-        if self._image is None:
+        if not self.changed:
             return self.photo.pixels
         if self.photo.pixels.dtype != np.uint8:  # an image has but 8 bits a colour
-            return render(self.photo, self.recipe.steps)
-        return np.array(from_image(self._image))
+            return render(self.photo, self.recipe.steps, self.device)
+        return np.array(from_image(self._rendered))
 
     def save(
         self, path: str | os.PathLike[str], overwrite_input: bool = False, on_written: OnWritten | None = None
@@ -196,8 +203,7 @@ class Result:
         how = {"overwrite_input": overwrite_input, "on_written": on_written}
         if not self.changed and self.photo.path is not None:
             return copy_photo(self.photo, path, **how)
-        pixels = self.photo.pixels if self._image is None else self._image
-        return save_photo(self.photo, pixels, path, **how)
+        return save_photo(self.photo, self._rendered if self.changed else self.photo.pixels, path, **how)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pixels, for JSON."""

@@ -51,7 +51,7 @@ class Series:
     """Means over the pictures that were searched on; the latter of those pictures reduced (see `imaging.reduce`)."""
     contributions: tuple[float, ...]
     """For each step, what the mean score with penalties would lose without it, 0 for those that `neutral` and `lut` ask
-    for; empty where there was no time to tell, and at other amounts."""
+    for; empty where there was no time to tell, and at other amounts in soft mode."""
     scorer: str
     pictures: int
     """How many pictures were searched on."""
@@ -159,7 +159,7 @@ def enhance_together(
 def _finish(search: Search, failed: Sequence[ImageError]) -> Series:
     """What a search on several pictures found; `failed` is what went wrong with the others."""
     end = conclude(search, lambda recipe: _predict(search, recipe), search.evaluator.hold)
-    margin = search.margin if search.options.amounts.as_found else 0
+    margin = search.margin if search.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
         look=Look.measured(search.evaluator.fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),

@@ -20,9 +20,11 @@ from nuli.errors import ImageError, NuliError, SearchError
 from nuli.imaging.photo import load_photo
 from nuli.ops.registry import OPS, get_op
 from nuli.ops.step import Step
+from nuli.options import Options
 from nuli.recipe import Recipe
 from nuli.result import Result
 from nuli.scoring.vivid import Vivid
+from nuli.search.loop import Search, judged_with, untold
 
 CPU = {"device": "cpu", "scorer": "vivid", "guards": "off"}  # so that the score is all that is searched for
 
@@ -44,6 +46,8 @@ saved_searches = st.builds(
     evaluations=st.integers(1, 10**9),
     recipe=recipes(),
     nodes=st.lists(st.tuples(recipes(), st.floats(-1e6, 1e6)), max_size=5).map(best_of),
+    realism=st.sampled_from([None, "on", "off"]),
+    mirror=st.sampled_from([None, "on", "off"]),
 )
 FIELDS = ["nuli_search", "scorer", "mode", "guards", "picture", "evaluations", "recipe", "nodes"]
 json_values = st.recursive(
@@ -73,7 +77,7 @@ def test_the_written_form_holds_everything(search: SavedSearch) -> None:
 
 @given(
     saved_searches,
-    st.sampled_from(["scorer", "mode", "guards", "picture", "evaluations", "recipe", "nodes"]),
+    st.sampled_from(["scorer", "mode", "guards", "realism", "mirror", "picture", "evaluations", "recipe", "nodes"]),
     json_values,
 )
 @settings(max_examples=200)
@@ -231,6 +235,59 @@ def test_hard_modes_others_come_from_old_and_new(photo: Image.Image) -> None:
     before = enhance(photo, evaluations=150, **hard)
     again = enhance(photo, known=before.search, evaluations=60, **hard)
     assert again.others and again.score_after >= before.score_after - 0.01
+
+
+def test_hard_mode_goes_on_at_other_amounts_with_what_they_allow(photo: Image.Image) -> None:
+    hard = {"mode": "hard", "margin": 0, **CPU}
+    whole = enhance(photo, evaluations=100, **hard)
+    part = enhance(photo, known=whole.search, evaluations=60, strength=0.3, **hard)
+    bounds = {op.name: op.ranges("hard", 0.3) for op in OPS.values()}
+    for recipe in (part.recipe, *(other.recipe for other in part.others)):
+        for step in recipe.steps:
+            assert all(a - 1e-4 <= v <= b + 1e-4 for v, (a, b) in zip(step.values, bounds[step.op], strict=True))
+    assert {recipe for recipe, _ in whole.search.nodes} <= {recipe for recipe, _ in part.search.nodes}
+    again = enhance(photo, known=part.search, evaluations=60, **hard)
+    assert again.score_after >= whole.score_after - 0.01
+
+
+@pytest.mark.parametrize("there", ["on", "off"])
+def test_realism_is_part_of_what_was_judged(dull: Image.Image, there: str) -> None:
+    here = "off" if there == "on" else "on"
+    hard = {"mode": "hard", "scorer": "vivid", "device": "cpu", "evaluations": 60}
+    saved = enhance(dull, realism=there, **hard).search
+    with pytest.raises(SearchError, match=f"choose realism {there}"):
+        enhance(dull, known=saved, realism=here, **hard)
+    # a file of a version that did not tell: nothing of it is believed
+    old = SavedSearch.from_json(replace(saved, realism=None, mirror=None).to_json())
+    again = enhance(dull, known=old, realism=here, **hard)
+    assert again.evaluations <= 60 and any("scored again" in note for note in again.notes)
+    clean = enhance(dull, realism=here, **hard).search
+    known = {recipe: objective for recipe, objective in again.search.nodes if recipe in dict(old.nodes)}
+    assert known and again.search.realism == here
+    resumed = enhance(dull, known=clean, realism=here, **{**hard, "evaluations": 20})
+    assert resumed.search.realism == here
+    search = Search(load_photo(dull), Options(realism=here, **hard), Vivid(), lambda: False)
+    for recipe, objective in known.items():
+        assert search.evaluator.objectives([recipe]) == pytest.approx([objective], abs=1e-3)
+
+
+def test_what_cannot_matter_is_no_reason_to_refuse(dull: Image.Image, first: Result) -> None:
+    assert (first.search.realism, first.search.mirror) == ("off", "off")
+    old = replace(first.search, realism=None, mirror=None)
+    for known in (first.search, old):  # soft mode knows no critic, and vivid no mirror
+        again = enhance(dull, known=known, evaluations=20, realism="on", mirror="on", **CPU)
+        assert not any("scored again" in note for note in again.notes)
+
+
+def test_the_mirror_is_part_of_what_laion_judged(first: Result) -> None:
+    laion = Vivid()
+    laion.name = "laion"
+    kinds = [judged_with(laion, Options(mirror=mirror)) for mirror in ("off", "on")]
+    saved = replace(first.search, **kinds[0])
+    saved.check_options(**kinds[0])
+    with pytest.raises(SearchError, match="choose mirror off"):
+        saved.check_options(**kinds[1])
+    assert untold(replace(saved, mirror=None), laion, Options()) == ["mirror"]
 
 
 def test_it_is_public_and_a_place_that_cannot_be_written_is_told(first: Result, tmp_path: Path) -> None:

@@ -76,6 +76,47 @@ def test_an_amount_of_0_keeps_the_search_from_it(dull: Image.Image) -> None:
     assert result.changed and "light" not in {get_op(s.op).group for s in result.recipe.steps}
 
 
+class Colours(Vivid):
+    """Likes strong colours, and nothing else."""
+
+    name, has_target = "colours", False
+
+    def bind(self, original: torch.Tensor):
+        return lambda views: 20 * (views.amax(1) - views.amin(1)).mean((1, 2)).clamp(max=0.5)
+
+
+@pytest.mark.parametrize("amounts", [{"colour": 0.3}, {"strength": 0.5}, {"light": 1.5, "colour": 0.5}])
+def test_hard_mode_searches_with_the_amounts(photo: Image.Image, amounts: dict[str, float]) -> None:
+    free = {"mode": "hard", "scorer": Colours(), "guards": "off", "margin": 0, "device": "cpu", "evaluations": 150}
+    steps: list[nuli.Event] = []
+    result = nuli.enhance(photo, progress=steps.append, **free, **amounts)
+    shown = [result, *result.others]
+    # what is told is what is seen, best first
+    assert [one.score for one in result.others] == sorted((one.score for one in result.others), reverse=True)
+    assert result.score_after >= max((one.score for one in result.others), default=0) - 0.02
+    assert nuli.score([one.image for one in shown], Colours()) == pytest.approx(
+        [result.score_after, *(one.score for one in result.others)], abs=0.1
+    )
+    assert len(result.contributions) == len(result.recipe)
+    assert steps[-1].best_score == pytest.approx(result.trace[-1][2])
+    assert result.trace[-1][2] == pytest.approx(result.score_after, abs=0.2)
+    # an amount bounds the ranges, and a second step of an op is no way around it
+    bounds, found = Amounts(**amounts), [one.recipe for one in shown]
+    for recipe in [*found, *(recipe for recipe, _ in result.search.nodes), *(one.recipe for one in steps)]:
+        few = [step for step in recipe.steps if bounds.of(get_op(step.op).group) < 1]
+        assert len({step.op for step in few}) == len(few)
+        for step in few:
+            op = get_op(step.op)
+            ranges = op.ranges("hard", bounds.of(op.group))
+            assert all(a - 1e-4 <= v <= b + 1e-4 for v, (a, b) in zip(step.values, ranges, strict=True))
+
+
+def test_soft_mode_applies_a_part_of_the_same_correction(dull: Image.Image) -> None:
+    whole, half = (nuli.enhance(dull, scorer="vivid", others=0, strength=s, **QUICK) for s in (1, 0.5))
+    assert half.search.nodes == whole.search.nodes
+    assert 0.3 * whole.distance < half.distance < 0.7 * whole.distance
+
+
 @pytest.mark.parametrize("mode,lock", [("soft", "saturation,contrast"), ("soft", "colour"), ("hard", "art, light")])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_locks_hold(dull: Image.Image, mode: str, lock: str, seed: int) -> None:

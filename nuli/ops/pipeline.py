@@ -24,13 +24,9 @@ def at_strength(steps: Sequence[Step], amounts: Amounts) -> tuple[Step, ...]:
     """
     scaled = []
     for step in steps:
-        op, values = get_op(step.op), []
+        op = get_op(step.op)
         amount = amounts.of(op.group)
-        for param, value in zip(op.params, step.values, strict=True):
-            if not param.shapes:
-                value = param.identity + amount * (value - param.identity)
-                value = min(max(value, param.limits[0]), param.limits[1])
-            values.append(value)
+        values = (param.scaled(value, amount) for param, value in zip(op.params, step.values, strict=True))
         scaled.append(Step(step.op, tuple(values)))
     return tuple(step for step in scaled if not step.is_noop)
 

@@ -85,6 +85,14 @@ class Param:
         low, high = self.widest or self.hard
         return min(low, self.identity), max(high, self.identity)
 
+    def scaled(self, value: float, amount: float) -> float:
+        """The value at another amount: moved towards (below 1) or away from (above 1) the one that changes nothing,
+        within the limits."""
+        if self.shapes or amount == 1:
+            return value
+        low, high = self.limits
+        return min(max(self.identity + amount * (value - self.identity), low), high)
+
     @property
     def reading(self) -> Reading:
         """How values read, in units that people use."""
@@ -147,8 +155,12 @@ class Op:
     def identity(self) -> tuple[float, ...]:
         return tuple(p.identity for p in self.params)
 
-    def ranges(self, mode: str) -> tuple[tuple[float, float], ...]:
-        return tuple(p.soft if mode == "soft" else p.hard for p in self.params)
+    def ranges(self, mode: str, amount: float = 1.0) -> tuple[tuple[float, float], ...]:
+        """What each parameter is searched in, at an amount of the op's effect."""
+        ranges = (p.soft if mode == "soft" else p.hard for p in self.params)
+        return tuple(
+            (p.scaled(low, amount), p.scaled(high, amount)) for p, (low, high) in zip(self.params, ranges, strict=True)
+        )
 
     @property
     def words(self) -> str:

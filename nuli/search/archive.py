@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from ..options import AS_FOUND, Amounts
 from ..recipe import Recipe
 from .directions import DIRECTIONS, directions, starts_of
 from .evaluator import Evaluator
@@ -39,10 +40,11 @@ class Archive:
     Args:
         evaluator: makes the thumbnails.
         before: the untouched picture's objective.
+        amounts: how much to use of the starts of each direction.
     """
 
-    def __init__(self, evaluator: Evaluator, before: float) -> None:
-        self._evaluator, self._before = evaluator, before
+    def __init__(self, evaluator: Evaluator, before: float, amounts: Amounts = AS_FOUND) -> None:
+        self._evaluator, self._before, self._amounts = evaluator, before, amounts
         self._original = evaluator.thumbnails([Recipe()])
         self._objectives: dict[Recipe, float] = {}
         self._new: dict[Recipe, float] = {}
@@ -78,7 +80,7 @@ class Archive:
             return "", []
         name = min(behind, key=lambda name: (self._turns[name] + 1) * (1 + max(0.0, MIN_GAIN - behind[name])))
         self._turns[name] += 1
-        further = [Recipe((*top.steps, *start.steps)) for start in starts_of(name)]
+        further = [Recipe((*top.steps, *start.scaled(self._amounts).steps)) for start in starts_of(name)]
         return name, [*(recipe for recipe, _ in self._leaders[name]), *further]
 
     def best(self) -> list[tuple[Recipe, float]]:

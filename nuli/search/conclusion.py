@@ -25,14 +25,14 @@ class Conclusion:
     """The recipe that a search ends with."""
 
     recipe: Recipe
-    """As found: at full strength."""
+    """As found: before the search's amounts."""
     scaled: Recipe
     """As it is to be applied, amounts included; empty where nothing that gains enough was found."""
     predicted: Evaluation
     """What that will get at full size; the untouched picture's evaluation where it is empty."""
     contributions: tuple[float, ...]
     """For each of its steps, what the objective loses without it; empty where the budget ended before, and at other
-    amounts."""
+    amounts in soft mode."""
     careful: bool
     """Whether the budget allowed predictions; without any, `predicted` is what the frame got."""
     held: float = 1.0
@@ -41,7 +41,7 @@ class Conclusion:
 
 def conclude(search: Search, predict: Predict, hold: Hold) -> Conclusion:
     """Simplify what a search that has ended found, drop what is invisible, and see whether it gains enough."""
-    amounts, before = search.options.amounts, search.before
+    amounts, before = search.amounts, search.before
     # of the smallest budgets nothing is left but to score the result
     careful = search.budget.remaining_evaluations(0) >= (3 if amounts.as_found else FINAL)
     recipe, best, least = search.recipe, search.best, before.objective
@@ -88,13 +88,14 @@ def _share(recipe: Recipe, hold: Hold) -> float:
 
 def _settle(search: Search, recipe: Recipe, best: Evaluation) -> tuple[Recipe, Evaluation]:
     """The best recipe; where it gains nothing at the amounts asked for, another good one that does."""
-    amounts = search.options.amounts
+    amounts = search.amounts
     if amounts.as_found or not len(recipe):
         return recipe, best
     [objective] = search.evaluator.objectives([recipe.scaled(amounts)])
     nodes = search.tree.best_of_each_chain(search.config.parents)
     nodes = [node for node in nodes if gains(search, node.objective, search.margin)]
     nodes = nodes[: search.budget.remaining_evaluations(FINAL + 1)]
+    nodes = nodes[: search.budget.affordable]
     if not nodes or gains(search, objective, 0):
         return recipe, best
     objectives = search.evaluator.objectives([node.recipe.scaled(amounts) for node in nodes])
@@ -113,7 +114,7 @@ def _simplified(search: Search, recipe: Recipe, best: Evaluation, least: float) 
     def may_go_on(count: int, first: bool) -> bool:
         # the first pass may be a batch late, but not one evaluation too many
         fits = limit is None or search.evaluator.evaluations + count + FINAL <= limit
-        return fits and (first or budget.remaining(count + FINAL) > 0)
+        return fits and (budget.affordable >= count if first else budget.remaining(count + FINAL) > 0)
 
     return simplify(recipe, best.objective, search.evaluator.objectives, search.margin / 2, floor, may_go_on)
 
@@ -127,7 +128,7 @@ def _visible(
         predicted: what the full-size picture with it will get.
         least: what must be reached to be no worse than a saved search's result.
     """
-    gain, full = predicted.objective - search.before.objective, search.options.amounts.as_found
+    gain, full = predicted.objective - search.before.objective, search.amounts.as_found
     kept = KEPT_FAITHFULLY if getattr(search.scorer, "faithful", False) else KEPT
     floor = search.before.objective + max(kept * gain, min(search.margin if full else 0, gain))
     check = full and search.resumed is not None
@@ -135,7 +136,7 @@ def _visible(
     for number, shorter in enumerate(reversed(leave_out_invisible(search.evaluator, recipe))):
         # one may be a little late
         remaining = search.budget.remaining(1) if number else search.budget.remaining_evaluations(1)
-        if remaining < cost:
+        if remaining < cost or search.budget.stopped:
             break
         if not hold(shorter):
             continue

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from ..options import Amounts
 from ..recipe import Recipe
 from .archive import MIN_DISTANCE, MIN_GAIN, span
 from .config import MAX_OTHERS
@@ -64,7 +63,6 @@ def find_others(
     archived: Sequence[tuple[Recipe, float]],
     chosen: Recipe,
     before: float,
-    amounts: Amounts,
     margin: float,
     predict: Callable[[Recipe], Evaluation],
     remaining: Callable[[int], int],
@@ -74,14 +72,14 @@ def find_others(
 
     Args:
         archived: recipes with their objectives, best first.
-        chosen: the result's recipe, before amounts.
+        chosen: the result's recipe.
         before: the untouched picture's objective.
-        margin: what a change must gain, as found.
+        margin: what a change must gain.
         predict: predicts the evaluation of the full-size picture; costs one evaluation.
         remaining: remaining(n): 0 where n evaluations don't fit into the budget.
         count: how many to find at most; the budget must have an evaluation for each.
     Returns:
-        Recipes with amounts applied, and what `predict` returned; the highest score first.
+        Recipes, and what `predict` returned; the highest score first.
     """
     if not archived or archived[0][1] <= before or count < 1:
         return []
@@ -95,9 +93,9 @@ def find_others(
         return []
 
     def grids_of(recipes: Sequence[Recipe]) -> Tensor:
-        return color_grid(evaluator.thumbnails([recipe.scaled(amounts) for recipe in recipes]))
+        return color_grid(evaluator.thumbnails(recipes))
 
-    thumbnails = evaluator.thumbnails([recipe.scaled(amounts) for recipe in (*(recipe for recipe, _ in good), chosen)])
+    thumbnails = evaluator.thumbnails([*(recipe for recipe, _ in good), chosen])
     *grids, first = color_grid(thumbnails).split(1)
     named = directions(thumbnails, evaluator.thumbnails([Recipe()]))
     gains = [1 - (best - objective) / whole for _, objective in good]
@@ -119,12 +117,11 @@ def find_others(
             lambda needed, _, pending=pending: remaining(needed + pending) > 0,
         )
         shown[number] = grids_of([recipe])
-        full = recipe.scaled(amounts)
-        for scaled in dict.fromkeys((_visible(evaluator, full, shown[number], rest), full)):
-            predicted = predict(scaled)
-            if predicted.objective >= (floor if amounts.as_found else min(floor, before)):
-                others.append((scaled, predicted))
-                shown[number] = color_grid(evaluator.thumbnails([scaled]))
+        for shorter in dict.fromkeys((_visible(evaluator, recipe, shown[number], rest), recipe)):
+            predicted = predict(shorter)
+            if predicted.objective >= floor:
+                others.append((shorter, predicted))
+                shown[number] = color_grid(evaluator.thumbnails([shorter]))
                 break
             if not remaining(pending):
                 break

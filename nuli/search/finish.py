@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..checkpoint import SavedSearch, best_of, fingerprint
+from ..errors import StoppedError
 from ..imaging.frames import make_frame, to_tensor
 from ..imaging.photo import Photo, to_image
 from ..imaging.pixels import from_image
@@ -20,14 +21,13 @@ from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
 from ..scoring.limits import CHECKED, Limits, thinned
-from ..scoring.protocol import known_as
 from .conclusion import conclude, gains
 from .directions import directions
 from .diversity import find_others
 from .evaluator import Evaluation, Evaluator
 from .features import thumbnail
 from .held import what_was_held
-from .loop import Search
+from .loop import Search, judged_with
 from .opinion import second_opinion
 from .versions import versions
 from .visibility import distances
@@ -43,25 +43,20 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         photo: the picture.
         others: how many other results to tell of at most; soft mode has two.
     """
-    amounts, before = search.options.amounts, search.before
-    fine = FinePredictor(photo, search.samples[0].photo, search.evaluator)
+    amounts, before = search.amounts, search.before
+    fine = FinePredictor(photo, search.samples[0].photo, search.evaluator, lambda: search.budget.stopped)
     end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
     fixed = search.evaluator.fixed
     image, after = None, before
     if len(scaled):
-        if end.careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
-            image, after = to_image(photo, fine.rendered(scaled)), predicted
-        else:
-            image = fine.image(scaled)
-            after = fine.score(image)
+        image, after = fine.finished(scaled, predicted, end.careful)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
         scaled, image = Recipe(), None
         predicted = after = before
-        if fixed:
-            image = fine.image(scaled)
-            after = fine.score(image) if search.budget.remaining_evaluations(0) else before
+        if fixed and search.budget.remaining_evaluations(0):
+            image, after = fine.finished(scaled, before)
     whole = fixed.whole(scaled)
     archived = search.archive.best() if search.archive else []
     [(direction, distance)] = _looks(search, [scaled]) if len(whole) else [("", 0.0)]
@@ -82,8 +77,9 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
         distance=distance,
         notes=tuple(search.notes),
         chains=tuple((ops, best - before.objective) for ops, best in search.tree.chains()[:CHAINS]),
-        opinion=second_opinion(search, scaled) if len(whole) else None,
+        opinion=second_opinion(search, scaled) if len(whole) and not search.budget.stopped else None,
         held=what_was_held(search, end.held),
+        device=search.device,
         _search=_checkpoint(search, photo, recipe, archived),
     )
 
@@ -92,16 +88,23 @@ class FinePredictor:
     """Predicts what the full-size picture will be scored, on the picture reduced: that holds more of its detail than
     the frame. Recipes are those without the fixed steps, pictures those with them.
 
+    Once the user wants an end, the frame alone is asked: whoever waits for a large picture doesn't wait for more of it.
+
     Args:
         photo: the picture.
         reduced: the same, reduced.
         evaluator: scores its frame.
+        stop: whether the user wants an end.
     """
 
-    def __init__(self, photo: Photo, reduced: Photo, evaluator: Evaluator) -> None:
+    def __init__(
+        self, photo: Photo, reduced: Photo, evaluator: Evaluator, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self._photo, self._reduced, self._evaluator = photo, reduced, evaluator
         self.is_exact = reduced is photo
         """Whether the picture is too small to be reduced, so that predictions are made of itself."""
+        # a small picture takes no longer than its frame
+        self._stop = (lambda: False) if self.is_exact else stop
         self._last: tuple[Recipe, np.ndarray] | None = None
 
     def rendered(self, recipe: Recipe) -> np.ndarray:
@@ -115,27 +118,58 @@ class FinePredictor:
         frame = self._evaluator.original
         full = None if self.is_exact else self._evaluator.scale.full
         steps = self._evaluator.fixed.around(recipe.steps)
-        return np.asarray(render_rows(self._reduced, steps, frame.device, frame, full=full, palette=self._palette))
+        self._check()
+        rows = render_rows(self._reduced, steps, frame.device, frame, self._stop, full, self._palette)
+        return np.asarray(rows)
+
+    def _check(self) -> None:
+        if self._stop():
+            raise StoppedError("stopped: the frame must do")
 
     @cached_property
     def _palette(self) -> Palette | None:
-        return Palette(self._reduced.pixels) if has_palette(self._reduced.pixels) else None
+        return Palette(self._reduced.pixels, self._check) if has_palette(self._reduced.pixels) else None
 
-    def image(self, recipe: Recipe) -> Image.Image:
-        """The full-size picture with a recipe."""
+    def finished(
+        self, recipe: Recipe, predicted: Evaluation, careful: bool = False
+    ) -> tuple[Image.Image | None, Evaluation]:
+        """The full-size picture with a recipe, and its evaluation, which costs an evaluation. None, and what was
+        predicted, once the user wants an end: the picture is rendered when it is asked for.
+
+        Args:
+            careful: whether `predicted` comes from `predict`.
+        """
         frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
-        return to_image(self._photo, render_rows(self._photo, steps, frame.device, frame))
+        try:
+            if careful and self.is_exact:  # the prediction was the picture itself: there is nothing more to see
+                return to_image(self._photo, self.rendered(recipe)), predicted
+            self._check()
+            image = to_image(self._photo, render_rows(self._photo, steps, frame.device, frame, self._stop))
+            return image, self.score(image)
+        except StoppedError:
+            return None, predicted
 
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
-        return self._score(self.rendered(recipe), self._reduced.alpha)
+        try:
+            return self._score(self.rendered(recipe), self._reduced.alpha)
+        except StoppedError:
+            return self.roughly(recipe)
+
+    def roughly(self, recipe: Recipe) -> Evaluation:
+        """The same of the frame."""
+        [evaluation] = self._evaluator.score_frames(self._evaluator.frames([recipe]))
+        return evaluation
 
     @torch.no_grad()
     def hold(self, recipe: Recipe) -> bool:
         """Whether the reduced picture with a recipe keeps within the limits. Costs no evaluation."""
         if not self._evaluator.keep(recipe):
             return False
-        return not self._evaluator.limits or self._limits.hold(self._checked(self.rendered(recipe)))
+        try:
+            return not self._evaluator.limits or self._limits.hold(self._checked(self.rendered(recipe)))
+        except StoppedError:
+            return self._evaluator.hold(recipe)
 
     @cached_property
     def _limits(self) -> Limits:
@@ -182,10 +216,10 @@ def _others(
         if search.budget.remaining(1):
             return fine.predict(recipe)
         # time is up: a batch's worth of these takes no longer than a batch
-        [evaluation] = search.evaluator.score_frames(search.evaluator.frames([recipe]))
-        return evaluation
+        return fine.roughly(recipe)
 
     count, fixed = min(count, search.budget.remaining_evaluations(0)), search.evaluator.fixed
+    count = min(count, search.budget.affordable)
     if search.options.mode == "soft":
         found = versions(search, chosen, scaled, predict, fine.hold, count)
         moved = distances(search.evaluator, [recipe for recipe, *_ in found]) if found else []
@@ -196,9 +230,8 @@ def _others(
     others = find_others(
         search.evaluator,
         archived,
-        chosen,
+        scaled,
         search.before.objective,
-        search.options.amounts,
         search.margin,
         predict,
         search.budget.remaining,
@@ -228,7 +261,13 @@ def _checkpoint(
     nodes = [(node.recipe, node.objective) for node in search.tree.nodes()]
     if saved is not None:  # what this search was not allowed to use is kept as well
         evaluations += saved.evaluations
-        nodes = [*saved.nodes, *nodes]
+        nodes = [*(saved.nodes if search.trusted else ()), *nodes]
         recipe = recipe if len(recipe) else saved.recipe
-    kind, fixed = (known_as(search.scorer), options.mode, options.guards), search.evaluator.fixed.around(())
-    return lambda: SavedSearch(*kind, fingerprint(photo, fixed), evaluations, recipe, best_of(nodes, archived))
+    kind, fixed = judged_with(search.scorer, options), search.evaluator.fixed.around(())
+    return lambda: SavedSearch(
+        picture=fingerprint(photo, fixed),
+        evaluations=evaluations,
+        recipe=recipe,
+        nodes=best_of(nodes, archived),
+        **kind,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,13 +16,13 @@ from ..heap import give_back
 from ..imaging.frames import is_grey, to_pixels
 from ..imaging.photo import Photo
 from ..ops.registry import select_ops
-from ..options import Options
+from ..options import AS_FOUND, Options
 from ..recipe import Recipe
 from ..result import Event
 from ..scoring.kept import has_few_colours
 from ..scoring.penalties import WEIGHTS
-from ..scoring.protocol import Scorer
-from ..scoring.registry import default_seconds
+from ..scoring.protocol import Scorer, known_as
+from ..scoring.registry import default_seconds, members
 from ..scoring.taste import Taste
 from ..scoring.tone import Tone
 from .archive import Archive
@@ -36,6 +37,8 @@ from .tree import Tree
 
 FINAL = 5
 """Evaluations that it takes at most to predict the result's score, and to score the result."""
+RESCORED = 16
+"""The best of a saved search that are scored again where its other objectives can't be trusted."""
 SEVERAL_TARGETS = 64
 """Evaluations without a real improvement after which a search on several pictures ends whose scorer has a target."""
 
@@ -71,6 +74,14 @@ class Search:
         seconds = default_seconds(scorer.name) * len(self.samples) if self.unlimited else options.seconds
         self.budget = Budget(seconds, options.evaluations, stop)
         self.options, self.scorer, self.saved = options, scorer, saved
+        self.trusted = saved is None or not untold(saved, scorer, options)
+        """Whether the saved search's objectives can be compared with this one's."""
+        hard = options.mode == "hard"
+        self.amounts = AS_FOUND if hard else options.amounts
+        """What of that which is found is applied in the end."""
+        self.bounds = options.amounts if hard else AS_FOUND
+        """How much of the ranges is searched. In hard mode amounts limit what may be found, so that all that is told of
+        is what will be seen; in soft mode they are a part of what is found, and it stays the same correction."""
         self.notes = list(dict.fromkeys(note for sample in self.samples for note in sample.photo.notes))
         self.device = pick_device(options.device)
         chosen = select_ops(options.mode, options.ops, options.lock)
@@ -79,6 +90,7 @@ class Search:
         mask = make_masks(self.samples, self.device)
         if mask is not None and not mask.any():
             self.ops = ()  # nothing would change
+        reach = min(1.0, max((self.bounds.of(op.group) for op in self.ops), default=1.0))
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
@@ -88,7 +100,8 @@ class Search:
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         guarded = weight and not getattr(scorer, "has_target", False)
-        self.critic = Taste.load(self.device) if guarded and needs_critic(options, scorer.name) else None
+        judged = judged_with(scorer, options)
+        self.critic = Taste.load(self.device) if judged["realism"] == "on" else None
         """What holds candidates to its realism."""
         self.tone = scorer if isinstance(scorer, Tone) else Tone.load(self.device)
         """Where to begin, and how far guards leave the way free."""
@@ -96,8 +109,8 @@ class Search:
         self.evaluator = Evaluator(frame, short, scorer, options.mode, weight, self.critic, fixed, mask, anchor)
         if hasattr(scorer, "notes"):
             self.notes += scorer.notes(frame)
-        self.margin = options.margin * self.evaluator.unit * self.evaluator.changeable
-        """What a change must gain to be made: where a mask leaves less to change, there is less to gain."""
+        self.margin = options.margin * self.evaluator.unit * self.evaluator.changeable * reach
+        """What a change must gain to be made: where a mask or amounts leave less to change, there is less to gain."""
         [self.untouched] = [self.before] = self.evaluator.score_frames(frame)
         """The pictures' own evaluation, and what there is to gain from: that of the fixed steps alone."""
         self.trace = [(1, self.budget.elapsed, self.before.score)]
@@ -109,13 +122,14 @@ class Search:
         """The candidate that the scorer itself gave most."""
         cheap = getattr(scorer, "cheap", False)
         self.config = config or (CHEAP if cheap else EXPENSIVE if self.device.type == "cpu" else GPU)
-        apart = options.mode == "hard" and not several
-        self.archive = Archive(self.evaluator, self.before.objective) if apart else None
+        apart = hard and not several
+        self.archive = Archive(self.evaluator, self.before.objective, self.bounds) if apart else None
         # beside a definite picture there is nothing to look for
-        varied = options.mode == "hard" and not self.evaluator.has_target and self.config.sideways > 0
+        varied = hard and not self.evaluator.has_target and self.config.sideways > 0
         sideways = self.archive if varied else None
         # a saved search began with them
         starts = side_starts(self.config.side_starts) if varied and not saved else []
+        starts = [start.scaled(self.bounds) for start in starts]
         self.patience = self.config.patience if self.unlimited else sys.maxsize
         """Evaluations without a real improvement after which the search ends."""
         if several and self.evaluator.has_target:
@@ -132,6 +146,7 @@ class Search:
             self.config,
             starts,
             sideways,
+            self.bounds,
         )
         self.resumed: tuple[Evaluation, Evaluation] | None = None
         """The saved search's best node, and the recipe that it ended with, scored again."""
@@ -192,7 +207,7 @@ class Search:
         """What the scorer would begin with, or, where it has no idea of its own, what `tone` predicts."""
         offering = self.scorer if hasattr(self.scorer, "starts") else self.tone
         offered = offering.starts(self.evaluator.baseline, self.ops, self.options.mode, self.options.max_steps)
-        starts = [recipe for recipe in offered if len(recipe)]
+        starts = [recipe for recipe in (recipe.scaled(self.bounds) for recipe in offered) if len(recipe)]
         if not self.evaluator.has_target:
             starts += [recipe.scaled(0.5) for recipe in starts]
         scored = {recipe for recipe, _ in self.saved.nodes} if self.saved else set()
@@ -225,19 +240,26 @@ class Search:
         )
 
     def _resume(self) -> None:
-        """Tell the tree what a saved search found out, as far as the ops and steps in use allow.
+        """Tell the tree what a saved search found out, as far as the ops, steps and amounts in use allow.
 
-        Its best node and the recipe that it ended with are scored again; the other objectives are trusted.
+        Its best node and the recipe that it ended with are scored again; the other objectives are trusted, where the
+        saved search tells all that they depend on.
         """
-        saved, names = self.saved, {op.name for op in self.ops}
+        saved = self.saved
         if saved is None or not self.ops:
             return
 
         def usable(recipe: Recipe) -> bool:
-            return 0 < len(recipe) <= self.options.max_steps and all(step.op in names for step in recipe.steps)
+            return len(recipe) > 0 and self.tree.fits(recipe)
 
         trusted = {recipe: objective for recipe, objective in saved.nodes if usable(recipe)}
-        again = list(dict.fromkeys([*[*trusted][:1], *[r for r in [saved.recipe] if usable(r)]]))
+        ended = [saved.recipe] if usable(saved.recipe) else []
+        again = list(dict.fromkeys([*[*trusted][:1], *ended]))
+        if not self.trusted:
+            most = self.budget.remaining_evaluations(self._reserve()) // 2 if self.budget.evaluations else RESCORED
+            again = list(dict.fromkeys([*again, *[*trusted][: min(most, RESCORED)]]))
+            trusted = {}
+            self.notes.append("the saved search does not tell how it judged: its best were scored again")
         if len(again) > self.budget.remaining_evaluations(FINAL):
             self.notes.append("too few evaluations to go on from the saved search")
             return
@@ -257,6 +279,26 @@ class Search:
             self.resumed = self.best, ended
         for node in self.tree.nodes() if self.archive else ():
             self.archive.add(node.recipe, node.objective)
+
+
+def judged_with(scorer: Scorer, options: Options) -> dict[str, str]:
+    """What the objectives of a search depend on besides its picture, in the words of the options."""
+    guarded = WEIGHTS[options.guards] and not getattr(scorer, "has_target", False)
+    return {
+        "scorer": known_as(scorer),
+        "mode": options.mode,
+        "guards": options.guards,
+        "realism": "on" if guarded and needs_critic(options, scorer.name) else "off",
+        "mirror": options.mirror if "laion" in members(scorer.name) else "off",
+    }
+
+
+def untold(saved: SavedSearch, scorer: Scorer, options: Options) -> list[str]:
+    """What might have made a saved search's objectives others than those of a search now, and it doesn't tell."""
+    mirrored = judged_with(scorer, replace(options, mirror="on"))
+    critical = judged_with(scorer, replace(options, realism="on"))
+    matters = {"realism": critical["realism"] == "on", "mirror": mirrored["mirror"] == "on"}
+    return [name for name, does in matters.items() if does and getattr(saved, name) is None]
 
 
 def needs_critic(options: Options, scorer: str) -> bool:

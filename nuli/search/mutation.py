@@ -6,9 +6,12 @@ import random
 from collections.abc import Sequence
 
 from ..ops.registry import Op
-from ..ops.step import Step
+from ..ops.step import DECIMALS, Step
+from ..options import AS_FOUND, Amounts
 from ..recipe import Recipe
 from .config import MutationConfig
+
+_ROUNDING = 10.0**-DECIMALS
 
 
 class Mutator:
@@ -17,24 +20,39 @@ class Mutator:
     Args:
         ops: what may be used.
         mode: whose ranges to draw values from, "soft" or "hard". In soft mode each op is used once at most, in hard
-            mode each that looks at neighbours, or its range would limit nothing.
+            mode each that looks at neighbours or has an amount below 1, or its range would limit nothing.
         max_steps: the longest recipe.
         random: the random numbers to use.
+        amounts: how much of the ranges to use.
     """
 
     def __init__(
-        self, ops: Sequence[Op], mode: str, max_steps: int, random: random.Random, config: MutationConfig
+        self,
+        ops: Sequence[Op],
+        mode: str,
+        max_steps: int,
+        random: random.Random,
+        config: MutationConfig,
+        amounts: Amounts = AS_FOUND,
     ) -> None:
         self._ops = tuple(ops)
-        self.ranges = {o.name: o.ranges(mode) for o in ops}
+        self.ranges = {o.name: o.ranges(mode, amounts.of(o.group)) for o in ops}
         """Of each op's parameters."""
-        self._once = {o.name for o in ops if mode == "soft" or not o.pointwise}
+        self._bounded = {o.name for o in ops if amounts.of(o.group) < 1}
+        self._once = self._bounded | {o.name for o in ops if mode == "soft" or not o.pointwise}
         self._max_steps = max_steps
         self._random, self._config = random, config
 
     def fits(self, recipe: Recipe) -> bool:
-        """Whether it is short enough and uses only what may be used."""
-        return len(recipe) <= self._max_steps and all(step.op in self.ranges for step in recipe.steps)
+        """Whether it is short enough and uses only what may be used, and no more of it than amounts below 1 allow."""
+        if len(recipe) > self._max_steps or not all(step.op in self.ranges for step in recipe.steps):
+            return False
+        bounded = [step for step in recipe.steps if step.op in self._bounded]
+        return len({step.op for step in bounded}) == len(bounded) and all(
+            low - _ROUNDING <= value <= high + _ROUNDING
+            for step in bounded
+            for value, (low, high) in zip(step.values, self.ranges[step.op], strict=True)
+        )
 
     def random_step(self) -> Step:
         """Any op with any values."""

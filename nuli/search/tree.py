@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ..ops.registry import Op
 from ..ops.step import Step
+from ..options import AS_FOUND, Amounts
 from ..recipe import Recipe
 from .config import EXPENSIVE, SearchConfig
 from .mutation import Mutator
@@ -63,6 +64,7 @@ class Tree:
         describe: gives features; asked about far more recipes than are proposed.
         starts: recipes to propose first, as far as they may be used; they are at most half of what is asked for.
         sideways: what else to search on than the best.
+        amounts: how much of the ranges to use.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Tree:
         config: SearchConfig = EXPENSIVE,
         starts: Sequence[Recipe] = (),
         sideways: Sideways | None = None,
+        amounts: Amounts = AS_FOUND,
     ) -> None:
         self.best = root = Node(Recipe(), identity)
         self._identity = identity
@@ -84,7 +87,7 @@ class Tree:
         """Recipes that it was told the objectives of."""
         self._nodes = [root]
         self._random = random.Random(seed)
-        self._mutator = Mutator(ops, mode, max_steps, self._random, config.mutation)
+        self._mutator = Mutator(ops, mode, max_steps, self._random, config.mutation, amounts)
         self._describe, self._surrogate = describe, Surrogate(config.surrogate)
         self._untouched = describe([root.recipe])
         self._features, self._gains = torch.zeros_like(self._untouched), torch.zeros(1, dtype=torch.float64)
@@ -93,9 +96,13 @@ class Tree:
         self._seen = {root.recipe}
         self._unscreened = 0.0
         """Unscreened recipes that are due, a fraction carried from round to round."""
-        self._starts = [r for r in starts if self._mutator.fits(r)]
+        self._starts = [r for r in starts if self.fits(r)]
         self._sideways, self._aside = sideways, 0.0
         """Recipes of other directions that are due, likewise."""
+
+    def fits(self, recipe: Recipe) -> bool:
+        """Whether it may be proposed."""
+        return self._mutator.fits(recipe)
 
     def ask(self, count: int) -> list[Recipe]:
         """New recipes to score, none proposed before. Fewer than `count`, or none, when it runs out of ideas."""
@@ -211,7 +218,7 @@ class Tree:
         self._aside += count / self.config.sideways
         due, self._aside = divmod(self._aside, 1)
         name, parents = self._sideways.lagging() if due else ("", [])
-        parents = [r for r in parents if self._mutator.fits(r)]
+        parents = [r for r in parents if self.fits(r)]
         if not parents:
             return []
         children = self._children(parents, excluded)[: int(due) * self.config.sideways_children]

@@ -44,7 +44,7 @@ def versions(search: Search, chosen: Recipe, scaled: Recipe, predict: Predict, h
 def _another(search: Search, chosen: Recipe, scaled: Recipe, hold: Hold) -> Recipe | None:
     """The best chain that gains enough and looks different from the result, as it is to be applied."""
     for node in search.tree.best_of_each_chain(search.config.parents):
-        recipe = node.recipe.scaled(search.options.amounts)
+        recipe = node.recipe.scaled(search.amounts)
         enough = node.objective >= search.before.objective + search.margin
         if enough and node.recipe != chosen and len(recipe):
             [apart] = distances(search.evaluator, [recipe], scaled)

@@ -122,14 +122,16 @@ def enhance(
     values: Sequence[Any],
     match: Photo | Exception | None = None,
 ) -> Iterator[Shown]:
-    """Search, showing how it goes. The amounts are blended in afterwards, so that they can be moved freely; an aspect
-    of which nothing is wanted is left out of the search."""
+    """Search, showing how it goes. In soft mode the amounts are blended in afterwards; an aspect of which nothing
+    is wanted is left out of the search. Hard mode searches with them. Either way they can be moved freely then."""
     try:
         session = _idle(session)
         if isinstance(match, Exception):
             raise match
         whole = {name: float(amount > 0) for name, amount in asdict(amounts).items()} | {"strength": 1.0}
         options = search_options(worker, names, values, **whole)
+        if options.mode == "hard" and amounts.strength:
+            options = replace(options, **asdict(amounts))
         options = replace(options, lut=options.lut or lut_option(session))
         photo, before = session.view.photo, preview(session, Recipe())
         before.thumbnail((LIVE_SIDE, LIVE_SIDE))

@@ -23,7 +23,7 @@ from ..ops.pipeline import apply_steps, chain_statistics, scale_of
 from ..ops.registry import LUT, get_op
 from ..ops.render import render_rows
 from ..ops.step import Step
-from ..options import Amounts, Options
+from ..options import AS_FOUND, Amounts, Options
 from ..recipe import Recipe
 from ..result import Opinion, Result
 from ..scoring.protocol import Scorer
@@ -47,6 +47,8 @@ class Row:
     """The values that it began with, where they have been changed since."""
     neutral: bool = False
     """Whether it makes a neutral place grey."""
+    at: Amounts = AS_FOUND
+    """The amounts at which it was found, which are part of its values."""
 
     @property
     def asked(self) -> bool:
@@ -151,7 +153,9 @@ class Session:
 
 def applied(rows: Sequence[Row], amounts: Amounts) -> Recipe:
     """The steps that are on, at these amounts."""
-    chains = (Recipe((row.step,)).scaled(1.0 if row.asked else amounts).steps for row in rows if row.on)
+    chains = (
+        Recipe((row.step,)).scaled(1.0 if row.asked else amounts.relative_to(row.at)).steps for row in rows if row.on
+    )
     return Recipe(tuple(itertools.chain.from_iterable(chains))).without_noops()
 
 
@@ -222,7 +226,8 @@ def full_size(session: Session, device: str, stop: Callable[[], bool] = lambda: 
 
 
 def with_result(session: Session, result: Result, options: Options) -> Session:
-    """The session with the result of a search for which all amounts were 1."""
+    """The session with the result of a search: in soft mode for which all amounts were 1, in hard mode at those that
+    stand in its options."""
     r = result
     search = r.trace, r.evaluations, r.seconds, r.notes, r.chains
     best, *others = (
@@ -243,7 +248,8 @@ def choose(session: Session, index: int) -> Session:
 def found_rows(session: Session, candidate: Candidate) -> tuple[Row, ...]:
     """The steps of one of the results."""
     kept = LOCKED if session.options.neutral else ()  # such a search has none of these of its own
-    return tuple(Row(step, neutral=step.op in kept) for step in candidate.recipe.steps)
+    at = session.options.amounts if session.options.mode == "hard" else AS_FOUND
+    return tuple(Row(step, neutral=step.op in kept, at=at) for step in candidate.recipe.steps)
 
 
 def with_changes(
