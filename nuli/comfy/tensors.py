@@ -29,6 +29,8 @@ class Picture:
     def replaced(self, pixels: np.ndarray) -> Tensor:
         """The frame with new pixels [H,W,3] of the photo's type. What did not change in 16 bits stays bit by bit as it
         was; so does transparency."""
+        if pixels is self.photo.pixels:
+            return self.frame
         kept = torch.from_numpy(np.equal(pixels, self.photo.pixels))
         new = torch.from_numpy(pixels.astype(np.float32)).div_(np.iinfo(pixels.dtype).max)
         return torch.cat([torch.where(kept, self.frame[..., :3], new), self.frame[..., 3:]], 2)

@@ -15,7 +15,7 @@ from ..imaging.frames import make_frame, to_tensor
 from ..imaging.photo import Photo, to_image
 from ..imaging.pixels import from_image
 from ..imaging.reduce import reduction
-from ..ops.palette import Palette, has_palette
+from ..ops.palette import Palette, Recoloured, has_palette
 from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
@@ -48,19 +48,22 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
     fixed = search.evaluator.fixed
-    image, after = None, before
+    pixels, image, after = None, None, before
     if len(scaled):
         if end.careful and fine.is_exact:  # the prediction was the picture itself: there is nothing more to see
-            image, after = to_image(photo, fine.rendered(scaled)), predicted
+            pixels, after = fine.rendered(scaled), predicted
+            image = to_image(photo, pixels)
         else:
-            image = fine.image(scaled)
+            pixels = fine.full(scaled)
+            image = to_image(photo, pixels)
             after = fine.score(image)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
-        scaled, image = Recipe(), None
+        scaled, pixels, image = Recipe(), None, None
         predicted = after = before
         if fixed:
-            image = fine.image(scaled)
+            pixels = fine.full(scaled)
+            image = to_image(photo, pixels)
             after = fine.score(image) if search.budget.remaining_evaluations(0) else before
     whole = fixed.whole(scaled)
     archived = search.archive.best() if search.archive else []
@@ -68,6 +71,7 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     return Result(
         photo=photo,
         _image=image,
+        _pixels=None if photo.pixels.dtype == np.uint8 else pixels,
         recipe=whole,
         score_before=search.untouched.score,
         score_after=after.score,
@@ -121,10 +125,10 @@ class FinePredictor:
     def _palette(self) -> Palette | None:
         return Palette(self._reduced.pixels) if has_palette(self._reduced.pixels) else None
 
-    def image(self, recipe: Recipe) -> Image.Image:
-        """The full-size picture with a recipe."""
+    def full(self, recipe: Recipe) -> np.ndarray | Recoloured:
+        """The full-size picture with a recipe, [H,W,3]."""
         frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
-        return to_image(self._photo, render_rows(self._photo, steps, frame.device, frame))
+        return render_rows(self._photo, steps, frame.device, frame)
 
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
