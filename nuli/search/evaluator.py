@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from ..errors import DeviceMemoryError, ScoreError, is_out_of_memory
-from ..imaging.frames import scorer_view, stacked, subsample
+from ..imaging.frames import each, scorer_view, stacked, subsample
 from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.limits import WATCHED, thinned
+from ..scoring.kept import Kept
+from ..scoring.limits import WATCHED, thinned, wall
 from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
+from ..threads import parallel_map, run_multithreaded, split_evenly
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
 from .fixed import NONE_FIXED, Fixed
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+SMALLEST_PIECE = 2
+"""Candidates that are worth a thread."""
 GUARDS = (*NAMES, "realism")
 """The guards, in the order of their figures."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
@@ -97,6 +101,7 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
+        self._in_pieces = getattr(scorer, "cheap", False) and frame.device.type == "cpu"
         self._thumbnail = thumbnail(frame)
         self.baseline = frame = self.frames([Recipe()]) if fixed else frame
         """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
@@ -114,6 +119,8 @@ class Evaluator:
         """Those of each picture; empty where there are none."""
         self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
         """What each picture's result must keep to, likewise."""
+        self.kept = [Kept(picture) for picture in each(frame)] if mode == "soft" and guard_weight else []
+        """What is to be left as it is of each picture, whoever scores."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -130,7 +137,11 @@ class Evaluator:
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
         """Score frames [N,3,h,w] as they are. Counts as N/K evaluations."""
         with self._memory():
-            return self._score_views(self._view(frames), self._guarded_part(frames))
+            return self._counted(self._score_views(self._view(frames), self._guarded_part(frames)))
+
+    def _counted(self, found: list[Evaluation]) -> list[Evaluation]:
+        self.evaluations += len(found)
+        return found
 
     @contextmanager
     def _memory(self) -> Iterator[None]:
@@ -145,30 +156,40 @@ class Evaluator:
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
-        scores = checked(self._score(views), len(views) // self.pictures).float()
+        scored = self._score(views) if self._in_pieces else run_multithreaded(self._score_at_once, views)
+        scores = checked(scored, len(views) // self.pictures).float()
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        self.evaluations += len(scores)
         if not self._weight:
             return [Evaluation(score, 0.0) for score in scores.tolist()]
         penalties = self._penalize(guarded)
         rows = torch.cat([scores[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
         return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
 
+    @torch.no_grad()  # a thread has a mode of its own
+    def _score_at_once(self, views: Tensor) -> Tensor:
+        return self._score(views)
+
     def _penalize(self, guarded: Tensor) -> Tensor:
         """What each of GUARDS takes off, [N,G]."""
         views = guarded.unflatten(0, (-1, self.pictures)).unbind(1) if self.pictures > 1 else [guarded]
         found = [guards(view.contiguous()) for guards, view in zip(self.guards, views, strict=True)]
         penalties = torch.stack(found).mean(0)
+        costs = [wall(kept.reach(view)) for kept, view in zip(self.kept, views, strict=False) if kept]
+        if costs:
+            penalties[:, NAMES.index("drift")] += torch.stack(costs).sum(0) / self.pictures
         lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
         return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
-    @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
         """Score a chain, with the gradient of its objective with respect to its values. Counts as GRADIENT_COST.
 
         What the steps measure in the picture is held fixed. None where the scorer has no gradient, or memory ran out.
         """
+        return run_multithreaded(self._gradient, steps)
+
+    @torch.inference_mode(False)
+    def _gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
         frame, rows = self.original, []
         try:
             with torch.enable_grad():
@@ -222,8 +243,13 @@ class Evaluator:
             torch.cuda.empty_cache()
         return [evaluation for part in self.evaluate(recipes) for evaluation in part]
 
-    @torch.no_grad()
     def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
+        pieces = split_evenly(recipes, SMALLEST_PIECE) if self._in_pieces else [recipes]
+        found = parallel_map(self._evaluate_piece, pieces)
+        return self._counted([evaluation for piece in found for evaluation in piece])
+
+    @torch.no_grad()  # a thread has a mode of its own
+    def _evaluate_piece(self, recipes: Sequence[Recipe]) -> list[Evaluation]:
         if self._view_mode != "subsampled":
             frames = self.frames(recipes)
             return self._score_views(self._view(frames), self._guarded_part(frames))
@@ -246,7 +272,13 @@ class Evaluator:
     def hold(self, recipe: Recipe) -> bool:
         """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
         frames = self.frames([recipe]).split(1) if self.limits else ()
-        return all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
+        within = all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
+        return within and self.keep(recipe)
+
+    def keep(self, recipe: Recipe) -> bool:
+        """Whether a recipe leaves of each picture what is to be kept. Costs no evaluation."""
+        frames = self.frames([recipe]).split(1) if any(self.kept) else ()
+        return all(bool(one.reach(frame) <= 1) for one, frame in zip(self.kept, frames, strict=False) if one)
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:
