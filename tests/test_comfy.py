@@ -177,6 +177,25 @@ def test_no_numbers_and_no_pictures_are_refused(pale: torch.Tensor) -> None:
         Batch(pale[..., 0])
 
 
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (lambda x: work.enhance(RUNTIME, x[:0]), "not empty"),
+        (lambda x: work.enhance(RUNTIME, (x * 255).to(torch.uint8)), "floats from 0 to 1"),
+        (lambda x: work.enhance(RUNTIME, x, mask=torch.zeros(0, 240, 360)), "no mask"),
+        (lambda x: work.enhance(RUNTIME, x, mask=torch.full((1, 240, 360), torch.nan)), "the mask has values"),
+        (lambda x: work.enhance(RUNTIME, x, reference=x[:0]), "no reference"),
+        (lambda x: work.enhance(RUNTIME, x, batch=TOGETHER, reference=x * torch.nan), "the reference has values"),
+        (lambda x: work.score(RUNTIME, []), "no pictures"),
+    ],
+)
+def test_what_an_odd_workflow_connects_is_told(
+    pale: torch.Tensor, run: Callable[[torch.Tensor], object], says: str
+) -> None:
+    with pytest.raises(ImageError, match=says):
+        run(pale)
+
+
 def test_the_best_come_first(pale: torch.Tensor, photo: Image.Image) -> None:
     good = tensor(photo.resize((360, 240)))
     grey = torch.full_like(good, 0.5)

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import enhancer, infotext
-from ..errors import RecipeError
+from ..errors import ImageError, RecipeError
 from ..look import Look
 from ..options import Amounts, Options
 from ..recipe import Recipe
@@ -79,7 +79,7 @@ def enhance(
     made, recipes, scores = torch.empty(image.shape), [], []
     for i, picture in enumerate(pictures):
         show = partial(runtime.show_event, i, len(pictures))
-        match = None if reference is None else item(reference, i, 4).numpy()
+        match = None if reference is None else item(reference, i, 4, "reference").numpy()
         how = {"scorer": scorer, "stop": runtime.stopped, "progress": show}
         result = enhancer.enhance(picture.photo, options, **how, match=match, others=0)
         made[i] = picture.replaced(result.pixels)
@@ -100,7 +100,7 @@ def _enhance_together(
         scorer=scorer,
         stop=runtime.stopped,
         progress=partial(runtime.show_event, 0, 2),
-        match=None if reference is None else item(reference, 0, 4).numpy(),
+        match=None if reference is None else item(reference, 0, 4, "reference").numpy(),
     )
     runtime.tell(_words(series))
     made = torch.empty(pictures.images.shape)
@@ -132,6 +132,8 @@ def score(
     # it is to compare pictures, and `tone` can't
     options = options_of(values, SCORE.widgets, device=runtime.device(), mode="hard")
     batches = [Batch(images) for images in image]
+    if not batches:
+        raise ImageError("there are no pictures to compare: the list that is connected is empty")
     scorer, found = runtime.load_scorer(options), []
     for batch in batches:
         for picture in batch:
