@@ -4,6 +4,9 @@ import importlib.util
 import sys
 from pathlib import Path
 
+WEB_DIRECTORY = "nuli/comfy/web"
+"""What ComfyUI's page loads."""
+
 
 async def comfy_entrypoint():
     """Called by ComfyUI for the nodes."""

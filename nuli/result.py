@@ -19,6 +19,7 @@ from .imaging.frames import make_frame
 from .imaging.photo import Photo, copy_photo, save_photo, to_image
 from .imaging.pixels import from_image
 from .look import Look
+from .ops.palette import Recoloured
 from .ops.pipeline import scale_of
 from .ops.render import render, render_rows
 from .recipe import Recipe
@@ -121,6 +122,8 @@ class Result:
     """The untouched picture."""
     _image: Image.Image | None = field(repr=False)
     """The enhanced picture where it is rendered already; None for an unchanged one, and after a stop."""
+    _pixels: np.ndarray | Recoloured | None = field(repr=False)
+    """Of a picture of 16 bits also the enhanced pixels [H,W,3], because an image has but 8 bits a colour."""
     recipe: Recipe
     """The recipe as applied: amounts included, superfluous steps dropped; the steps that `neutral` and `lut` ask for
     first and last. Empty where nothing was changed."""
@@ -185,7 +188,9 @@ class Result:
         """[H,W,3], the enhanced picture without its alpha; the photo's own where nothing was changed."""
         if not self.changed:
             return self.photo.pixels
-        if self.photo.pixels.dtype != np.uint8:  # an image has but 8 bits a colour
+        if self._pixels is not None:
+            return np.asarray(self._pixels)
+        if self.photo.pixels.dtype != np.uint8:
             return render(self.photo, self.recipe.steps, self.device)
         return np.array(from_image(self._rendered))
 

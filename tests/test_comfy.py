@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from nuli.comfy.tensors import Batch
 from nuli.comfy.widgets import MORE, options_of, parse_more
 from nuli.comfy.work import Runtime
 from nuli.errors import ImageError, NuliError, OptionError, RecipeError
+from nuli.imaging.photo import Photo
+from nuli.ops.render import render_rows
 from nuli.options import Options, table
 from nuli.scoring.registry import cached_scorer
 
@@ -174,6 +177,25 @@ def test_no_numbers_and_no_pictures_are_refused(pale: torch.Tensor) -> None:
         Batch(pale[..., 0])
 
 
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (lambda x: work.enhance(RUNTIME, x[:0]), "not empty"),
+        (lambda x: work.enhance(RUNTIME, (x * 255).to(torch.uint8)), "floats from 0 to 1"),
+        (lambda x: work.enhance(RUNTIME, x, mask=torch.zeros(0, 240, 360)), "no mask"),
+        (lambda x: work.enhance(RUNTIME, x, mask=torch.full((1, 240, 360), torch.nan)), "the mask has values"),
+        (lambda x: work.enhance(RUNTIME, x, reference=x[:0]), "no reference"),
+        (lambda x: work.enhance(RUNTIME, x, batch=TOGETHER, reference=x * torch.nan), "the reference has values"),
+        (lambda x: work.score(RUNTIME, []), "no pictures"),
+    ],
+)
+def test_what_an_odd_workflow_connects_is_told(
+    pale: torch.Tensor, run: Callable[[torch.Tensor], object], says: str
+) -> None:
+    with pytest.raises(ImageError, match=says):
+        run(pale)
+
+
 def test_the_best_come_first(pale: torch.Tensor, photo: Image.Image) -> None:
     good = tensor(photo.resize((360, 240)))
     grey = torch.full_like(good, 0.5)
@@ -189,7 +211,8 @@ def test_variations_differ_and_replay(pale: torch.Tensor) -> None:
     runtime = replace(RUNTIME, tell=told.append)
     made, text, score = work.variations(runtime, pale[:1], count=3, evaluations=150, seconds=0.0)
     recipes = json.loads(text)
-    assert len(made) == len(recipes) == len(set(recipes)) > 1 and score > 0 and "→" in told[-1]
+    assert len(made) == len(recipes) == len(set(recipes)) > 1 and score > 0 and "→" in told[0]
+    assert len(told) == len(made)
     for frame, recipe in zip(made, recipes, strict=True):
         assert torch.equal(work.apply(RUNTIME, pale[:1], recipe)[0][0], frame)
     assert torch.equal(work.apply(RUNTIME, pale[:1].expand(len(made), -1, -1, -1), text)[0], made)
@@ -246,6 +269,48 @@ def test_progress_rises_over_the_batch(pale: torch.Tensor) -> None:
 
     work.enhance(replace(RUNTIME, show=show), pale, **QUICK)
     assert shown == sorted(shown) and shown[0] < 0.5 in shown and shown[-1] == 1 and previews[0].size[0] > 1
+
+
+def test_each_picture_is_rendered_once_at_full_size(photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    large, rendered = tensor(photo.resize((2016, 1344))) * 0.55 + 0.3, []
+
+    def counting(photo: Photo, *args: Any, **named: Any) -> Any:
+        rendered.append(photo.pixels.shape[:2])
+        return render_rows(photo, *args, **named)
+
+    for module in ("look", "ops.render", "result", "search.finish"):
+        monkeypatch.setattr(f"nuli.{module}.render_rows", counting)
+    made, text, _ = work.enhance(RUNTIME, large, **QUICK)
+    assert rendered.count((1344, 2016)) == 1 and not torch.equal(made, large)
+    assert torch.equal(work.apply(RUNTIME, large, text)[0], made)
+    rendered.clear()
+    made, *_ = work.variations(RUNTIME, large, count=2, evaluations=150)
+    assert rendered.count((1344, 2016)) == len(made)
+
+
+def test_a_report_is_bounded() -> None:
+    assert work.report(["a", "b"]) == "a\nb"
+    assert work.report([str(i) for i in range(10_000)]).splitlines()[-2:] == ["99", "and 9900 more"]
+
+
+def test_what_was_done_is_told_of_each_picture(pale: torch.Tensor) -> None:
+    told: list[str] = []
+    work.enhance(replace(RUNTIME, tell=told.append), pale, **QUICK)
+    assert len(told) == 2 and "→" in told[0]
+    told.clear()
+    work.score(replace(RUNTIME, tell=told.append), [pale])
+    assert [line[:2] for line in told] == ["1.", "2."]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2)])
+def test_tiny_pictures_come_through(size: tuple[int, int]) -> None:
+    x = torch.rand(2, *size, 3, generator=torch.Generator().manual_seed(1))
+    for mask in (None, torch.ones(1, *size), torch.zeros(64, 64)):
+        made, text, _ = work.enhance(RUNTIME, x, mask=mask, **QUICK)
+        assert made.shape == x.shape and len(json.loads(text)) == 2
+    assert work.enhance(RUNTIME, x, batch=TOGETHER, **QUICK)[0].shape == x.shape
+    assert work.variations(RUNTIME, x[:1], count=3, evaluations=50)[0].shape[1:] == x.shape[1:]
+    assert work.score(RUNTIME, [x])[0][0].shape == x.shape
 
 
 def test_a_scorer_that_fails_says_so(pale: torch.Tensor) -> None:

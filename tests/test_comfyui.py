@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -43,6 +44,16 @@ class Point:
 import nuli.plugins
 nuli.plugins._found = lambda group: (Point(),) if group == "nuli.scorers" else ()
 nuli.plugins.source = lambda point: "the test"
+from aiohttp import web
+from comfy.cli_args import LatentPreviewMethod, args
+from server import PromptServer
+
+@PromptServer.instance.routes.post("/probe/previews/{method}")
+async def set_previews(request):
+    """As ComfyUI-Manager does it."""
+    args.preview_method = LatentPreviewMethod(request.match_info["method"])
+    return web.Response()
+
 NODE_CLASS_MAPPINGS = {}
 '''
 
@@ -224,8 +235,67 @@ def test_a_failing_scorer_is_told_and_the_queue_goes_on(server: Server) -> None:
     assert server.wait(following)["status"]["status_str"] == "success"
 
 
-def test_what_is_typed_wrong_is_told_before_anything_runs(server: Server) -> None:
-    enhance = ours(ENHANCE, image=["load", 0], ops="lihgt")
-    graph = {"load": node("LoadImage", image="1.png"), "enhance": enhance, "made": saved(["enhance", 0])}
-    [error, *_] = server.ask("/prompt", {"prompt": graph})["node_errors"]["enhance"]["errors"]
-    assert "lihgt" in error["details"]
+def typed(**inputs: Any) -> dict[str, Any]:
+    enhance = ours(ENHANCE, image=["load", 0], **inputs)
+    return {"load": node("LoadImage", image="1.png"), "enhance": enhance, "made": saved(["enhance", 0])}
+
+
+def test_what_is_typed_wrong_in_more_is_told_once_and_marks_it_alone(server: Server) -> None:
+    for more, named in [("lihgt=1", "lihgt"), ("lock=lihgt", "lihgt"), ("light", "name=value"), ("light=9", "from 0")]:
+        [error] = server.ask("/prompt", {"prompt": typed(more=more)})["node_errors"]["enhance"]["errors"]
+        assert error["extra_info"]["input_name"] == "more" and named in error["details"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "named"),
+    [({"ops": "lihgt"}, "lihgt"), ({"guards": "default"}, "guards"), ({"ops": "light", "more": "lock=light"}, "ops")],
+)
+def test_other_options_are_told_once_before_a_picture_is_made(
+    server: Server, inputs: dict[str, Any], named: str
+) -> None:
+    messages = server.wait(server.start(typed(**inputs)))["status"]["messages"]
+    [error] = [what for kind, what in messages if kind == "execution_error"]
+    assert error["node_id"] == "enhance" and named in error["exception_message"] and not error["executed"]
+
+
+def test_what_only_hard_mode_has_may_be_typed(server: Server) -> None:
+    assert server.run(typed(mode="hard", ops="posterize"))["made"]["images"]
+    messages = server.wait(server.start(typed(mode="soft", ops="posterize")))["status"]["messages"]
+    assert "leaves nothing" in str(messages)
+
+
+def test_the_report_is_ui_output_that_the_page_can_show(server: Server) -> None:
+    graph = batch_of_four() | {
+        "enhance": ours(ENHANCE, image=["four", 0], seed=5),
+        "score": node("NUlScore", image=["enhance", 0], keep=0, scorer="vivid"),
+        "made": saved(["score", 0]),
+    }
+    outputs = server.run(graph)
+    assert len(outputs["enhance"]["text"][0].splitlines()) == len(outputs["score"]["text"][0].splitlines()) == 4
+    assert "/extensions/nulie/report.js" in server.ask("/extensions")
+    with urllib.request.urlopen(server.url + "/extensions/nulie/report.js", timeout=60) as answer:
+        assert b"registerExtension" in answer.read()
+
+
+@pytest.mark.parametrize("method", ["none", "auto"])
+def test_previews_come_where_the_host_wants_them(server: Server, method: str) -> None:
+    import asyncio
+
+    import aiohttp
+
+    async def previews() -> int:
+        found = 0
+        body = {"prompt": typed(seed=random.randrange(2**30)), "client_id": "previews"}
+        async with aiohttp.ClientSession(server.url) as session, session.ws_connect("/ws?clientId=previews") as socket:
+            await session.post(f"/probe/previews/{method}", raise_for_status=True)
+            prompt = (await (await session.post("/prompt", json=body)).json())["prompt_id"]
+            async for message in socket:
+                if message.type == aiohttp.WSMsgType.BINARY:
+                    found += 1
+                else:
+                    told = message.json()
+                    if told["type"] == "execution_success" and told["data"]["prompt_id"] == prompt:
+                        return found
+        raise AssertionError("it does not end")
+
+    assert (asyncio.run(asyncio.wait_for(previews(), 60)) > 0) == (method != "none")

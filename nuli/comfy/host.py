@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import comfy.model_management as memory
 import folder_paths
 import torch
+from comfy.cli_args import LatentPreviewMethod, args
 from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
-from server import PromptServer
 
 from ..errors import WeightsError
 from ..options import Options
@@ -23,7 +24,6 @@ MODELS = "nuli"
 PROGRESS_STEPS = 1000
 PREVIEW_EVERY = 0.5
 """Seconds between previews: each is made, and sent to the page."""
-PREVIEW_SIDE = 512
 LARGE = 1.5e9
 """Bytes that a large scorer may take while it is loaded."""
 _patchers: dict[int, ModelPatcher] = {}
@@ -71,19 +71,20 @@ def load_scorer(options: Options) -> Scorer:
     return scorer
 
 
-def runtime(node: str | None) -> Runtime:
-    """What one run of the node of that id goes by."""
+def runtime(tell: Callable[[str], None]) -> Runtime:
+    """What one run of a node goes by.
+
+    Args:
+        tell: see Runtime.
+    """
     bar, shown = ProgressBar(PROGRESS_STEPS), 0.0
 
     def show(done: float, preview: Preview | None) -> None:
         nonlocal shown
         picture, now = None, time.monotonic()
-        if preview is not None and now - shown >= PREVIEW_EVERY:
-            picture, shown = ("JPEG", preview(), PREVIEW_SIDE), now
+        wanted = args.preview_method != LatentPreviewMethod.NoPreviews  # read each time: extensions change it
+        if preview is not None and wanted and now - shown >= PREVIEW_EVERY:
+            picture, shown = ("JPEG", preview(), args.preview_size), now
         bar.update_absolute(round(done * PROGRESS_STEPS), PROGRESS_STEPS, picture)
-
-    def tell(text: str) -> None:
-        if node is not None:
-            PromptServer.instance.send_progress_text(text, node)
 
     return Runtime(device, load_scorer, memory.throw_exception_if_processing_interrupted, show, tell)

@@ -29,6 +29,8 @@ class Picture:
     def replaced(self, pixels: np.ndarray) -> Tensor:
         """The frame with new pixels [H,W,3] of the photo's type. What did not change in 16 bits stays bit by bit as it
         was; so does transparency."""
+        if pixels is self.photo.pixels:
+            return self.frame
         kept = torch.from_numpy(np.equal(pixels, self.photo.pixels))
         new = torch.from_numpy(pixels.astype(np.float32)).div_(np.iinfo(pixels.dtype).max)
         return torch.cat([torch.where(kept, self.frame[..., :3], new), self.frame[..., 3:]], 2)
@@ -38,7 +40,7 @@ class Picture:
 class Batch:
     """Pictures, and where they may be changed. They are unpacked one at a time, for a batch may be a whole video.
 
-    Raises ImageError for a tensor of another shape.
+    Raises ImageError for a tensor of another shape or type.
     """
 
     images: Tensor
@@ -50,7 +52,11 @@ class Batch:
     def __post_init__(self) -> None:
         shape = tuple(self.images.shape)
         if len(shape) != 4 or shape[3] not in (3, 4) or not self.images.numel():
-            raise ImageError(f"images of shape {shape}: connect an IMAGE, [batch, height, width, 3 or 4]")
+            raise ImageError(f"images of shape {shape}: connect an IMAGE, [batch, height, width, 3 or 4], not empty")
+        if not self.images.is_floating_point():
+            raise ImageError(
+                f"images of type {self.images.dtype}: connect an IMAGE, whose values are floats from 0 to 1"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -62,23 +68,26 @@ class Batch:
         """Raises ImageError for values that are no numbers, and for a mask of another shape."""
         frame = item(self.images, index, 4)
         photo = load_photo(frame.numpy())
-        mask = None if self.masks is None else item(self.masks, index, 3)
+        mask = None if self.masks is None else item(self.masks, index, 3, "mask")
         stands_in = mask is not None and mask.shape == EMPTY_MASK != photo.pixels.shape[:2] and not mask.any()
         if mask is not None and not stands_in:
             photo = with_mask(photo, mask.numpy(), self.feather)
         return Picture(frame, photo)
 
 
-def item(batch: Tensor, index: int, dimensions: int) -> Tensor:
+def item(batch: Tensor, index: int, dimensions: int, name: str = "picture") -> Tensor:
     """One of a batch, float32 on the CPU, in 0..1; of a batch that is too short the last.
 
     Args:
         dimensions: of the batch; one of a single item may lack the first.
+        name: what messages call the item.
     Raises:
-        ImageError: it has values that are no numbers.
+        ImageError: the batch is empty, or the item has values that are no numbers.
     """
+    if not batch.numel():
+        raise ImageError(f"there is no {name} in the batch that is connected")
     batch = batch.reshape(-1, *batch.shape[1 - dimensions :])
     found = batch[min(index, len(batch) - 1)].detach().to("cpu", torch.float32)
     if not torch.isfinite(found).all():
-        raise ImageError("the picture has values that are no numbers, as a VAE in float16 makes them: try --fp32-vae")
+        raise ImageError(f"the {name} has values that are no numbers, as a VAE in float16 makes them: try --fp32-vae")
     return found.clamp(0, 1)

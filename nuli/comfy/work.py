@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import enhancer, infotext
-from ..errors import RecipeError
+from ..errors import ImageError, RecipeError
 from ..look import Look
 from ..options import Amounts, Options
 from ..recipe import Recipe
@@ -26,10 +26,8 @@ from .tensors import Batch, Picture, item
 from .widgets import options_of
 
 Preview = Callable[[], Image.Image]
-TOLD = 8
-"""Lines that a node shows at most."""
-SEARCHING = "searching..."
-"""Told first. The page lays words over a preview that came before them; and those of the last run are to go."""
+TOLD = 100
+"""Lines of a report at most; ComfyUI keeps it with the prompt."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,22 @@ class Runtime:
     show: Callable[[float, Preview | None], None] = lambda done, preview: None
     """Show how much of the work is done, 0..1, and what it looks like."""
     tell: Callable[[str], None] = lambda text: None
-    """Show on the node what was done, in words."""
+    """Add a line of what was done to what the node reports in the end."""
 
     def stopped(self) -> bool:
         """What searches and renderings ask now and then: it ends them by what `check` raises."""
         self.check()
         return False
 
-    def picture_done(self, part: int, parts: int, lines: Sequence[str]) -> None:
-        """Show that one picture of several is done, and the last lines of what was done so far."""
-        self.show((part + 1) / parts, None)
-        self.tell("\n".join(lines[-TOLD:]))
-
     def show_event(self, part: int, parts: int, event: Event) -> None:
         """Show how far the search of one picture of several is."""
         self.show((part + event.progress) / parts, lambda: event.preview)
+
+
+def report(lines: Sequence[str]) -> str:
+    """What a node reports, of the lines that it told."""
+    more = len(lines) - TOLD
+    return "\n".join([*lines[:TOLD], f"and {more} more"] if more > 0 else lines)
 
 
 def enhance(
@@ -72,23 +71,22 @@ def enhance(
 ) -> tuple[Tensor, str, float]:
     """The batch enhanced, the recipe (of several pictures a JSON list), and the score, or the mean of several."""
     options = options_of(values, ENHANCE.widgets, device=runtime.device())
-    runtime.tell(SEARCHING)
     pictures = Batch(image, mask, options.feather)
     # a reference is a scorer of its own
     scorer = runtime.load_scorer(options) if reference is None else None
     if batch != EACH and len(pictures) > 1:
         return _enhance_together(runtime, pictures, options, scorer, reference)
-    made, recipes, scores, told = torch.empty(image.shape), [], [], []
+    made, recipes, scores = torch.empty(image.shape), [], []
     for i, picture in enumerate(pictures):
         show = partial(runtime.show_event, i, len(pictures))
-        match = None if reference is None else item(reference, i, 4).numpy()
+        match = None if reference is None else item(reference, i, 4, "reference").numpy()
         how = {"scorer": scorer, "stop": runtime.stopped, "progress": show}
         result = enhancer.enhance(picture.photo, options, **how, match=match, others=0)
-        made[i] = _looking(runtime, picture, Look(result.recipe, None))
+        made[i] = picture.replaced(result.pixels)
         recipes.append(result.recipe)
         scores.append(result.score_after)
-        told.append(_words(result))
-        runtime.picture_done(i, len(pictures), told)
+        runtime.tell(_words(result))
+        runtime.show((i + 1) / len(pictures), None)
     text = recipes[0].to_line() if len(recipes) == 1 else _listed(recipes)
     return made, text, sum(scores) / len(scores)
 
@@ -102,7 +100,7 @@ def _enhance_together(
         scorer=scorer,
         stop=runtime.stopped,
         progress=partial(runtime.show_event, 0, 2),
-        match=None if reference is None else item(reference, 0, 4).numpy(),
+        match=None if reference is None else item(reference, 0, 4, "reference").numpy(),
     )
     runtime.tell(_words(series))
     made = torch.empty(pictures.images.shape)
@@ -134,6 +132,8 @@ def score(
     # it is to compare pictures, and `tone` can't
     options = options_of(values, SCORE.widgets, device=runtime.device(), mode="hard")
     batches = [Batch(images) for images in image]
+    if not batches:
+        raise ImageError("there are no pictures to compare: the list that is connected is empty")
     scorer, found = runtime.load_scorer(options), []
     for batch in batches:
         for picture in batch:
@@ -142,7 +142,8 @@ def score(
             runtime.show(len(found) / sum(map(len, batches)), None)
     order = sorted(range(len(found)), key=lambda i: -found[i][0])[: keep or None]
     lines = [f"{rank}. {found[i][0]:.3f}  picture {i + 1}" for rank, i in enumerate(order, 1)]
-    runtime.tell("\n".join(lines[:TOLD]))
+    for line in lines:
+        runtime.tell(line)
     kept = [found[i][1] for i in order]
     alike = len({frame.shape for frame in kept}) == 1
     sorted_batches = [torch.stack(kept)] if alike else [frame[None] for frame in kept]
@@ -154,26 +155,27 @@ def variations(
 ) -> tuple[Tensor, str, float]:
     """For each picture so many results at most, the best first; their recipes as a JSON list; the best score."""
     options = options_of(values, VARIATIONS.widgets, device=runtime.device())
-    runtime.tell(SEARCHING)
     pictures, scorer = Batch(image, mask, options.feather), runtime.load_scorer(options)
-    made, recipes, scores, told = [], [], [], []
+    made, recipes, scores = [], [], []
     for i, picture in enumerate(pictures):
         show = partial(runtime.show_event, i, len(pictures))
         how = {"scorer": scorer, "stop": runtime.stopped, "progress": show}
         result = enhancer.enhance(picture.photo, options, **how, others=count - 1)
-        found = [result.recipe, *(other.recipe for other in result.others)]
-        made += [_looking(runtime, picture, Look(recipe, None)) for recipe in found]
-        recipes += found
+        made.append(picture.replaced(result.pixels))
+        recipes.append(result.recipe)
         scores.append(result.score_after)
-        told += [_words(result), *(f"{other.score:.2f}: {', '.join(other.recipe.words())}" for other in result.others)]
-        runtime.picture_done(i, len(pictures), told)
+        runtime.tell(_words(result))
+        for other in result.others:
+            made.append(_looking(runtime, picture, Look(other.recipe, None)))
+            recipes.append(other.recipe)
+            runtime.tell(f"{other.score:.2f}: {', '.join(other.recipe.words())}")
+        runtime.show((i + 1) / len(pictures), None)
     return torch.stack(made), _listed(recipes), max(scores)
 
 
 def _looking(runtime: Runtime, picture: Picture, look: Look) -> Tensor:
-    """A picture [H,W,C] with a look, where its mask lets it; the very frame where that does nothing."""
-    pixels = look.rows(picture.photo, runtime.device(), runtime.stopped)
-    return picture.frame if pixels is picture.photo.pixels else picture.replaced(np.asarray(pixels))
+    """A picture [H,W,C] with a look, where its mask lets it."""
+    return picture.replaced(np.asarray(look.rows(picture.photo, runtime.device(), runtime.stopped)))
 
 
 def _words(done: Result | Series) -> str:

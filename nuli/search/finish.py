@@ -16,7 +16,7 @@ from ..imaging.frames import make_frame, to_tensor
 from ..imaging.photo import Photo, to_image
 from ..imaging.pixels import from_image
 from ..imaging.reduce import reduction
-from ..ops.palette import Palette, has_palette
+from ..ops.palette import Palette, Recoloured, has_palette
 from ..ops.render import render_rows
 from ..recipe import Recipe
 from ..result import Other, Result
@@ -48,21 +48,22 @@ def finish(search: Search, photo: Photo, others: int = 0) -> Result:
     end = conclude(search, fine.predict, fine.hold)
     recipe, scaled, predicted, contributions = end.recipe, end.scaled, end.predicted, end.contributions
     fixed = search.evaluator.fixed
-    image, after = None, before
+    pixels, image, after = None, None, before
     if len(scaled):
-        image, after = fine.finished(scaled, predicted, end.careful)
+        pixels, image, after = fine.finished(scaled, predicted, end.careful)
     # the margin is for the correction as found: a part of it need only gain
     if not gains(search, after.objective, search.margin if amounts.as_found else 0):
-        scaled, image = Recipe(), None
+        scaled, pixels, image = Recipe(), None, None
         predicted = after = before
         if fixed and search.budget.remaining_evaluations(0):
-            image, after = fine.finished(scaled, before)
+            pixels, image, after = fine.finished(scaled, before)
     whole = fixed.whole(scaled)
     archived = search.archive.best() if search.archive else []
     [(direction, distance)] = _looks(search, [scaled]) if len(whole) else [("", 0.0)]
     return Result(
         photo=photo,
         _image=image,
+        _pixels=None if photo.pixels.dtype == np.uint8 else pixels,
         recipe=whole,
         score_before=search.untouched.score,
         score_after=after.score,
@@ -132,9 +133,9 @@ class FinePredictor:
 
     def finished(
         self, recipe: Recipe, predicted: Evaluation, careful: bool = False
-    ) -> tuple[Image.Image | None, Evaluation]:
-        """The full-size picture with a recipe, and its evaluation, which costs an evaluation. None, and what was
-        predicted, once the user wants an end: the picture is rendered when it is asked for.
+    ) -> tuple[np.ndarray | Recoloured | None, Image.Image | None, Evaluation]:
+        """The full-size picture with a recipe, as pixels [H,W,3] and as an image, and its evaluation, which costs an
+        evaluation. No picture, and what was predicted, once the user wants an end: it is rendered when it is asked for.
 
         Args:
             careful: whether `predicted` comes from `predict`.
@@ -142,12 +143,14 @@ class FinePredictor:
         frame, steps = self._evaluator.original, self._evaluator.fixed.around(recipe.steps)
         try:
             if careful and self.is_exact:  # the prediction was the picture itself: there is nothing more to see
-                return to_image(self._photo, self.rendered(recipe)), predicted
+                pixels = self.rendered(recipe)
+                return pixels, to_image(self._photo, pixels), predicted
             self._check()
-            image = to_image(self._photo, render_rows(self._photo, steps, frame.device, frame, self._stop))
-            return image, self.score(image)
+            pixels = render_rows(self._photo, steps, frame.device, frame, self._stop)
+            image = to_image(self._photo, pixels)
+            return pixels, image, self.score(image)
         except StoppedError:
-            return None, predicted
+            return None, None, predicted
 
     def predict(self, recipe: Recipe) -> Evaluation:
         """The evaluation of the full-size picture with a recipe. Costs an evaluation."""
