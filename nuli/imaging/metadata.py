@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 from PIL import Image, JpegImagePlugin
 
 from .exif import XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
+from .icc import profile
+from .tags import Tags, read_tags
 
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
@@ -35,6 +37,7 @@ class Meta:
     progressive: bool = False  # JPEG
     lossless: bool = False  # WebP
     compression: str = ""  # TIFF
+    tags: Tags = Tags()  # what is said of colours beside the profile
 
 
 def upright_xmp(xmp: bytes) -> bytes:
@@ -58,10 +61,12 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         orientation = 1  # Pillow turns a TIFF as it loads it
     elif isinstance(image, JpegImagePlugin.JpegImageFile):
         format_fields = _jpeg(image)
+    icc = _bytes(info.get("icc_profile"))
     meta = Meta(
         format=kind,
         exif=exif,
-        icc=_bytes(info.get("icc_profile")),
+        icc=icc,
+        tags=read_tags(image, stream, exif, bool(icc)),
         xmp=xmp,
         dpi=_dpi(image),
         text=_text(info, kind),
@@ -71,8 +76,16 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
     return meta, orientation
 
 
-def icc_for(meta: Meta, mode: str) -> bytes:
-    """The profile to write with pixels of a mode: a profile of greys says nothing about colours."""
+def icc_for(meta: Meta, mode: str, kind: str | None = None) -> bytes:
+    """The profile to write with pixels of a mode: a profile of greys says nothing about colours.
+
+    Args:
+        kind: the format to write. In the picture's own, colours that are told beside a profile stay so told; in others,
+            and for an image in memory, a profile says the same.
+    """
+    if meta.tags.colours and (kind is None or kind != meta.format):
+        # Pillow writes greys as colours in a WebP
+        return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
     return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
 
 
