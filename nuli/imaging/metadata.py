@@ -3,7 +3,7 @@
 import re
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -30,14 +30,14 @@ class Meta:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG: keyword and value, in order; iTXt values are Pillow's iTXt
-    comment: bytes = b""  # JPEG
+    comment: bytes = b""  # JPEG, and read from a GIF
     segments: bytes = b""  # JPEG: extended XMP and Photoshop (IPTC), as they were
     qtables: tuple[tuple[int, ...], ...] = ()  # JPEG: one for each component
     subsampling: int = 0  # JPEG: Pillow's number
     progressive: bool = False  # JPEG
     lossless: bool = False  # WebP
     compression: str = ""  # TIFF
-    tags: Tags = Tags()  # what is said of colours beside the profile
+    tags: Tags = field(default_factory=Tags)  # what is said of colours beside the profile
 
 
 def upright_xmp(xmp: bytes) -> bytes:
@@ -70,7 +70,7 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         xmp=xmp,
         dpi=_dpi(image),
         text=_text(info, kind),
-        comment=_bytes(info.get("comment")) if kind == "JPEG" else b"",
+        comment=_bytes(info.get("comment")) if kind in ("JPEG", "GIF") else b"",
         **format_fields,
     )
     return meta, orientation

@@ -246,7 +246,7 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     lost = tuple(f"{name}: left out" for name in meta.tags.left)
     if deep or meta.tags.bits > 8:
         lost += (f"{16 if deep else meta.tags.bits} bits a colour: read as 8, Pillow has no more",)
-    if animated := getattr(image, "is_animated", False):
+    if getattr(image, "is_animated", False):
         frames = count_frames(image, file)
         lost += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
     return Photo(pixels, alpha, meta, None, (*notes, *lost), complete=not (lost or at_least), lost=lost)
