@@ -185,13 +185,16 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     deep = not image.mode.startswith("I") and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
     image.load()
     mode, convert, notes = conversion(image)
-    meta, orientation = read_meta(image, file)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    meta, orientation, words, lost = read_meta(image, None if at_least and is_jpeg else file)
+    notes += words
     if image.mode in ("CMYK", "LAB"):
         meta = replace(meta, icc=b"")  # it described those colours, not what they became
     pixels, alpha = to_arrays(image, mode, convert, orientation)
     if deep:
         notes += ("16 bits a colour: read as 8, Pillow has no more",)
-    if animated := getattr(image, "is_animated", False):
+    # what lies behind a JPEG was looked at
+    if animated := getattr(image, "is_animated", False) and not (is_jpeg and file):
         frames = count_frames(image, file)
         notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
-    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or at_least))
+    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or lost or at_least))
