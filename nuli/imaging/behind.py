@@ -115,6 +115,21 @@ def _segments(picture: bytes) -> Iterator[tuple[int, bytes]]:
         place += 2 + length
 
 
+def find_mpf(file: BinaryIO) -> tuple[int, bytes]:
+    """Where in a JPEG its MPF block begins, and the block; 0 and nothing where there is none."""
+    place = 2
+    for _ in range(MAX_PARTS):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[0] != 0xFF or head[1] == 0xDA:
+            break
+        length = int.from_bytes(head[2:4], "big")
+        if head[1] == 0xE2 and head[4:] == MPF_PREFIX:
+            return place + 8, file.read(max(0, length - 6))
+        place += 1 if head[1] == 0xFF else 2 + length
+    return 0, b""
+
+
 def read_mpf(mpf: bytes) -> list[tuple[int, int, int]]:
     """Attributes, size and offset of the pictures that an MPF block lists, the first one among them."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(mpf[:4])
@@ -251,12 +266,6 @@ def write_behind(file: BinaryIO, behind: Behind) -> None:
     file.write(behind.data)
     if not behind.listed:
         return
-    file.seek(2)
-    while (head := file.read(4))[:1] == b"\xff" and head[1] != 0xDA:
-        length = int.from_bytes(head[2:], "big") - 2
-        if head[1] == 0xE2 and file.read(4) == MPF_PREFIX:
-            offset = file.tell()
-            file.seek(offset)  # from reading to writing
-            file.write(mpf_block(behind, size, offset))
-            return
-        file.seek(length - (4 if head[1] == 0xE2 else 0), 1)
+    offset, _ = find_mpf(file)
+    file.seek(offset)  # from reading to writing
+    file.write(mpf_block(behind, size, offset))

@@ -18,6 +18,7 @@ from .behind import (
     NOTHING,
     Behind,
     end_of_picture,
+    find_mpf,
     find_pictures,
     read_mpf,
     rearranged,
@@ -84,7 +85,7 @@ def read_parts(
         lost.append("extended XMP that is not whole")
     extended, words = clean(whole)
     lost += words
-    xmp, behind, words, previews = _settled(image, file, xmp, turn)
+    xmp, behind, words, previews = _settled(file, xmp, turn)
     lost += words
     has_map = any(picture.kind == "map" for picture in behind.pictures)
     segments = b""
@@ -184,14 +185,11 @@ def _read_behind(file: BinaryIO | None) -> tuple[bytes, int, list[str]]:
     return file.read(), end, []
 
 
-def _settled(
-    image: JpegImagePlugin.JpegImageFile, file: BinaryIO | None, xmp: bytes, turn: Turn | None
-) -> tuple[bytes, Behind, list[str], bool]:
+def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[bytes, Behind, list[str], bool]:
     """XMP and what lies behind the picture, brought into agreement; what is lost, and whether there were previews."""
     data, end, lost = _read_behind(file)
-    mpf = image.info.get("mp")
-    entries = read_mpf(mpf) if isinstance(mpf, bytes) else []
-    base = image.info.get("mpoffset", 0) - end
+    base, block = find_mpf(file) if file else (0, b"")
+    base, entries = base - end, read_mpf(block)
     try:
         packet = Packet(xmp) if xmp else None
     except XmpError:
