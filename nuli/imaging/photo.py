@@ -129,7 +129,7 @@ def copy_photo(
     path = Path(path)
     if _is_source(photo, path):
         if on_written:
-            on_written(path.stat())
+            on_written(path)
         return path
     if photo.path is None or EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
         return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input, on_written=on_written)
