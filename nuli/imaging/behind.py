@@ -57,6 +57,14 @@ class Behind:
     attributes: int = 0x030000
     """What MPF says of the first picture."""
 
+    def words(self) -> tuple[str, ...]:
+        """What there is, for the user."""
+        kinds = {picture.kind for picture in self.pictures}
+        told = ["a gain map (HDR) or depth map"] * ("map" in kinds) + ["the original picture"] * ("original" in kinds)
+        if len(self.data) > sum(picture.size for picture in self.pictures):
+            told.append("a motion photo's video" if b"ftyp" in self.data else "bytes behind the picture")
+        return tuple(told)
+
     @property
     def listed(self) -> tuple[Picture, ...]:
         """The pictures that MPF is to name."""

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 from PIL import Image, PngImagePlugin, features
 
 from ..errors import ImageError
+from . import generation
 from .behind import MPF_PREFIX, mpf_block, write_behind
 from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
 from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
 from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
+from .tags import insert_png_chunks, png_chunks, set_nclx
 from .xmp import without_padding
 
 EXTENSIONS = {
@@ -60,6 +62,8 @@ def format_to_write(path: Path) -> str:
 
 def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> None:
     """Write an image in one of Pillow's formats, with metadata. A JPEG that can't be progressive becomes baseline."""
+    exif, text, _ = exif_and_text(meta, kind)
+    meta = replace(meta, exif=exif, text=text)
     if kind != "JPEG":
         meta = replace(meta, xmp=without_promises(meta.xmp))
     options = _save_options(meta, kind, image.mode)
@@ -76,11 +80,33 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
         _add_tiff_fields(file, meta)
     elif kind == "JPEG":
         write_behind(file, meta.behind)
+    elif kind == "PNG":
+        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind))
+    elif kind == "AVIF" and meta.tags.cicp:
+        set_nclx(file, meta.tags.cicp)
+
+
+def exif_and_text(meta: Meta, kind: str) -> tuple[bytes, generation.Text, tuple[str, ...]]:
+    """EXIF and text to write in a format, and the keywords of text that it has no place for: what image generators say
+    goes where their readers look."""
+    if kind == "PNG":
+        known = {key for key, _ in meta.text}
+        found = generation.from_exif(meta.exif) if meta.format != kind else ()
+        return meta.exif, (*meta.text, *(pair for pair in found if pair[0] not in known)), ()
+    if kind == "BMP":
+        return b"", (), tuple(dict.fromkeys(key for key, _ in meta.text))
+    exif, left = generation.to_exif(meta.exif, meta.text)
+    return exif, (), left
+
+
+def holds_untold(meta: Meta, kind: str) -> bool:
+    """Whether a format can say of colours what no profile can: PNG and AVIF by numbers."""
+    return kind == meta.format or (kind in ("PNG", "AVIF") and meta.tags.cicp is not None)
 
 
 def _save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
     """What Pillow's save wants to hear, to write an image of a mode in a format with this metadata."""
-    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode)}
+    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode, kind)}
     if meta.dpi:
         options["dpi"] = meta.dpi
     if kind == "JPEG":

@@ -50,8 +50,8 @@ class JpegParts:
     """Other segments, as they were."""
     behind: Behind = NOTHING
     notes: tuple[str, ...] = ()
-    lost: bool = False
-    """Whether something that is worth keeping can't be kept."""
+    lost: tuple[str, ...] = ()
+    """What is worth keeping and can't be kept, in words."""
 
 
 def jpeg_segment(marker: int, data: bytes) -> bytes:
@@ -107,9 +107,8 @@ def read_parts(
             extended = b""
             lost.append("extended XMP that can't be read")
     xmp = _with_guid(xmp, extended)
-    notes = tuple(f"{words}: can't be kept with changed pixels" for words in dict.fromkeys(lost))
-    notes += ("previews of the old picture that cameras and viewers use: removed",) * previews
-    return JpegParts(xmp, extended, photoshop, segments, behind, notes, bool(lost))
+    notes = ("previews of the old picture that cameras and viewers use: removed",) * previews
+    return JpegParts(xmp, extended, photoshop, segments, behind, notes, tuple(dict.fromkeys(lost)))
 
 
 def _extended(blocks: list[tuple[int, bytes]], xmp: bytes) -> bytes:

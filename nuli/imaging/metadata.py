@@ -10,8 +10,10 @@ from PIL import Image, JpegImagePlugin
 
 from .behind import NOTHING, Behind
 from .exif import XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
+from .icc import profile
 from .jpeg import EXIF_PREFIX, XMP_PREFIX, JpegParts, read_parts
 from .promises import remove_all, remove_previews
+from .tags import Tags, read_tags
 from .turn import Turn, turned_exif, turned_xmp
 from .xmp import Packet, XmpError, edit
 
@@ -43,6 +45,7 @@ class Meta:
     progressive: bool = False  # JPEG
     lossless: bool = False  # WebP
     compression: str = ""  # TIFF
+    tags: Tags = Tags()  # what is said of colours beside the profile
 
 
 def upright_xmp(xmp: bytes) -> bytes:
@@ -77,22 +80,22 @@ def without_promises(xmp: bytes) -> bytes:
         return xmp
 
 
-def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], bool]:
+def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], tuple[str, ...]]:
     """The metadata of a loaded image, and the orientation (1 to 8) that is still to be applied to its pixels.
 
-    Also notes for the user, and whether something is lost that is worth keeping. `stream` is the file that it came
-    from, if there is one: some things Pillow does not tell.
+    Also notes for the user, and what new pixels cannot be given of what is worth keeping, in words. `stream` is the
+    file that it came from, if there is one: some things Pillow does not tell.
     """
     info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
     exif, orientation = upright_exif(drop_thumbnail(_exif(image, stream)))
-    dpi, notes, lost, turn = _dpi(image), (), False, None
+    dpi, notes, turn = _dpi(image), (), None
     if orientation > 1:
         # Pillow turns a TIFF as it loads it
         turned = kind == "TIFF" and orientation >= 5
         turn = Turn(orientation, *(image.size[::-1] if turned else image.size))
         exif = turned_exif(exif, turn)
         dpi = dpi[::-1] if dpi and turn.swaps else dpi
-    xmp, words = clean_xmp(_xmp(image), turn)
+    xmp, lost = clean_xmp(_xmp(image), turn)
     format_fields: dict[str, Any] = {}
     if kind == "WEBP":
         format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
@@ -101,19 +104,18 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         orientation = 1
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         parts = read_parts(image, stream, xmp, turn, lambda packet: clean_xmp(packet, turn))
-        xmp, notes, lost = parts.xmp, parts.notes, parts.lost
+        xmp, notes, lost = parts.xmp, parts.notes, (*lost, *parts.lost)
         format_fields = _jpeg(image, parts)
     else:
         xmp = without_promises(xmp)
-    if words:
-        notes += tuple(f"{text}: can't be kept with changed pixels" for text in words)
-        lost = True
     if b"\xff\xd8\xff" in exif:
         notes += ("the camera's own data (MakerNote) may hold a preview of the old picture",)
+    icc = _bytes(info.get("icc_profile"))
     meta = Meta(
         format=kind,
         exif=exif,
-        icc=_bytes(info.get("icc_profile")),
+        icc=icc,
+        tags=read_tags(image, stream, exif, bool(icc)),
         xmp=xmp,
         dpi=dpi,
         text=_text(info, kind),
@@ -123,8 +125,16 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
     return meta, orientation, notes, lost
 
 
-def icc_for(meta: Meta, mode: str) -> bytes:
-    """The profile to write with pixels of a mode: a profile of greys says nothing about colours."""
+def icc_for(meta: Meta, mode: str, kind: str | None = None) -> bytes:
+    """The profile to write with pixels of a mode: a profile of greys says nothing about colours.
+
+    Args:
+        kind: the format to write. In the picture's own, colours that are told beside a profile stay so told; in others,
+            and for an image in memory, a profile says the same.
+    """
+    if meta.tags.colours and (kind is None or kind != meta.format):
+        # Pillow writes greys as colours in a WebP
+        return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
     return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
 
 

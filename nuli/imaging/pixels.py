@@ -79,6 +79,8 @@ def to_arrays(
     key = image.info.get("transparency")  # one colour that stands for transparent; a palette's is converted
     is_colour = isinstance(key, int if channels == 1 else tuple) and np.size(key) == channels
     has_key = image.mode != "P" and is_colour
+    # TIFF's WhiteIsZero: Pillow turns 8 bits round, and 16 it leaves
+    inverted = image.format == "TIFF" and mode == "I;16" and getattr(image, "tag_v2", {}).get(262, 0) == 0
     pixels = np.empty((*shape, channels), kind)
     alpha = np.empty(shape, kind) if mode.endswith("A") or has_key else None
     for rows in _strips(width, height):
@@ -86,6 +88,8 @@ def to_arrays(
         if orientation in TURNS:
             part = part.transpose(TURNS[orientation])
         values = np.asarray(part)
+        if inverted:
+            values = 65_535 - values
         if mode == "I" and not 0 <= values.min() <= values.max() <= 65_535:
             raise ImageError("32-bit values beyond 0..65535: save the picture with 16 bits first")
         values = values.reshape(*values.shape[:2], -1)
