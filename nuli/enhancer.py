@@ -30,6 +30,7 @@ from .search.evaluator import Evaluator
 from .search.finish import finish
 from .search.fixed import fixed_steps
 from .search.loop import Search
+from .threads import iterate_on, run_single_threaded
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
 ONE_SOURCE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
@@ -102,9 +103,14 @@ def enhance_iter(
     fixed = fixed_steps(options, [photo])
     if saved:
         saved.check_picture(photo, fixed.around(()))
-    search = Search(photo, options, scorer or load_scorer(options, folders), stop, saved, fixed=fixed)
-    yield from search.events()
-    yield finish(search, photo, others)
+    scorer = scorer or load_scorer(options, folders)
+
+    def steps() -> Iterator[Event | Result]:
+        search = Search(photo, options, scorer, stop, saved, fixed=fixed)
+        yield from search.events()
+        yield finish(search, photo, others)
+
+    yield from iterate_on(steps(), options.device)
 
 
 def score(
@@ -131,7 +137,8 @@ def score(
         photo = load_photo(source, at_least=REDUCED)
         frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
-        scores.append(evaluator.score_frames(frame)[0].score)
+        [evaluation] = run_single_threaded(evaluator.score_frames, frame)
+        scores.append(evaluation.score)
     return scores
 
 

@@ -133,7 +133,7 @@ class Look:
 
         Args:
             overwrite_input: whether `path` may be the source.
-            on_written: called with the file's status when it is complete, just before it takes its place.
+            on_written: called with the complete file, just before it takes its place.
         Raises:
             ImageError: the picture can't be read or written.
             StoppedError: `stop` returned True.

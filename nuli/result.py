@@ -189,7 +189,7 @@ class Result:
 
         Args:
             overwrite_input: whether `path` may be the source.
-            on_written: called with the file's status when it is complete, just before it takes its place.
+            on_written: called with the complete file, just before it takes its place.
         Raises:
             ImageError: it can't be written.
         """

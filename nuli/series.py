@@ -8,7 +8,7 @@ once, worth its mean score over them, and what its steps measure is measured in 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from .search.evaluator import Evaluation
 from .search.fixed import fixed_steps
 from .search.loop import Search
 from .search.sample import Sample
+from .threads import iterate_on
 
 MOST = 8
 """Pictures that are searched on at most, spread evenly over the series. A candidate costs as many scores; more pictures
@@ -142,19 +143,30 @@ def enhance_together(
     samples, failed = _read([sources[i] for i in spread(len(sources))])
     loaded = scorer or load_scorer(options, folders)
     fixed = fixed_steps(options, [sample.photo for sample in samples])
-    search = Search(samples, options, loaded, stop, fixed=fixed)
-    for event in search.events():
-        progress(event)
+
+    def steps() -> Iterator[Event | Series]:
+        search = Search(samples, options, loaded, stop, fixed=fixed)
+        yield from search.events()
+        yield _finish(search, failed)
+
+    for item in iterate_on(steps(), options.device):
+        if isinstance(item, Event):
+            progress(item)
+    return item
+
+
+def _finish(search: Search, failed: Sequence[ImageError]) -> Series:
+    """What a search on several pictures found; `failed` is what went wrong with the others."""
     end = conclude(search, lambda recipe: _predict(search, recipe), search.evaluator.hold)
-    margin = search.margin if options.amounts.as_found else 0
+    margin = search.margin if search.options.amounts.as_found else 0
     recipe = end.scaled if gains(search, end.predicted.objective, margin) else Recipe()
     return Series(
-        look=Look.measured(fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),
+        look=Look.measured(search.evaluator.fixed.whole(recipe), search.evaluator.original, search.evaluator.scale),
         score_before=search.untouched.score,
         score_after=end.predicted.score if len(recipe) else search.before.score,
-        contributions=fixed.with_zeros(end.contributions, recipe),
-        scorer=loaded.name,
-        pictures=len(samples),
+        contributions=search.evaluator.fixed.with_zeros(end.contributions, recipe),
+        scorer=search.scorer.name,
+        pictures=len(search.samples),
         evaluations=search.evaluator.evaluations,
         seconds=search.budget.elapsed,
         notes=(*search.notes, *(f"left out of the search: {error}" for error in failed)),

@@ -478,10 +478,11 @@ def test_a_series_that_is_written_over(folder: Path, capsys: pytest.CaptureFixtu
     (folder / "3.jpg").write_bytes(whole[folder / "3.jpg"])
     os.utime(folder / "3.jpg", ns=(5, 5))
     assert main(command) == 2  # another picture than the correction was found for
-    assert "second one on top" in capsys.readouterr().err
+    assert "a result already" in capsys.readouterr().err
     (folder / "3.jpg").write_bytes(made["3.jpg"])
     shutil.copy(folder / "0.jpg", folder / "new.jpg")
     assert main(command) == 2
+    assert main([*command, "--redo"]) == 2
     assert {name: data for name, data in results(folder).items() if name != "new.jpg"} == made
 
 

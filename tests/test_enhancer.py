@@ -28,6 +28,7 @@ from nuli.search.config import GRADIENT_COST
 from nuli.search.evaluator import Evaluator
 from nuli.search.finish import FinePredictor
 from nuli.search.loop import FINAL
+from nuli.threads import workers
 
 CPU = {"device": "cpu", "scorer": "vivid"}
 
@@ -276,6 +277,8 @@ def test_out_of_memory_halves_the_batch(dull: Image.Image, failure: Exception) -
     sizes: list[int] = []
 
     class Small(Vivid):
+        cheap = False  # a cheap one is given a batch in pieces
+
         def bind(self, original: torch.Tensor):
             score = super().bind(original)
 
@@ -416,7 +419,7 @@ def test_rendering_can_be_stopped(photo: Image.Image, monkeypatch: pytest.Monkey
     asked = []
     with pytest.raises(StoppedError):
         Recipe.parse("nuli1 contrast=1.2").apply(photo, "cpu", stop=lambda: asked.append(1) or len(asked) > tiles)
-    assert len(asked) == tiles + 1
+    assert tiles + 1 <= len(asked) <= tiles + workers()  # some tiles are under way
 
 
 def test_sixteen_bits_stay_sixteen_bits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,13 @@ class Inputs:
         """The mask for one picture, None where none is asked for. Raises ImageError where there is none for it."""
         if self.mask is None or self.mask == ALPHA or not Path(self.mask).is_dir():
             return self.mask
-        for path in list_images(self.mask):
-            if path.stem == source.stem:
-                return path
-        raise ImageError(f"{self.mask}: no mask for {source.name}: put one there named {source.stem}.png")
+        found = _masks_in(self.mask).get(source.stem)
+        if found is None or not found.is_file():  # the folder may have changed since it was listed
+            _masks_in.cache_clear()
+            found = _masks_in(self.mask).get(source.stem)
+        if found is None:
+            raise ImageError(f"{self.mask}: no mask for {source.name}: put one there named {source.stem}.png")
+        return found
 
     @property
     def signature(self) -> list[Any]:
@@ -49,6 +53,12 @@ class Inputs:
             files = list_images(name) if Path(name).is_dir() else [Path(name)]
             found.append([(os.path.abspath(file), signature_of(file)) for file in files])
         return found
+
+
+@lru_cache(1)
+def _masks_in(folder: str) -> dict[str, Path]:
+    """The pictures in a folder by their names without extension; of several the first."""
+    return {path.stem: path for path in reversed(list_images(folder))}
 
 
 NONE = Inputs()

@@ -2,30 +2,43 @@
 
 A row is written when a result is complete, just before it takes its place, with the size and the time that it will have
 there. So after a crash at any moment a row and its file either fit together, or the picture is done again.
+
+What was written over its source has no original any more. Its content is noted too, so that it is known by another
+time, name or folder, and never enhanced again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ImageError
 from ..imaging.atomic import OnWritten
-from ..sources import FileTask, signature
+from ..sources import FileTask, signature, signature_of
 
 NAME = ".nuli-journal.sqlite"
 """Of the file, in the folder of the results."""
+IS_RESULT = (
+    "a result already, whose original is gone or elsewhere: what a second enhancement does to it could not be undone; "
+    "put the original back, name an --output, or say --no-journal"
+)
+"""Why a file is not written over."""
 _PATIENCE = 60.0
 """Seconds to wait for others that write."""
 _TABLE = """done (
     target text primary key, source text, settings text, source_size integer, source_time integer,
     target_size integer, target_time integer, record text) without rowid"""
+_RESULTS = "written_over (size integer, sha256 text, primary key (size, sha256)) without rowid"
+"""What took the place of its source. Journals of the first days lack this table."""
+_SCHEMA = {f"CREATE TABLE {table}" for table in (_TABLE, _RESULTS)}
+_BLOCK = 1 << 20
 
 
 class Journal:
@@ -45,20 +58,37 @@ class Journal:
             if path.is_symlink():  # a stranger's folder may hold one to anywhere
                 raise sqlite3.DatabaseError("it is a link")
             self._connection = sqlite3.connect(path, _PATIENCE, check_same_thread=False)
-            with self._connection:
-                self._connection.execute("create table if not exists " + _TABLE)
-            if self._connection.execute("select sql from sqlite_master").fetchall() != [("CREATE TABLE " + _TABLE,)]:
+            found = {sql for (sql,) in self._connection.execute("select sql from sqlite_master")}
+            if found - _SCHEMA:
                 raise sqlite3.DatabaseError("it holds something else")  # such as triggers, which are programs
+            if found != _SCHEMA and (not found or os.access(path, os.W_OK)):
+                with self._connection:
+                    for table in (_TABLE, _RESULTS):
+                        self._connection.execute("create table if not exists " + table)
 
-    def note(self, task: FileTask, source: os.stat_result, target: os.stat_result, record: dict[str, Any]) -> None:
-        """Note that a picture is done: the status of its source as it was read, and of the result."""
+    def note(
+        self,
+        task: FileTask,
+        source: os.stat_result,
+        target: os.stat_result,
+        record: dict[str, Any],
+        written_over: str = "",
+    ) -> None:
+        """Note that a picture is done: the status of its source as it was read, and of the result.
+
+        Args:
+            written_over: the SHA-256 of a result that takes the place of its source.
+        """
         if task.source == task.target:  # what is there now is what a next run would read
             source = target
         stats = (*signature(source), *signature(target))
-        names = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
+        names = (_key(task.target), _key(task.source), self._settings)
         with self._lock, self._advising(), self._connection:
             row = (*names, *stats, json.dumps(record))
             self._connection.execute("insert or replace into done values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if written_over:
+                row = target.st_size, written_over
+                self._connection.execute("insert or ignore into written_over values (?, ?)", row)
 
     def noting(
         self, task: FileTask, source: os.stat_result, record: dict[str, Any], stop: Callable[[], bool]
@@ -70,11 +100,12 @@ class Journal:
         """
         in_place = task.source == task.target
 
-        def note(target: os.stat_result) -> None:
+        def note(made: Path) -> None:
+            target = made.stat()
             if in_place and not record["changed"] and signature(target) != signature(source):
                 return  # it is another one by now
             if in_place or not stop():
-                self.note(task, source, target, record)
+                self.note(task, source, target, record, _sha256(made) if in_place and record["changed"] else "")
 
         return note
 
@@ -82,7 +113,7 @@ class Journal:
         """The record of a picture that is done: by the same settings, and neither source nor result changed since."""
         query = """select source_size, source_time, target_size, target_time, record from done
             where target = ? and source = ? and settings = ?"""
-        key = (os.path.abspath(task.target), os.path.abspath(task.source), self._settings)
+        key = (_key(task.target), _key(task.source), self._settings)
         with self._lock, self._advising():
             row = self._connection.execute(query, key).fetchone()
         if row is None:
@@ -96,12 +127,22 @@ class Journal:
             return None
         return record if stats == row[:4] and all(path.exists() for path in others) else None
 
-    def was_written_over(self, task: FileTask) -> bool:
-        """Whether a source is a result of ours by now, by other settings than these."""
-        query = "select target_size, target_time, settings from done where target = ?"
+    def is_result(self, path: Path) -> bool:
+        """Whether a file is a result of ours, by whatever settings: one that lies where it was written, or one that was
+        written over its source, wherever it is now."""
+        found = signature_of(path)
+        if found is None:
+            return False
         with self._lock, self._advising():
-            row = self._connection.execute(query, (os.path.abspath(task.source),)).fetchone()
-        return row is not None and row[2] != self._settings and row[:2] == signature(task.source.stat())
+            query = "select target_size, target_time, record from done where target = ?"
+            row = self._connection.execute(query, (_key(path),)).fetchone()
+            if row is not None and row[:2] == found and _says_changed(row[2]):
+                return True
+            if not self._connection.execute("select 1 from sqlite_master where name = 'written_over'").fetchone():
+                return False
+            query = "select sha256 from written_over where size = ?"
+            candidates = {text for (text,) in self._connection.execute(query, found[:1])}
+        return bool(candidates) and _sha256(path) in candidates
 
     def close(self) -> None:
         """Let go of the file."""
@@ -116,3 +157,48 @@ class Journal:
                 f"{self._path}: the journal can't be used ({error}); remove it to do all pictures anew, or go without "
                 "by --no-journal"
             ) from None
+
+
+def find_results(paths: Iterable[Path]) -> set[Path]:
+    """Those of some files that are results of ours, by the journals in their folders and in the folders above.
+
+    Raises ImageError where one of those journals can't be used.
+    """
+    with ExitStack() as opened:
+        journals: dict[Path, Journal | None] = {}
+        found: set[Path] = set()
+        for path in paths:
+            for folder in Path(os.path.abspath(path)).parents:
+                if folder not in journals:
+                    journal = Journal(folder / NAME, "") if (folder / NAME).exists() else None
+                    journals[folder] = opened.enter_context(closing(journal)) if journal else None
+                journal = journals[folder]
+                if journal is not None and journal.is_result(path):
+                    found.add(path)
+        return found
+
+
+def _key(path: Path) -> str | bytes:
+    """A file's place, as SQLite can hold it: bytes where they are no UTF-8."""
+    place = os.path.abspath(path)
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(place)
+    return place
+
+
+def _says_changed(record: str) -> bool:
+    """Whether a record tells of a picture that was changed; also where it is damaged, for the file is ours."""
+    try:
+        return bool(json.loads(record)["changed"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return True
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,44 @@ _UNKNOWN = 8 << 30
 """Bytes taken for free where the system doesn't tell."""
 
 
+_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUP_FILES = (
+    ("memory.max", "memory.current", ""),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+)
+"""The files of a control group, versions 2 and 1: its limit, its use, and how the lines of memory.stat begin."""
+
+
 def free_memory() -> int:
     """Bytes that programs can get without swapping, as far as the system, or the container, tells."""
     free = _read(Path("/proc/meminfo"), "MemAvailable:")
     if free is None:  # not Linux
         return _UNKNOWN
-    limit, used = (_read(Path("/sys/fs/cgroup", name)) for name in ("memory.max", "memory.current"))
-    return min(free << 10, max(0, limit - used)) if limit and used else free << 10
+    return min([free << 10, *(_free_in(folder) for folder in _control_groups())])
+
+
+def _control_groups() -> list[Path]:
+    """The folders of the control groups that this process is in, and of those around them."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    folders = {_CGROUPS, _CGROUPS / "memory"}  # what a container sees of its own
+    for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
+        if controllers in ("", "memory"):
+            root, inner = _CGROUPS / controllers, Path(path.lstrip("/"))
+            folders |= {root / inner, *(root / parent for parent in inner.parents)}
+    return sorted(folders)
+
+
+def _free_in(folder: Path) -> int:
+    """Bytes left to a control group; what it has cached of files goes when memory is wanted."""
+    for limit_name, used_name, prefix in _CGROUP_FILES:
+        limit, used = _read(folder / limit_name), _read(folder / used_name)
+        if limit is not None and used is not None:
+            cached = (_read(folder / "memory.stat", f"{prefix}{name} ") for name in ("inactive_file", "active_file"))
+            return max(0, limit - used + sum(size or 0 for size in cached))
+    return sys.maxsize
 
 
 def _read(path: Path, label: str = "") -> int | None:
@@ -38,7 +70,7 @@ def _read(path: Path, label: str = "") -> int | None:
 
 
 class Gate:
-    """Lets pictures in as long as there is memory for them; one that needs more than all waits to be alone.
+    """Lets pictures in as long as there is memory for them; one that needs more than all of it waits to be alone.
 
     Args:
         context: `threading` or a context of `multiprocessing`, for those who share it.
@@ -53,9 +85,9 @@ class Gate:
     @contextmanager
     def room_for(self, path: Path) -> Iterator[None]:
         """Wait for room for the picture in a file, and hold it meanwhile."""
-        need = min(needed(path), self._budget)
+        need = max(1, needed(path))
         with self._changed:
-            self._changed.wait_for(lambda: self._taken.value + need <= self._budget)
+            self._changed.wait_for(lambda: not self._taken.value or self._taken.value + need <= self._budget)
             self._taken.value += need
         try:
             yield

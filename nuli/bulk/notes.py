@@ -90,7 +90,7 @@ class Notes:
 
     def _hash(self, target: str) -> str:
         """Spreads notes over folders, and keeps their names short."""
-        return hashlib.sha256(self._inner(target).encode()).hexdigest()[:32]
+        return hashlib.sha256(os.fsencode(self._inner(target))).hexdigest()[:32]
 
     def _key(self, task: UrlTask) -> str:
         text = json.dumps([self._digest, identity(task.source), task.stamp])

@@ -245,10 +245,10 @@ def _completing(
     must not be written over, and what is there is noted."""
     note = journal.noting(task, source, record, stop) if journal else None
 
-    def complete(target: os.stat_result) -> None:
+    def complete(made: Path) -> None:
         check_unchanged(task.source, source)
         if note:
-            note(target)
+            note(made)
 
     return complete
 
@@ -265,6 +265,12 @@ def record_of(task: FileTask, result: Result) -> Record:
     told["others"] = [{"output": str(path), **other.to_dict()} for other, path in pairs(result, task)]
     status = ENHANCED if result.changed else UNCHANGED
     return {"input": str(task.source), "output": str(task.target), "status": status, **told}
+
+
+def skipped(task: FileTask, why: str) -> Record:
+    """The record of a picture that is left as it is."""
+    told = {"input": str(task.source), "output": str(task.target), "status": SKIPPED}
+    return {**told, "changed": False, "notes": [why]}
 
 
 def failure(task: FileTask, error: Exception) -> Record:

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..bulk.journal import NAME, Journal
+from ..bulk.journal import IS_RESULT, NAME, Journal, find_results
 from ..bulk.local import pick_jobs, processors, run
 from ..bulk.summary import check_name, count_words, row_of, write_summary
-from ..bulk.work import SKIPPED, LookSettings, Record, Settings
-from ..errors import EmptyError, NuliError, OptionError
+from ..bulk.work import SKIPPED, LookSettings, Record, Settings, failure, skipped
+from ..errors import EmptyError, ImageError, NuliError, OptionError
 from ..sources import FileTask, plan_files, signature_of
 from .console import bar, complain, draw, say, tell
 from .enhance import report, tell_scorer
@@ -37,7 +37,7 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
         check_name(parsed.summary)
     if parsed.together:
         _check_together(parsed)
-    place = None if parsed.no_journal else _journal_place(parsed.pictures, parsed.output)
+    place = None if parsed.no_journal else journal_place(parsed.pictures, parsed.output, parsed.in_place)
     settings = replace(settings, journal=None if parsed.dry_run else place)
     bulk = _Bulk(parsed, settings, jobs, place)
     if not parsed.json and not parsed.match:
@@ -49,14 +49,17 @@ def enhance_many(parsed: argparse.Namespace, settings: Settings) -> int:
     return code
 
 
-def _journal_place(pictures: list[Path], output: Path | None) -> Path | None:
+def journal_place(pictures: list[Path], output: Path | None, in_place: bool) -> Path | None:
     """Where the journal is: in the folder of the results, else in the first folder with sources that can be written to.
 
-    There is none for one file.
+    There is none for one file, unless it is written over. In place, it lies where each picture's folder or one above
+    it is: there it is found again, whatever folder is named the next time.
     """
-    if len(pictures) == 1 and not pictures[0].is_dir():
+    if not in_place and len(pictures) == 1 and not pictures[0].is_dir():
         return None
     folders = [path if path.is_dir() else path.absolute().parent for path in pictures]
+    if in_place and len({folder.absolute().anchor for folder in folders}) == 1:
+        folders.insert(0, Path(os.path.commonpath([folder.absolute() for folder in folders])))
     return (output or next((folder for folder in folders if os.access(folder, os.W_OK)), folders[0])) / NAME
 
 
@@ -123,11 +126,24 @@ class _Bulk:
             found = {task.source: journal.find(task) for task in tasks}
         finally:
             journal.close()
-        return {source: record for source, record in found.items() if record is not None}
+        return {source: {**record, "status": SKIPPED} for source, record in found.items() if record is not None}
+
+    def _refused(self, tasks: list[FileTask]) -> dict[Path, Record]:
+        """The records of pictures that would be written over a second time, by their sources."""
+        if self._place is None or not self._parsed.in_place:
+            return {}
+        results = find_results([task.source for task in tasks])
+        refused = [task for task in tasks if task.source in results]
+        if self._parsed.redo:
+            return {task.source: failure(task, ImageError(f"{task.source}: {IS_RESULT}")) for task in refused}
+        if refused and not self._parsed.json:
+            tell(f"nuli: {refused[0].source}: {IS_RESULT}; {len(refused)} such pictures are left as they are")
+        return {task.source: skipped(task, IS_RESULT) for task in refused}
 
     def _tell_plan(self, tasks: list[FileTask]) -> int:
         # the correction of a series is not searched for this
         known = {} if self._parsed.together else self._known(tasks, self._settings)
+        known |= self._refused([task for task in tasks if task.source not in known])
         for task in tasks:
             say(f"{task.source} -> {task.target}" + (" (done before)" if task.source in known else ""))
         say(f"{len(tasks)} pictures, {len(tasks) - len(known)} to do, {self._jobs} at a time")
@@ -142,6 +158,7 @@ class _Bulk:
             if stop.is_set():
                 return tell_left(len(tasks))
         known = self._known(tasks, settings)
+        known |= self._refused([task for task in tasks if task.source not in known])
         waiting = [task for task in tasks if task.source not in known]
         progress = Progress(len(waiting), quiet=self._parsed.json)
         results = run(waiting, settings, min(self._jobs, len(waiting)), stop) if waiting else iter(())
@@ -154,7 +171,7 @@ class _Bulk:
                 progress.clear()
                 if record["status"] != SKIPPED or self._parsed.json:
                     code = max(code, report(record, len(task.others), self._parsed.json))
-                if record["status"] != SKIPPED:
+                if task.source not in known:
                     done += 1
                     progress.show(done, task.source)
         finally:
@@ -175,13 +192,13 @@ class _Bulk:
         for task, record in done:
             for earlier in following:
                 if earlier.source in known:
-                    yield earlier, {**known[earlier.source], "status": SKIPPED}
+                    yield earlier, known[earlier.source]
                 elif earlier is task:
                     break
             yield task, record
         for task in following:
             if task.source in known:
-                yield task, {**known[task.source], "status": SKIPPED}
+                yield task, known[task.source]
 
 
 class Progress:

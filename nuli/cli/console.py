@@ -36,6 +36,7 @@ def prepare() -> None:
     # here and not where pictures are read: filters belong to the whole process, and this process is ours
     warnings.filterwarnings("ignore", module=r"PIL\.")  # large pictures, and damage that does not matter
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # TorchScript is deprecated
+    warnings.formatwarning = lambda message, *_, **__: f"nuli: {plain(str(message))}\n"
 
 
 def say(text: str) -> None:

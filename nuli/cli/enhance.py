@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from ..errors import ImageError, OptionError
 from ..options import Options
 from ..sources import FileTask, plan_files
 from .console import attempt, bar, complain, draw, say, tell
@@ -86,6 +86,13 @@ def _enhance_one(parsed: argparse.Namespace, settings: Settings, task: FileTask)
     """Enhance one picture, save all that comes of it, and report; returns the exit code."""
     from ..bulk.work import Worker, status_of
 
+    if parsed.in_place and not parsed.no_journal:
+        from ..bulk.journal import IS_RESULT, find_results
+        from .bulk import journal_place
+
+        settings = replace(settings, journal=journal_place([task.source], None, True))
+        if find_results([task.source]):
+            raise ImageError(f"{task.source}: {IS_RESULT}")
     with Stop() as stop:
         worker = Worker(settings, stop.is_set)
         if not parsed.json and not parsed.match:

@@ -25,6 +25,8 @@ def run() -> None:
         code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     code = console.flush(code)
     if "torch" in sys.modules:
+        if "multiprocessing.util" in sys.modules:  # semaphores of processes outlive us unless they are removed
+            sys.modules["multiprocessing.util"]._exit_function()
         os._exit(code)
     sys.exit(code)
 

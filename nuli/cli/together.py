@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bulk.journal import Journal
+from ..bulk.journal import IS_RESULT, Journal, find_results
 from ..bulk.local import processors
 from ..bulk.work import LookSettings, Settings
 from ..errors import OptionError, RecipeError
@@ -48,8 +48,8 @@ def find_look(
     if found is not None and not _fits(found, settings, tasks):
         found = None
     if found is None:
-        if settings.in_place and settings.journal and settings.journal.exists():
-            _refuse_what_is_done(settings.journal, tasks)
+        if settings.in_place and settings.journal:
+            _refuse_what_is_done(tasks)
         stamps = [_stamp(task.source) for task in tasks]
         show = not as_json and sys.stderr.isatty()
         sources: list[Source] = [task.source for task in tasks]
@@ -125,18 +125,11 @@ def _fits(found: dict[str, Any], settings: Settings, tasks: list[FileTask]) -> b
         journal.close()
 
 
-def _refuse_what_is_done(place: Path, tasks: list[FileTask]) -> None:
+def _refuse_what_is_done(tasks: list[FileTask]) -> None:
     """Raise OptionError where a picture that would be corrected was written over by a correction before."""
-    journal = Journal(place, "")
-    try:
-        done = next((task for task in tasks if journal.was_written_over(task)), None)
-    finally:
-        journal.close()
-    if done is not None:
-        raise OptionError(
-            f"{done.source} was written over with another correction already, and would get a second one on top: put "
-            "the original back, or name an --output"
-        )
+    done = find_results([task.source for task in tasks])
+    if done:
+        raise OptionError(f"{min(done)}: {IS_RESULT}")
 
 
 def _report(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import stat
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ try:
 except ImportError:  # Windows, which removes no file that is open
     fcntl = None
 
-OnWritten = Callable[[os.stat_result], None]
+OnWritten = Callable[[Path], None]
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
@@ -38,6 +39,7 @@ _ADVICE = {
     errno.EISDIR: "a folder: name a file in it",
     **dict.fromkeys((errno.EACCES, errno.EPERM), "no permission: change it, or choose another place"),
     errno.EROFS: "the disk is read-only: choose another place",
+    errno.ENAMETOOLONG: "the name is too long for this disk: choose a shorter one",
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "no room left on the disk: free some"),
 }
 _ADVICE_BY_TYPE = {
@@ -75,8 +77,8 @@ def atomic_write(
     Its bytes are on the disk before it takes that place, so that a power cut leaves the old file or the new one.
 
     Args:
-        on_written: called with the file's status when it is complete, just before it takes its place: it keeps its size
-            and its time there.
+        on_written: called with the complete file, under its name for the time being, just before it takes its place:
+            it keeps its content, size and time there.
         follow: whether a link stays one, and what it leads to is written. Not for a name that nobody gave: a stranger's
             folder may hold a link of that name to anywhere.
     Raises:
@@ -95,15 +97,43 @@ def atomic_write(
                 file.flush()
                 _to_disk(raw.fileno())
             with suppress(FileNotFoundError):
-                shutil.copymode(target, part)
+                _keep_attributes(target, part)
             if on_written:
-                on_written(part.stat())
+                on_written(part)
             os.replace(part, target)
         except BaseException:
             with suppress(OSError):
                 part.unlink()
             raise
         _folder_to_disk(target.parent)
+
+
+def _keep_attributes(target: Path, part: Path) -> None:
+    """Give a new file the owner, group, permissions and extended attributes (tags, ratings, ACLs) of the one that it
+    replaces. What the system refuses is told by a warning.
+
+    Attributes of the security system itself are its own business: it gives new files theirs.
+    """
+    lost, before, now = [], target.stat(), part.stat()
+    if hasattr(os, "chown"):
+        for name, owner, group in (("owner", before.st_uid, -1), ("group", -1, before.st_gid)):
+            if getattr(now, "st_uid" if group == -1 else "st_gid") != max(owner, group):
+                try:
+                    os.chown(part, owner, group)
+                except OSError:
+                    lost.append(name)
+    shutil.copymode(target, part)  # after the owner: a change of that takes permissions away
+    if hasattr(os, "listxattr"):
+        names = []
+        with suppress(OSError):  # a file system that has none
+            names = [name for name in os.listxattr(target) if not name.startswith("security.")]
+        for name in names:
+            try:
+                os.setxattr(part, name, os.getxattr(target, name))
+            except OSError:
+                lost.append(name)
+    if lost:
+        warnings.warn(f"{target}: could not keep its {', '.join(lost)}: not allowed here", stacklevel=2)
 
 
 def copy_file(source: Path, path: str | os.PathLike[str], on_written: OnWritten | None = None) -> None:
@@ -115,7 +145,7 @@ def copy_file(source: Path, path: str | os.PathLike[str], on_written: OnWritten 
 def write_text(path: Path, text: str, follow: bool = True) -> None:
     """Write a text file that appears complete or not at all, see `atomic_write`. Raises ImageError."""
     with atomic_write(path, follow=follow) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # names of files need not be UTF-8
 
 
 def check_place(path: str | os.PathLike[str]) -> None:

@@ -13,9 +13,12 @@ from PIL import Image, PngImagePlugin, features
 
 from ..errors import ImageError
 from . import generation
-from .exif import ORIENTATION, XMP_TAG, pack_block, pack_fields, read_fields
-from .metadata import EXIF_PREFIX, SEGMENT_ROOM, XMP_KEYWORD, XMP_PREFIX, Meta, icc_for, jpeg_segment
+from .behind import MPF_PREFIX, mpf_block, write_behind
+from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
+from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
+from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
 from .tags import insert_png_chunks, png_chunks, set_nclx
+from .xmp import without_padding
 
 EXTENSIONS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
@@ -61,6 +64,8 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
     """Write an image in one of Pillow's formats, with metadata. A JPEG that can't be progressive becomes baseline."""
     exif, text, _ = exif_and_text(meta, kind)
     meta = replace(meta, exif=exif, text=text)
+    if kind != "JPEG":
+        meta = replace(meta, xmp=without_promises(meta.xmp))
     options = _save_options(meta, kind, image.mode)
     try:
         image.save(file, kind, **options)
@@ -73,6 +78,8 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
         image.save(file, kind, **options)
     if kind == "TIFF":
         _add_tiff_fields(file, meta)
+    elif kind == "JPEG":
+        write_behind(file, meta.behind)
     elif kind == "PNG":
         insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind))
     elif kind == "AVIF" and meta.tags.cicp:
@@ -124,6 +131,8 @@ def _add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
     Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
     """
     fields = {field[0]: field for field in read_fields(BytesIO(meta.exif))}
+    if meta.photoshop:
+        fields[PHOTOSHOP_TAG] = (PHOTOSHOP_TAG, 1, len(meta.photoshop), meta.photoshop)
     if meta.xmp:
         fields[XMP_TAG] = (XMP_TAG, 1, len(meta.xmp), meta.xmp)
     if not fields:
@@ -155,15 +164,28 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
     room = SEGMENT_ROOM - len(EXIF_PREFIX)
     parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
     extra = b"".join(jpeg_segment(0xE1, EXIF_PREFIX + part) for part in parts)
-    if meta.xmp and len(XMP_PREFIX + meta.xmp) <= SEGMENT_ROOM:
-        extra += jpeg_segment(0xE1, XMP_PREFIX + meta.xmp)
-    options: dict[str, Any] = {"extra": extra + meta.segments, "comment": meta.comment[:SEGMENT_ROOM]}
+    xmp = _fitting_xmp(meta)
+    if xmp:
+        extra += jpeg_segment(0xE1, XMP_PREFIX + xmp) + extended_segments(meta.extended)
+    if meta.behind.listed:
+        block = mpf_block(meta.behind, 0, 0)  # its numbers come once the picture is written
+        extra += jpeg_segment(0xE2, MPF_PREFIX + block)
+    extra += meta.segments + photoshop_segments(meta.photoshop)
+    options: dict[str, Any] = {"extra": extra, "comment": meta.comment[:SEGMENT_ROOM]}
     if len(meta.qtables) != len(mode):  # "L" or "RGB"
         return options | {"quality": 95, "subsampling": 0}
     tables = [list(table) for table in meta.qtables]
     while tables[-1:] == tables[-2:-1]:  # Pillow gives the last table to all components that follow
         tables.pop()
     return options | {"qtables": tables, "subsampling": meta.subsampling, "progressive": meta.progressive}
+
+
+def _fitting_xmp(meta: Meta) -> bytes:
+    """XMP as far as a segment of a JPEG can hold it: without its padding, or not at all."""
+    for xmp in (meta.xmp, without_padding(meta.xmp)):
+        if len(XMP_PREFIX + xmp) <= SEGMENT_ROOM:
+            return xmp
+    return b""
 
 
 def _tiff_options(meta: Meta) -> dict[str, Any]:

@@ -6,15 +6,20 @@ from io import BytesIO
 
 from .exif import read_fields
 from .formats import DEEP, NO_ALPHA, exif_and_text, holds_untold
-from .metadata import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, Meta
+from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX
+from .metadata import Meta
+from .xmp import without_padding
 
-_HOLDS = {"BMP": frozenset[str](), "JPEG": frozenset({"exif", "xmp", "segments", "comment"})}
-_HOLDS |= dict.fromkeys(("PNG", "WEBP", "AVIF", "TIFF"), frozenset({"exif", "xmp"}))
+_HOLDS = {"BMP": frozenset[str](), "JPEG": frozenset({"exif", "xmp", "comment", "photoshop", "extended", "segments"})}
+_HOLDS |= dict.fromkeys(("PNG", "WEBP", "AVIF"), frozenset({"exif", "xmp"}))
+_HOLDS["TIFF"] = frozenset({"exif", "xmp", "photoshop"})
 _WORDS = {
     "exif": "EXIF",
     "xmp": "XMP",
     "comment": "the comment",
-    "segments": "IPTC, Photoshop's data and extended XMP",
+    "photoshop": "IPTC and Photoshop's data",
+    "extended": "extended XMP",
+    "segments": "data of the camera or a program in segments of its own",
 }
 
 
@@ -43,7 +48,8 @@ def losses(meta: Meta, kind: str, *, alpha: bool, deep: bool) -> tuple[str, ...]
         told.append(f"{kind} {'with transparency ' if alpha and kind in DEEP else ''}holds 8 bits here: 16 became 8")
     exif, _, left = exif_and_text(meta, kind)
     names = [word for part, word in _WORDS.items() if getattr(meta, part) and part not in _HOLDS[kind]]
-    if kind == "JPEG" and len(XMP_PREFIX + meta.xmp) > SEGMENT_ROOM:
+    names += meta.behind.words() if kind != "JPEG" else ()
+    if kind == "JPEG" and len(XMP_PREFIX + without_padding(meta.xmp)) > SEGMENT_ROOM:
         names.append("XMP of more than 64 KB")
     if kind == "JPEG" and len(meta.comment) > SEGMENT_ROOM:
         names.append("the end of the comment")

@@ -182,7 +182,7 @@ def copy_photo(
     path = Path(path)
     if _is_source(photo, path):
         if on_written:
-            on_written(path.stat())
+            on_written(path)
         return path
     if photo.path is None or EXTENSIONS.get(path.suffix.lower()) != photo.meta.format:
         return save_photo(photo, photo.pixels, path, overwrite_input=overwrite_input, on_written=on_written)
@@ -238,15 +238,18 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     deep = not image.mode.startswith("I") and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
     image.load()
     mode, convert, notes = conversion(image)
-    meta, orientation = read_meta(image, file)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    meta, orientation, words, lost = read_meta(image, None if at_least and is_jpeg else file)
+    notes += words
     if image.mode in ("CMYK", "LAB"):
         meta = replace(meta, icc=b"", tags=Tags())  # they described those colours, not what they became
     pixels, alpha = to_arrays(image, mode, convert, orientation)
     notes += (meta.tags.note(),) if meta.tags.note() else ()
-    lost = tuple(f"{name}: left out" for name in meta.tags.left)
+    lost = tuple(f"{name}: left out" for name in (*lost, *meta.tags.left))
     if deep or meta.tags.bits > 8:
         lost += (f"{16 if deep else meta.tags.bits} bits a colour: read as 8, Pillow has no more",)
-    if getattr(image, "is_animated", False):
+    # what lies behind a JPEG was looked at
+    if getattr(image, "is_animated", False) and not (is_jpeg and file):
         frames = count_frames(image, file)
         lost += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
     return Photo(pixels, alpha, meta, None, (*notes, *lost), complete=not (lost or at_least), lost=lost)

@@ -20,7 +20,7 @@ _READ_AS = {
 }
 # what turns a picture upright, by EXIF orientation from 2 on
 _UPRIGHT = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
-_TURNS = {orientation: Image.Transpose[name] for orientation, name in enumerate(_UPRIGHT.split(), 2)}
+TURNS = {orientation: Image.Transpose[name] for orientation, name in enumerate(_UPRIGHT.split(), 2)}
 
 
 def conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Image.Image], tuple[str, ...]]:
@@ -85,8 +85,8 @@ def to_arrays(
     alpha = np.empty(shape, kind) if mode.endswith("A") or has_key else None
     for rows in _strips(width, height):
         part = convert(image.crop((0, rows.start, width, rows.stop)))
-        if orientation in _TURNS:
-            part = part.transpose(_TURNS[orientation])
+        if orientation in TURNS:
+            part = part.transpose(TURNS[orientation])
         values = np.asarray(part)
         if inverted:
             values = 65_535 - values

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from ..errors import StoppedError
 from ..imaging.frames import make_frame, to_pixels, to_tensor
 from ..imaging.mask import blend
 from ..imaging.photo import Photo
+from ..threads import parallel_map
 from .palette import STRIP, Palette, Recoloured, has_palette
 from .pipeline import apply_steps, chain_statistics, scale_of
 from .registry import Scale, get_op
@@ -21,9 +24,12 @@ from .step import Step
 
 _TILE = 512
 """Side of the tiles rendered at a time, margins left out: small enough to stay in a processor's cache."""
+_SMALLEST_TILE = 128
 _GPU_TILE = 2048
 _HALO = 128
 """Pixels of margin that the steps of one stage may need together."""
+_Span = tuple[slice, slice, slice]
+"""A tile along one axis: as a slice of the picture, the same with its margin, and where in that it lies."""
 
 
 def render(
@@ -98,34 +104,56 @@ def render_rows(
         colours = _replaced(palette.colours, steps[:head], statistics[:head], scale, device, kind)
         source = Recoloured(palette, colours, photo.mask if whole else None)
         steps, statistics = steps[head:], statistics[head:]
+    on_cpu = device.type == "cpu"
+    run = parallel_map if on_cpu else map
     stages = _stages(steps, statistics, short)
     for stage in stages:
         last = stage is stages[-1]
-        mask = photo.mask if last else None
         target = np.empty((height, width, 3), photo.pixels.dtype if last else np.float32)
-        side = max(_TILE if device.type == "cpu" else _GPU_TILE, 4 * stage.halo)
-        for rows, outer_rows, inner_rows in _tiles(height, side, stage.halo):
-            for columns, outer_columns, inner_columns in _tiles(width, side, stage.halo):
-                check()
-                if mask is not None and not mask[rows, columns].any():
-                    target[rows, columns] = photo.pixels[rows, columns]
-                    continue
-                x = to_tensor(source[outer_rows, outer_columns], device)
-                place = replace(scale, top=outer_rows.start, left=outer_columns.start)
-                x = apply_steps(x, stage.steps, stage.statistics, place)
-                made = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype if mask is None else np.float32)
-                if mask is not None:
-                    made = blend(photo.pixels[rows, columns], made, mask[rows, columns])
-                target[rows, columns] = made
+        fill = partial(_fill_tile, source, target, stage, scale, device, photo if last else None, check)
+        side = max(_tile_side(height, width) if on_cpu else _GPU_TILE, 4 * stage.halo)
+        tiles = list(product(_tiles(height, side, stage.halo), _tiles(width, side, stage.halo)))
+        list(run(fill, tiles))
         source = target
     return source
+
+
+@torch.no_grad()  # a thread has a mode of its own
+def _fill_tile(
+    source: np.ndarray | Recoloured,
+    target: np.ndarray,
+    stage: _Stage,
+    scale: Scale,
+    device: torch.device,
+    masked: Photo | None,
+    check: Callable[[], None],
+    tile: tuple[_Span, _Span],
+) -> None:
+    """Render one tile of a stage.
+
+    Args:
+        source, target: pictures [H,W,3] before and after the stage.
+        masked: the photo whose mask applies to what the stage makes.
+        check: raises where there should be no more work.
+        tile: its rows and its columns.
+    """
+    check()
+    (rows, outer_rows, inner_rows), (columns, outer_columns, inner_columns) = tile
+    mask = None if masked is None or masked.mask is None else masked.mask[rows, columns]
+    if mask is not None and not mask.any():
+        target[rows, columns] = masked.pixels[rows, columns]
+        return
+    x = to_tensor(source[outer_rows, outer_columns], device)
+    x = apply_steps(x, stage.steps, stage.statistics, replace(scale, top=outer_rows.start, left=outer_columns.start))
+    made = to_pixels(x[:, :, inner_rows, inner_columns], target.dtype if mask is None else np.float32)
+    target[rows, columns] = made if mask is None else blend(masked.pixels[rows, columns], made, mask)
 
 
 def tile_count(photo: Photo, steps: Sequence[Step], device: str | torch.device = "auto") -> int:
     """About how often rendering a chain asks its `stop`: for each tile of each stage, 1 at least."""
     height, width = photo.pixels.shape[:2]
     acting = [step for step in steps if not step.is_noop]
-    side = _TILE if pick_device(device).type == "cpu" else _GPU_TILE
+    side = _tile_side(height, width) if pick_device(device).type == "cpu" else _GPU_TILE
     stages = _stages(acting, [None] * len(acting), min(height, width))
     sides = [max(side, 4 * stage.halo) for stage in stages]
     return max(1, sum(-(-height // side) * -(-width // side) for side in sides))
@@ -150,11 +178,16 @@ def _replaced(
     kind: np.dtype | type,
 ) -> np.ndarray:
     """What pointwise steps make of colours [K,1 or 3] -> [K,3] of another type."""
-    parts = []
-    for start in range(0, len(colours), STRIP):
+
+    @torch.no_grad()  # a thread has a mode of its own
+    def replace_strip(start: int) -> np.ndarray:
         x = to_tensor(colours[None, start : start + STRIP], device)
-        parts.append(to_pixels(apply_steps(x, steps, statistics, scale), kind)[0])
-    return np.concatenate(parts)
+        return to_pixels(apply_steps(x, steps, statistics, scale), kind)[0]
+
+    starts = range(0, len(colours), STRIP)
+    return np.concatenate(
+        parallel_map(replace_strip, starts) if device.type == "cpu" else [*map(replace_strip, starts)]
+    )
 
 
 def _stages(steps: Sequence[Step], statistics: Sequence[Tensor | None], short: int) -> list[_Stage]:
@@ -171,8 +204,13 @@ def _stages(steps: Sequence[Step], statistics: Sequence[Tensor | None], short: i
     return stages
 
 
-def _tiles(length: int, side: int, margin: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Tiles along one axis: each as a slice of the picture, the same with its margin, and where in that it lies."""
+def _tile_side(height: int, width: int) -> int:
+    """The side of tiles on a CPU: a small picture has several too, which threads share."""
+    return min(_TILE, max(_SMALLEST_TILE, -(-max(height, width) // 2)))
+
+
+def _tiles(length: int, side: int, margin: int) -> Iterator[_Span]:
+    """Tiles along one axis."""
     for start in range(0, length, side):
         end = min(start + side, length)
         first, last = max(start - margin, 0), min(end + margin, length)

@@ -21,6 +21,7 @@ from ..scoring.limits import WATCHED, thinned
 from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
+from ..threads import parallel_map, run_multithreaded, split_evenly
 from .config import GRADIENT_COST, FeatureConfig
 from .features import features, thumbnail
 from .fixed import NONE_FIXED, Fixed
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 FEATURE_BATCH = 16
 """Thumbnails that features are computed of at once: a processor's cache holds what becomes of so many."""
+SMALLEST_PIECE = 2
+"""Candidates that are worth a thread."""
 GUARDS = (*NAMES, "realism")
 """The guards, in the order of their figures."""
 NOT_FINITE = "the scorer returned a score that is not a finite number; try another scorer"
@@ -97,6 +100,7 @@ class Evaluator:
         """Candidates scored at once; halved for good when memory runs out."""
         self._view_mode = getattr(scorer, "view_mode", "crop")
         self._size = scorer.input_size
+        self._in_pieces = getattr(scorer, "cheap", False) and frame.device.type == "cpu"
         self._thumbnail = thumbnail(frame)
         self.baseline = frame = self.frames([Recipe()]) if fixed else frame
         """What the fixed steps make of the frame: what the user asked for is no change to hold against a candidate, and
@@ -130,7 +134,11 @@ class Evaluator:
     def score_frames(self, frames: Tensor) -> list[Evaluation]:
         """Score frames [N,3,h,w] as they are. Counts as N/K evaluations."""
         with self._memory():
-            return self._score_views(self._view(frames), self._guarded_part(frames))
+            return self._counted(self._score_views(self._view(frames), self._guarded_part(frames)))
+
+    def _counted(self, found: list[Evaluation]) -> list[Evaluation]:
+        self.evaluations += len(found)
+        return found
 
     @contextmanager
     def _memory(self) -> Iterator[None]:
@@ -145,15 +153,19 @@ class Evaluator:
 
     def _score_views(self, views: Tensor, guarded: Tensor) -> list[Evaluation]:
         """Score frames by their views, and by their guarded parts."""
-        scores = checked(self._score(views), len(views) // self.pictures).float()
+        scored = self._score(views) if self._in_pieces else run_multithreaded(self._score_at_once, views)
+        scores = checked(scored, len(views) // self.pictures).float()
         if not torch.isfinite(scores).all():
             raise ScoreError(NOT_FINITE)
-        self.evaluations += len(scores)
         if not self._weight:
             return [Evaluation(score, 0.0) for score in scores.tolist()]
         penalties = self._penalize(guarded)
         rows = torch.cat([scores[:, None], penalties.sum(1, keepdim=True), penalties], 1).tolist()
         return [Evaluation(score, penalty, tuple(parts)) for score, penalty, *parts in rows]
+
+    @torch.no_grad()  # a thread has a mode of its own
+    def _score_at_once(self, views: Tensor) -> Tensor:
+        return self._score(views)
 
     def _penalize(self, guarded: Tensor) -> Tensor:
         """What each of GUARDS takes off, [N,G]."""
@@ -163,12 +175,15 @@ class Evaluator:
         lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
         return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
-    @torch.inference_mode(False)
     def gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
         """Score a chain, with the gradient of its objective with respect to its values. Counts as GRADIENT_COST.
 
         What the steps measure in the picture is held fixed. None where the scorer has no gradient, or memory ran out.
         """
+        return run_multithreaded(self._gradient, steps)
+
+    @torch.inference_mode(False)
+    def _gradient(self, steps: tuple[Step, ...]) -> tuple[Evaluation, list[float]] | None:
         frame, rows = self.original, []
         try:
             with torch.enable_grad():
@@ -222,8 +237,13 @@ class Evaluator:
             torch.cuda.empty_cache()
         return [evaluation for part in self.evaluate(recipes) for evaluation in part]
 
-    @torch.no_grad()
     def _evaluate_at_once(self, recipes: list[Recipe]) -> list[Evaluation]:
+        pieces = split_evenly(recipes, SMALLEST_PIECE) if self._in_pieces else [recipes]
+        found = parallel_map(self._evaluate_piece, pieces)
+        return self._counted([evaluation for piece in found for evaluation in piece])
+
+    @torch.no_grad()  # a thread has a mode of its own
+    def _evaluate_piece(self, recipes: Sequence[Recipe]) -> list[Evaluation]:
         if self._view_mode != "subsampled":
             frames = self.frames(recipes)
             return self._score_views(self._view(frames), self._guarded_part(frames))

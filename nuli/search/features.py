@@ -45,7 +45,7 @@ def color_distances(grids: Sequence[Tensor], grid: Tensor) -> list[float]:
     """The mean color difference (CIE94, symmetric) of some color grids [1,CELLS²,3] from one of them."""
     many = torch.cat(list(grids))
     d = many - grid
-    chroma, other = many[..., 1:].norm(dim=2), grid[..., 1:].norm(dim=2)
+    chroma, other = (torch.hypot(lab[..., 1], lab[..., 2]) for lab in (many, grid))
     d_hue2 = (d[..., 1:].square().sum(2) - (chroma - other).square()).clamp(min=0)
     mean = (chroma * other).sqrt()
     d_chroma2, d_hue2 = ((chroma - other) / (1 + 0.045 * mean)).square(), d_hue2 / (1 + 0.015 * mean).square()
