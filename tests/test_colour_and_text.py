@@ -14,6 +14,7 @@ from test_formats_table import (
     INFOTEXT,
     PROMPT,
     WORKFLOW,
+    as_srgb,
     avif,
     comfy,
     exif_of,
@@ -177,6 +178,44 @@ def test_cicp_goes_before_a_profile(tmp_path):
     assert out.meta.icc not in (b"", srgb)
     again = load_photo(save_photo(photo, photo.pixels, tmp_path / "d.png"))
     assert again.meta.icc == srgb and again.meta.tags.cicp == (12, 13)
+
+
+@pytest.mark.parametrize("cicp", [(1, 13), (9, 16)])
+def test_a_profile_behind_cicp_does_not_come_before_it_elsewhere(tmp_path, cicp):
+    """Formats that have no cICP, or another order, must not show the profile's colours."""
+    flat().save(tmp_path / "a.png", icc_profile=icc.profile(icc.of_cicp(12, 13)))
+    data = (tmp_path / "a.png").read_bytes()
+    png(cICP=bytes([*cicp, 0, 1]))(tmp_path / "b.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[: 33 + 16] + data[33:])
+    photo = load_photo(tmp_path / "b.png")
+    assert photo.meta.icc
+    targets = (["webp"] if cicp[1] == 13 else []) + (["avif"] if ".avif" in Image.registered_extensions() else [])
+    for extension in targets:
+        out = load_photo(save_photo(photo, photo.pixels, tmp_path / f"c.{extension}"))
+        assert not out.meta.icc and out.meta.tags.cicp in (None, cicp)
+
+
+@pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="Pillow without AVIF")
+def test_numbers_beside_the_profile_of_an_avif_stay_behind_it(tmp_path):
+    profile = icc.profile(icc.of_cicp(12, 13))
+    avif(9, 16, icc_profile=profile)(tmp_path / "a.avif")
+    photo = load_photo(tmp_path / "a.avif")
+    out = save_photo(photo, photo.pixels, tmp_path / "b.png")
+    assert b"cICP" not in out.read_bytes() and load_photo(out).meta.icc == profile
+
+
+def test_a_tiffs_table_becomes_the_profile(tmp_path):
+    light = tuple(round((i / 255) ** 1.8 * 65_535) for i in range(256))
+    flat().save(tmp_path / "a.tif", tiffinfo={301: light * 3})
+    photo = load_photo(tmp_path / "a.tif")
+    out = save_photo(photo, photo.pixels, tmp_path / "b.png")
+    with Image.open(out) as image:
+        assert 301 not in image.getexif()
+    linear = np.array([180, 100, 60]) / 255
+    wanted = 255 * (1.055 * (linear**1.8) ** (1 / 2.4) - 0.055)
+    assert np.abs(np.subtract(as_srgb(out), wanted)).max() < 3
+    kept = save_photo(photo, photo.pixels, tmp_path / "c.tif")
+    assert Image.open(kept).tag_v2[301][:256] == light
 
 
 @pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="Pillow without AVIF")

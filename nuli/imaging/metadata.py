@@ -132,9 +132,12 @@ def icc_for(meta: Meta, mode: str, kind: str | None = None) -> bytes:
         kind: the format to write. In the picture's own, colours that are told beside a profile stay so told; in others,
             and for an image in memory, a profile says the same.
     """
-    if meta.tags.colours and (kind is None or kind != meta.format):
-        # Pillow writes greys as colours in a WebP
-        return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
+    if kind is None or kind != meta.format:
+        if meta.tags.colours:
+            # Pillow writes greys as colours in a WebP
+            return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
+        if meta.format == "PNG" and meta.tags.cicp:
+            return b""  # cICP goes before the profile, and says sRGB, or HDR
     return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
 
 
