@@ -1,5 +1,6 @@
 """Loading and saving: pixels, alpha and metadata survive, errors are one line, nothing stays half-written."""
 
+import hashlib
 import io
 import os
 import stat
@@ -367,9 +368,13 @@ def test_large_metadata_in_jpeg(tmp_path):
 
 def test_jpeg_keeps_iptc_extended_xmp_and_comment(tmp_path):
     iptc = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0\0\0\0\x05hello\0"
-    extended = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 40 + b"more"
+    rdf = b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+    more = b'<r:RDF xmlns:r="%s"><r:Description r:about="" a:b="c" xmlns:a="a:"/></r:RDF>' % rdf
+    guid = hashlib.md5(more).hexdigest().upper().encode()
+    extended = b"http://ns.adobe.com/xmp/extension/\0" + guid + struct.pack(">II", len(more), 0) + more
+    xmp = more.replace(b'a:b="c" xmlns:a="a:"', b'n:HasExtendedXMP="%s" xmlns:n="http://ns.adobe.com/xmp/note/"' % guid)
     extra = b"".join(struct.pack(">BBH", 0xFF, m, len(d) + 2) + d for m, d in [(0xED, iptc), (0xE1, extended)])
-    path = write(tmp_path / "a.jpg", Image.fromarray(smooth()), extra=extra, comment=b"by hand")
+    path = write(tmp_path / "a.jpg", Image.fromarray(smooth()), extra=extra, comment=b"by hand", xmp=xmp)
     photo = load_photo(path)
     with Image.open(save_photo(photo, photo.pixels, tmp_path / "b.jpg")) as again:
         assert {iptc, extended, b"by hand"} <= {data for _, data in again.applist}

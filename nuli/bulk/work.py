@@ -15,7 +15,7 @@ from .. import __version__
 from ..errors import ImageError, NuliError, StoppedError, internal_error
 from ..imaging.atomic import OnWritten, as_image_error, write_text
 from ..imaging.mask import with_mask
-from ..imaging.photo import load_photo
+from ..imaging.photo import check_fits, load_photo, writing_notes
 from ..options import Options
 from ..scoring.registry import cached_scorer, load_scorer, resolve_scorer
 from ..sources import FileTask, signature
@@ -102,8 +102,11 @@ class Worker:
         from ..enhancer import enhance_iter
 
         settings = self.settings
+        photo = load_photo(task.source)
+        with as_image_error(task.target, "written"):
+            check_fits(photo, task.target)  # now, rather than after a search of hours
         return enhance_iter(
-            task.source,
+            photo,
             settings.options,
             scorer=self.scorer,
             others=settings.others,
@@ -182,7 +185,7 @@ class Dresser:
             mask = settings.inputs.mask_of(task.source)
             if mask is not None:
                 photo = with_mask(photo, mask, settings.options.feather)
-            record["notes"] = list(photo.notes)
+            record["notes"] = [*photo.notes, *writing_notes(photo, task.target)]
             note = _completing(self._journal, task, source, record, self._stop)
             look.save(photo, task.target, self._device, self._stop, settings.in_place, note)
         except StoppedError:
@@ -258,6 +261,7 @@ def pairs(result: Result, task: FileTask) -> list[tuple[Other, Path]]:
 def record_of(task: FileTask, result: Result) -> Record:
     """What there is to tell about a result."""
     told = result.to_dict()
+    told["notes"] += writing_notes(result.photo, task.target)
     told["others"] = [{"output": str(path), **other.to_dict()} for other, path in pairs(result, task)]
     status = ENHANCED if result.changed else UNCHANGED
     return {"input": str(task.source), "output": str(task.target), "status": status, **told}

@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-ORIENTATION, XMP_TAG = 0x0112, 700
+ORIENTATION, XMP_TAG, PHOTOSHOP_TAG = 0x0112, 700, 34377
 _STRIP_OFFSETS, _STRIP_LENGTHS, _JPEG_OFFSET, _JPEG_LENGTH = 273, 279, 513, 514
-_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 # TIFF field types: bytes in one value, bytes in the units that byte order swaps
 FIELD_TYPES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
 FIELD_TYPES |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
@@ -19,7 +19,7 @@ _FIELD_ROOM = 1 << 24  # bytes of fields that one file may fill: many fields can
 # strips, tiles, JPEG thumbnails, colour maps, XMP, Photoshop's layers, ICC, and what makes a TIFF a DNG
 _STRUCTURE = {262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292, 293, 317}
 _STRUCTURE |= {*range(254, 260), *range(320, 348), *range(512, 522), *range(529, 533), XMP_TAG}
-_STRUCTURE |= {34377, 34675, 37724, *range(50706, 52600)}
+_STRUCTURE |= {PHOTOSHOP_TAG, 34675, 37724, *range(50706, 52600)}
 
 _Span = tuple[int, int]  # where bytes begin, and where they end
 Field = tuple[int, int, int, Any]  # tag, type, count, and its bytes or the fields of a nested directory
@@ -30,7 +30,7 @@ def upright_exif(exif: bytes) -> tuple[bytes, int]:
 
     Only the value itself changes: rewriting the block would break MakerNotes, which hold offsets into it.
     """
-    order = _BYTE_ORDERS.get(exif[:4])
+    order = BYTE_ORDERS.get(exif[:4])
     target, orientation = bytearray(exif), 1
     with suppress(struct.error):  # cut short: what was read up to there holds
         if order:
@@ -53,7 +53,7 @@ def drop_thumbnail(exif: bytes) -> bytes:
     The link to the thumbnail's directory (IFD1) becomes 0, and its own bytes are cut off at the end of the block or
     zeroed within it. All else stays where it is, whatever the offsets claim: MakerNotes hold offsets too.
     """
-    order = _BYTE_ORDERS.get(exif[:4])
+    order = BYTE_ORDERS.get(exif[:4])
     with suppress(struct.error):  # cut short: there is no whole link, and nothing that could be followed
         if order:
             (start,) = struct.unpack_from(order + "I", exif, 4)
@@ -80,7 +80,7 @@ def _erased(exif: bytes, target: bytearray, own: list[_Span], in_use: list[_Span
     return bytes(target)
 
 
-def _entries(exif: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:
+def entries(exif: bytes, order: str, start: int) -> Iterator[tuple[int, int, int, int]]:
     """Tag, type, count, and place of the value, of each field of a directory, as far as there are any."""
     with suppress(struct.error):
         (count,) = struct.unpack_from(order + "H", exif, start)
@@ -96,7 +96,7 @@ def _spans_in_use(exif: bytes, order: str, start: int, nested: frozenset[int] = 
     """Where the header, a directory, those nested in it, and their values lie; the directory's own link left out."""
     yield 0, 8
     fields, followed = 0, set()
-    for tag, kind, values, place in _entries(exif, order, start):
+    for tag, kind, values, place in entries(exif, order, start):
         fields += 1
         yield place, place + FIELD_TYPES.get(kind, (0, 1))[0] * values
         if tag in nested and tag not in followed and values == 1:
@@ -109,7 +109,7 @@ def _spans_in_use(exif: bytes, order: str, start: int, nested: frozenset[int] = 
 
 def _thumbnail_spans(exif: bytes, order: str, directory: int) -> Iterator[_Span]:
     """Where the bytes of the picture lie that a directory describes: one JPEG, or strips of pixels."""
-    fields = {tag: field for tag, *field in _entries(exif, order, directory)}
+    fields = {tag: field for tag, *field in entries(exif, order, directory)}
 
     def numbers(tag: int) -> Iterator[int]:
         """The values of a field, as far as they are there and of a type for offsets."""
@@ -144,7 +144,7 @@ def read_fields(stream: BinaryIO) -> list[Field]:
     """
     stream.seek(0)
     head = stream.read(8)
-    order = _BYTE_ORDERS.get(head[:4])
+    order = BYTE_ORDERS.get(head[:4])
     if order is None or len(head) < 8:
         return []
     room = _FIELD_ROOM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,8 +12,13 @@ from typing import Any, BinaryIO
 from PIL import Image, PngImagePlugin, features
 
 from ..errors import ImageError
-from .exif import ORIENTATION, XMP_TAG, pack_block, pack_fields, read_fields
-from .metadata import EXIF_PREFIX, SEGMENT_ROOM, XMP_KEYWORD, XMP_PREFIX, Meta, icc_for, jpeg_segment
+from . import generation
+from .behind import MPF_PREFIX, mpf_block, write_behind
+from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
+from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
+from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
+from .tags import TRANSFER, insert_png_chunks, png_chunks, set_nclx
+from .xmp import without_padding
 
 EXTENSIONS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "JPEG"),
@@ -56,6 +62,10 @@ def format_to_write(path: Path) -> str:
 
 def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> None:
     """Write an image in one of Pillow's formats, with metadata. A JPEG that can't be progressive becomes baseline."""
+    exif, text, _ = exif_and_text(meta, kind)
+    meta = replace(meta, exif=exif, text=text)
+    if kind != "JPEG":
+        meta = replace(meta, xmp=without_promises(meta.xmp))
     options = _save_options(meta, kind, image.mode)
     try:
         image.save(file, kind, **options)
@@ -68,11 +78,39 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
         image.save(file, kind, **options)
     if kind == "TIFF":
         _add_tiff_fields(file, meta)
+    elif kind == "JPEG":
+        write_behind(file, meta.behind)
+    elif kind == "PNG":
+        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
+    elif kind == "AVIF" and meta.tags.cicp:
+        set_nclx(file, meta.tags.cicp)
+
+
+def exif_and_text(meta: Meta, kind: str) -> tuple[bytes, generation.Text, tuple[str, ...]]:
+    """EXIF and text to write in a format, and the keywords of text that it has no place for: what image generators say
+    goes where their readers look."""
+    exif = meta.exif
+    if meta.format == "TIFF" != kind and any(field[0] == TRANSFER for field in read_fields(BytesIO(exif))):
+        # a large table, which the profile has now
+        exif = pack_block([field for field in read_fields(BytesIO(exif)) if field[0] != TRANSFER])
+    if kind == "PNG":
+        known = {key for key, _ in meta.text}
+        found = generation.from_exif(meta.exif) if meta.format != kind else ()
+        return exif, (*meta.text, *(pair for pair in found if pair[0] not in known)), ()
+    if kind == "BMP":
+        return b"", (), tuple(dict.fromkeys(key for key, _ in meta.text))
+    exif, left = generation.to_exif(exif, meta.text)
+    return exif, (), left
+
+
+def holds_untold(meta: Meta, kind: str) -> bool:
+    """Whether a format can say of colours what no profile can: PNG and AVIF by numbers."""
+    return kind == meta.format or (kind in ("PNG", "AVIF") and meta.tags.cicp is not None)
 
 
 def _save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
     """What Pillow's save wants to hear, to write an image of a mode in a format with this metadata."""
-    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode)}
+    options: dict[str, Any] = {"icc_profile": icc_for(meta, mode, kind)}
     if meta.dpi:
         options["dpi"] = meta.dpi
     if kind == "JPEG":
@@ -97,6 +135,8 @@ def _add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
     Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
     """
     fields = {field[0]: field for field in read_fields(BytesIO(meta.exif))}
+    if meta.photoshop:
+        fields[PHOTOSHOP_TAG] = (PHOTOSHOP_TAG, 1, len(meta.photoshop), meta.photoshop)
     if meta.xmp:
         fields[XMP_TAG] = (XMP_TAG, 1, len(meta.xmp), meta.xmp)
     if not fields:
@@ -128,15 +168,28 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
     room = SEGMENT_ROOM - len(EXIF_PREFIX)
     parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
     extra = b"".join(jpeg_segment(0xE1, EXIF_PREFIX + part) for part in parts)
-    if meta.xmp and len(XMP_PREFIX + meta.xmp) <= SEGMENT_ROOM:
-        extra += jpeg_segment(0xE1, XMP_PREFIX + meta.xmp)
-    options: dict[str, Any] = {"extra": extra + meta.segments, "comment": meta.comment[:SEGMENT_ROOM]}
+    xmp = _fitting_xmp(meta)
+    if xmp:
+        extra += jpeg_segment(0xE1, XMP_PREFIX + xmp) + extended_segments(meta.extended)
+    if meta.behind.listed:
+        block = mpf_block(meta.behind, 0, 0)  # its numbers come once the picture is written
+        extra += jpeg_segment(0xE2, MPF_PREFIX + block)
+    extra += meta.segments + photoshop_segments(meta.photoshop)
+    options: dict[str, Any] = {"extra": extra, "comment": meta.comment[:SEGMENT_ROOM]}
     if len(meta.qtables) != len(mode):  # "L" or "RGB"
         return options | {"quality": 95, "subsampling": 0}
     tables = [list(table) for table in meta.qtables]
     while tables[-1:] == tables[-2:-1]:  # Pillow gives the last table to all components that follow
         tables.pop()
     return options | {"qtables": tables, "subsampling": meta.subsampling, "progressive": meta.progressive}
+
+
+def _fitting_xmp(meta: Meta) -> bytes:
+    """XMP as far as a segment of a JPEG can hold it: without its padding, or not at all."""
+    for xmp in (meta.xmp, without_padding(meta.xmp)):
+        if len(XMP_PREFIX + xmp) <= SEGMENT_ROOM:
+            return xmp
+    return b""
 
 
 def _tiff_options(meta: Meta) -> dict[str, Any]:

@@ -1,21 +1,28 @@
 """What a picture file carries beside its pixels, as read from Pillow's images; `formats` writes it again."""
 
 import re
-import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
 
 from PIL import Image, JpegImagePlugin
 
+from .behind import NOTHING, Behind
 from .exif import XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
+from .icc import profile
+from .jpeg import EXIF_PREFIX, XMP_PREFIX, JpegParts, read_parts
+from .promises import remove_all, remove_previews
+from .tags import Tags, read_tags
+from .turn import Turn, turned_exif, turned_xmp
+from .xmp import Packet, XmpError, edit
 
-EXIF_PREFIX = b"Exif\0\0"
-XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG before PNG had a place for it
-SEGMENT_ROOM = 65_533
+_PREVIEWS = re.compile(rb"Thumbnails|xap/1\.0/g/img/|provenance")
+_PLACES = re.compile(
+    rb"Area|Rectangle|Region|Dimension|SubjectLocation|ImageWidth|CropLeft|panorama/|depthmap/|1.0/image/"
+)
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,17 @@ class Meta:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG: keyword and value, in order; iTXt values are Pillow's iTXt
-    comment: bytes = b""  # JPEG
-    segments: bytes = b""  # JPEG: extended XMP and Photoshop (IPTC), as they were
+    comment: bytes = b""  # JPEG, and read from a GIF
+    extended: bytes = b""  # JPEG: extended XMP, whole
+    photoshop: bytes = b""  # JPEG and TIFF: Photoshop's resources (IPTC), without thumbnails
+    segments: bytes = b""  # JPEG: others, as they were
+    behind: Behind = NOTHING  # JPEG: gain maps, videos and all else behind the picture
     qtables: tuple[tuple[int, ...], ...] = ()  # JPEG: one for each component
     subsampling: int = 0  # JPEG: Pillow's number
     progressive: bool = False  # JPEG
     lossless: bool = False  # WebP
     compression: str = ""  # TIFF
+    tags: Tags = field(default_factory=Tags)  # what is said of colours beside the profile
 
 
 def upright_xmp(xmp: bytes) -> bytes:
@@ -42,44 +53,98 @@ def upright_xmp(xmp: bytes) -> bytes:
     return re.sub(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))[2-8](?=\s*["'<])""", rb"\g<1>1", xmp)
 
 
-def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int]:
+def clean_xmp(xmp: bytes, turn: Turn | None) -> tuple[bytes, tuple[str, ...]]:
+    """XMP without previews of the old picture, what is tied to stored pixels turned; and what was lost, in words."""
+    lost: list[str] = []
+
+    def change(packet: Packet) -> None:
+        remove_previews(packet)
+        if turn:
+            lost.extend(turned_xmp(packet, turn))
+
+    try:
+        if xmp and (turn or _PREVIEWS.search(xmp)):
+            xmp = edit(xmp, change)
+    except XmpError:
+        if _PREVIEWS.search(xmp) or (turn and _PLACES.search(xmp)):
+            return b"", ("XMP that can't be read",)
+        return upright_xmp(xmp) if turn else xmp, ()
+    return xmp, tuple(lost)
+
+
+def without_promises(xmp: bytes) -> bytes:
+    """XMP that promises nothing that only a JPEG can hold."""
+    try:
+        return edit(xmp, remove_all) if xmp else xmp
+    except XmpError:
+        return xmp
+
+
+def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], tuple[str, ...]]:
     """The metadata of a loaded image, and the orientation (1 to 8) that is still to be applied to its pixels.
 
-    `stream` is the file that it came from, if there is one: some things Pillow does not tell.
+    Also notes for the user, and what new pixels cannot be given of what is worth keeping, in words. `stream` is the
+    file that it came from, if there is one: some things Pillow does not tell.
     """
     info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
     exif, orientation = upright_exif(drop_thumbnail(_exif(image, stream)))
-    xmp = upright_xmp(_xmp(image)) if orientation > 1 else _xmp(image)
+    dpi, notes, turn = _dpi(image), (), None
+    if orientation > 1:
+        # Pillow turns a TIFF as it loads it
+        turned = kind == "TIFF" and orientation >= 5
+        turn = Turn(orientation, *(image.size[::-1] if turned else image.size))
+        exif = turned_exif(exif, turn)
+        dpi = dpi[::-1] if dpi and turn.swaps else dpi
+    xmp, lost = clean_xmp(_xmp(image), turn)
     format_fields: dict[str, Any] = {}
     if kind == "WEBP":
         format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
     elif kind == "TIFF":
         format_fields["compression"] = info.get("compression", "")
-        orientation = 1  # Pillow turns a TIFF as it loads it
-    elif isinstance(image, JpegImagePlugin.JpegImageFile):
-        format_fields = _jpeg(image)
+        orientation = 1
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        parts = read_parts(image, stream, xmp, turn, lambda packet: clean_xmp(packet, turn))
+        xmp, notes, lost = parts.xmp, parts.notes, (*lost, *parts.lost)
+        format_fields = _jpeg(image, parts)
+    else:
+        xmp = without_promises(xmp)
+    if b"\xff\xd8\xff" in exif:
+        notes += ("the camera's own data (MakerNote) may hold a preview of the old picture",)
+    icc = _bytes(info.get("icc_profile"))
     meta = Meta(
         format=kind,
         exif=exif,
-        icc=_bytes(info.get("icc_profile")),
+        icc=icc,
+        tags=read_tags(image, stream, exif, bool(icc)),
         xmp=xmp,
-        dpi=_dpi(image),
+        dpi=dpi,
         text=_text(info, kind),
-        comment=_bytes(info.get("comment")) if kind == "JPEG" else b"",
+        comment=_bytes(info.get("comment")) if kind in ("JPEG", "GIF") else b"",
         **format_fields,
     )
-    return meta, orientation
+    return meta, orientation, notes, lost
 
 
-def icc_for(meta: Meta, mode: str) -> bytes:
-    """The profile to write with pixels of a mode: a profile of greys says nothing about colours."""
+def icc_for(meta: Meta, mode: str, kind: str | None = None) -> bytes:
+    """The profile to write with pixels of a mode: a profile of greys says nothing about colours.
+
+    Args:
+        kind: the format to write. In the picture's own, colours that are told beside a profile stay so told; in others,
+            and for an image in memory, a profile says the same.
+    """
+    if kind is None or kind != meta.format:
+        if meta.tags.colours:
+            # Pillow writes greys as colours in a WebP
+            return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
+        if meta.format == "PNG" and meta.tags.cicp:
+            return b""  # cICP goes before the profile, and says sRGB, or HDR
     return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
 
 
 def image_info(meta: Meta, mode: str) -> dict[str, Any]:
     """The metadata for an image of a mode, as Pillow keeps it in `info`."""
     exif, icc = EXIF_PREFIX + meta.exif if meta.exif else b"", icc_for(meta, mode)
-    fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": meta.xmp, "dpi": meta.dpi}
+    fields = dict(meta.text) | {"exif": exif, "icc_profile": icc, "xmp": without_promises(meta.xmp), "dpi": meta.dpi}
     return {name: value for name, value in fields.items() if value}
 
 
@@ -153,23 +218,16 @@ def _is_lossless_webp(stream: BinaryIO) -> bool:
     return False
 
 
-def _jpeg(image: JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+def _jpeg(image: JpegImagePlugin.JpegImageFile, parts: JpegParts) -> dict[str, Any]:
     """The fields of Meta that only a JPEG has."""
-    prefixes = (b"http://ns.adobe.com/xmp/extension/\0", b"Photoshop 3.0\0")
     tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
     return {
-        "segments": b"".join(
-            jpeg_segment(0xE0 + int(name[3:]), data)
-            for name, data in image.applist
-            if name in ("APP1", "APP13") and data.startswith(prefixes)
-        ),
+        "extended": parts.extended,
+        "photoshop": parts.photoshop,
+        "segments": parts.segments,
+        "behind": parts.behind,
         "qtables": tuple(tables) if all(tables) else (),
         # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
         "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
         "progressive": bool(image.info.get("progressive")),
     }
-
-
-def jpeg_segment(marker: int, data: bytes) -> bytes:
-    """A segment of a JPEG: its marker, its length, its data of at most SEGMENT_ROOM bytes."""
-    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data

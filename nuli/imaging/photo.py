@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ..errors import ImageError
 from .atomic import MAX_PIXELS, OnWritten, as_image_error, atomic_write, check_place, copy_file
 from .bombs import check_work, count_frames
 from .formats import DEEP, EXTENSIONS, LONGEST_SIDE, NO_ALPHA, format_to_write, readable_formats, write_image
-from .metadata import Meta, image_info, read_meta
+from .losses import losses, refusal
+from .metadata import Meta, icc_for, image_info, read_meta
 from .pixels import compose, conversion, from_array, from_image, to_arrays
 from .structure import open_image
+from .tags import Tags
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +33,11 @@ class Photo:
     path: Path | None = None  # where it came from
     notes: tuple[str, ...] = ()  # what the user should know
     complete: bool = True  # False where the file holds more than was read: other frames, deeper colours
+    lost: tuple[str, ...] = ()  # what that is, in words
     mask: np.ndarray | None = None  # [H, W], uint16: how far what is rendered from it may differ; see `imaging.mask`
 
+
+_HOLDERS = {"JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP"}  # formats that are written
 
 Source = str | os.PathLike | bytes | Image.Image | np.ndarray | Photo
 """What a photo can be loaded from."""
@@ -96,12 +101,9 @@ def save_photo(
     """
     path = Path(path)
     with as_image_error(path, "written"):
-        kind = format_to_write(path)
-        if _is_source(photo, path):
-            if not overwrite_input:
-                raise ImageError("this is the source picture: choose another name, or allow overwriting it")
-            if not photo.complete:
-                raise ImageError("holds more than was read, which would be lost: choose another name")
+        if _is_source(photo, path) and not overwrite_input:
+            raise ImageError("this is the source picture: choose another name, or allow overwriting it")
+        kind = check_fits(photo, path)
         if max(photo.pixels.shape[:2]) > LONGEST_SIDE.get(kind, MAX_PIXELS):
             raise ImageError(f"{kind} ends at {LONGEST_SIDE[kind]} pixels a side: use .png or .tif")
         image = _image_for(kind, photo, pixels)
@@ -110,13 +112,64 @@ def save_photo(
     return path
 
 
+def check_fits(photo: Photo, path: str | os.PathLike) -> str:
+    """Pillow's name of the format to write at a path, which is the one that the extension asks for; where the photo's
+    own file is, the one that it really has.
+
+    Raises ImageError where the format can't hold the photo's colours, or where its own file would lose something.
+    """
+    path = Path(path)
+    kind, in_place = format_to_write(path), _is_source(photo, path)
+    if in_place and photo.meta.format in _HOLDERS:
+        kind = photo.meta.format
+    if reason := refusal(photo.meta, kind):
+        raise ImageError(reason)
+    if in_place:
+        lost = (*photo.lost, *_losses(photo, kind))
+        if lost or not photo.complete:
+            names = f" ({'; '.join(lost)})" if lost else ""
+            raise ImageError(f"holds more than was read, which would be lost{names}: choose another name")
+    return kind
+
+
+def writing_notes(photo: Photo, path: str | os.PathLike) -> tuple[str, ...]:
+    """What the user should know about a photo's file at a path: what its format has no place for."""
+    path = Path(path)
+    named, kind, own = EXTENSIONS.get(path.suffix.lower()), photo.meta.format, photo.path and _is_source(photo, path)
+    kind = kind if own and kind in _HOLDERS else named
+    if kind not in _HOLDERS:
+        return ()
+    notes = _losses(photo, kind)
+    source = EXTENSIONS.get(photo.path.suffix.lower()) if photo.path else None
+    if source and photo.meta.format and source != photo.meta.format and source == named:
+        notes = (f"named {photo.path.suffix}, but its format is {photo.meta.format}; written as {kind}", *notes)
+    return notes
+
+
+def _losses(photo: Photo, kind: str) -> tuple[str, ...]:
+    deep = photo.pixels.dtype == np.uint16
+    return losses(photo.meta, kind, alpha=photo.alpha is not None, deep=deep)
+
+
 def _image_for(kind: str, photo: Photo, pixels: np.ndarray | Image.Image) -> Image.Image:
     """New pixels as an image that a format can hold."""
-    if isinstance(pixels, Image.Image):
-        if not (kind in NO_ALPHA and pixels.mode.endswith("A")) and (kind in DEEP or pixels.mode != "I;16"):
-            return pixels
-        pixels = from_image(pixels)
-    return compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
+    is_image = isinstance(pixels, Image.Image)
+    if is_image and not (kind in NO_ALPHA and pixels.mode.endswith("A")) and (kind in DEEP or pixels.mode != "I;16"):
+        image = pixels
+    else:
+        pixels = from_image(pixels) if is_image else pixels
+        image = compose(pixels, photo.pixels, photo.alpha, deep=kind in DEEP, keep_alpha=kind not in NO_ALPHA)
+    return _to_srgb(image, photo.meta) if kind == "BMP" else image
+
+
+def _to_srgb(image: Image.Image, meta: Meta) -> Image.Image:
+    """An image in sRGB by its profile; as it is without one, or with one that is broken or of something else."""
+    icc = icc_for(meta, image.mode)
+    with suppress(ImageCms.PyCMSError):
+        if icc:
+            to = ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(image, io.BytesIO(icc), to, 1, "RGB", flags=0x2000)
+    return image
 
 
 def copy_photo(
@@ -185,13 +238,18 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     deep = not image.mode.startswith("I") and any(";16" in str(tile) for tile in getattr(image, "tile", ()))
     image.load()
     mode, convert, notes = conversion(image)
-    meta, orientation = read_meta(image, file)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    meta, orientation, words, lost = read_meta(image, None if at_least and is_jpeg else file)
+    notes += words
     if image.mode in ("CMYK", "LAB"):
-        meta = replace(meta, icc=b"")  # it described those colours, not what they became
+        meta = replace(meta, icc=b"", tags=Tags())  # they described those colours, not what they became
     pixels, alpha = to_arrays(image, mode, convert, orientation)
-    if deep:
-        notes += ("16 bits a colour: read as 8, Pillow has no more",)
-    if animated := getattr(image, "is_animated", False):
+    notes += (meta.tags.note(),) if meta.tags.note() else ()
+    lost = tuple(f"{name}: left out" for name in (*lost, *meta.tags.left))
+    if deep or meta.tags.bits > 8:
+        lost += (f"{16 if deep else meta.tags.bits} bits a colour: read as 8, Pillow has no more",)
+    # what lies behind a JPEG was looked at
+    if getattr(image, "is_animated", False) and not (is_jpeg and file):
         frames = count_frames(image, file)
-        notes += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
-    return Photo(pixels, alpha, meta, None, notes, complete=not (deep or animated or at_least))
+        lost += (f"only the {'first' if file else 'current'} of {frames} frames is used",)
+    return Photo(pixels, alpha, meta, None, (*notes, *lost), complete=not (lost or at_least), lost=lost)

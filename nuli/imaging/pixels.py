@@ -20,7 +20,7 @@ _READ_AS = {
 }
 # what turns a picture upright, by EXIF orientation from 2 on
 _UPRIGHT = "FLIP_LEFT_RIGHT ROTATE_180 FLIP_TOP_BOTTOM TRANSPOSE ROTATE_270 TRANSVERSE ROTATE_90"
-_TURNS = {orientation: Image.Transpose[name] for orientation, name in enumerate(_UPRIGHT.split(), 2)}
+TURNS = {orientation: Image.Transpose[name] for orientation, name in enumerate(_UPRIGHT.split(), 2)}
 
 
 def conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Image.Image], tuple[str, ...]]:
@@ -79,13 +79,17 @@ def to_arrays(
     key = image.info.get("transparency")  # one colour that stands for transparent; a palette's is converted
     is_colour = isinstance(key, int if channels == 1 else tuple) and np.size(key) == channels
     has_key = image.mode != "P" and is_colour
+    # TIFF's WhiteIsZero: Pillow turns 8 bits round, and 16 it leaves
+    inverted = image.format == "TIFF" and mode == "I;16" and getattr(image, "tag_v2", {}).get(262, 0) == 0
     pixels = np.empty((*shape, channels), kind)
     alpha = np.empty(shape, kind) if mode.endswith("A") or has_key else None
     for rows in _strips(width, height):
         part = convert(image.crop((0, rows.start, width, rows.stop)))
-        if orientation in _TURNS:
-            part = part.transpose(_TURNS[orientation])
+        if orientation in TURNS:
+            part = part.transpose(TURNS[orientation])
         values = np.asarray(part)
+        if inverted:
+            values = 65_535 - values
         if mode == "I" and not 0 <= values.min() <= values.max() <= 65_535:
             raise ImageError("32-bit values beyond 0..65535: save the picture with 16 bits first")
         values = values.reshape(*values.shape[:2], -1)

@@ -1,0 +1,279 @@
+"""What lies behind the first picture of a JPEG: gain maps, videos, previews, other pictures, and their indexes.
+
+Sources: CIPA DC-007 (MPF), Google's Ultra HDR and Motion Photo formats, ISO 21496-1. Samsung's trailer counts from its
+own end, and stays as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from .bombs import check_work
+from .pixels import TURNS
+from .structure import MAX_PARTS, open_image
+
+MPF_PREFIX = b"MPF\0"
+ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+MAX_BEHIND = 1 << 28
+"""Bytes behind the first picture that are kept."""
+MAX_PICTURES = 64
+_END_OF_RUN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_BLOCK = 1 << 20
+_ENTRIES = 0xB002
+_PREVIEW, _GAIN_MAP, _ORIGINAL = 0x01, 0x05, 0x04  # first of the three bytes that tell a picture's type
+_MAPS = (
+    b"http://ns.adobe.com/hdr-gain-map/",
+    b"http://ns.apple.com/HDRGainMap/",
+    b"photo:2018:aux:",
+    b"photo:2020:aux:",
+)
+_SEGMENT_LIMIT = 256
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A further picture: where it lies behind the first one, and what MPF says of it."""
+
+    begin: int
+    size: int
+    attributes: int | None = None
+    """None where MPF does not name it."""
+    kind: str = ""
+    """"map", "preview", "original" or "other"."""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What is written behind a JPEG's first picture."""
+
+    data: bytes = b""
+    pictures: tuple[Picture, ...] = ()
+    attributes: int = 0x030000
+    """What MPF says of the first picture."""
+
+    def words(self) -> tuple[str, ...]:
+        """What there is, for the user."""
+        kinds = {picture.kind for picture in self.pictures}
+        told = ["a gain map (HDR) or depth map"] * ("map" in kinds) + ["the original picture"] * ("original" in kinds)
+        if len(self.data) > sum(picture.size for picture in self.pictures):
+            told.append("a motion photo's video" if b"ftyp" in self.data else "bytes behind the picture")
+        return tuple(told)
+
+    @property
+    def listed(self) -> tuple[Picture, ...]:
+        """The pictures that MPF is to name."""
+        return tuple(picture for picture in self.pictures if picture.attributes is not None)
+
+
+NOTHING = Behind()
+
+
+def end_of_picture(file: BinaryIO) -> int | None:
+    """Where the first picture in a JPEG ends, from the place where the file is; None where no end is found."""
+    if file.read(2) != b"\xff\xd8":
+        return None
+    for _ in range(MAX_PARTS):
+        byte = file.read(1)
+        while byte == b"\xff" and (byte := file.read(1)) == b"\xff":
+            pass
+        if not byte:
+            return None
+        marker = byte[0]
+        if marker == 0xD9:
+            return file.tell()
+        if marker in (0, 1) or 0xD0 <= marker <= 0xD8:
+            continue
+        length = int.from_bytes(file.read(2), "big")
+        file.seek(max(0, length - 2), 1)
+        if marker == 0xDA and not _skip_run(file):
+            return None
+    return None
+
+
+def _skip_run(file: BinaryIO) -> bool:
+    """Go on to the marker that ends a run of compressed pixels; returns whether there is one."""
+    last = b""
+    while block := file.read(_BLOCK):
+        if found := _END_OF_RUN.search(last + block):
+            file.seek(found.start() - len(last) - len(block), 1)
+            return True
+        last = block[-1:] if block.endswith(b"\xff") else b""
+    return False
+
+
+def _segments(picture: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and data of the segments before the pixels of a JPEG."""
+    place = 2
+    for _ in range(_SEGMENT_LIMIT):
+        if picture[place : place + 1] != b"\xff" or len(picture) < place + 4:
+            return
+        marker, length = picture[place + 1], int.from_bytes(picture[place + 2 : place + 4], "big")
+        if marker == 0xFF:
+            place += 1
+            continue
+        if marker == 0xDA:
+            return
+        yield marker, picture[place + 4 : place + 2 + length]
+        place += 2 + length
+
+
+def find_mpf(file: BinaryIO) -> tuple[int, bytes]:
+    """Where in a JPEG its MPF block begins, and the block; 0 and nothing where there is none."""
+    place = 2
+    for _ in range(MAX_PARTS):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8 or head[0] != 0xFF or head[1] == 0xDA:
+            break
+        length = int.from_bytes(head[2:4], "big")
+        if head[1] == 0xE2 and head[4:] == MPF_PREFIX:
+            return place + 8, file.read(max(0, length - 6))
+        place += 1 if head[1] == 0xFF else 2 + length
+    return 0, b""
+
+
+def read_mpf(mpf: bytes) -> list[tuple[int, int, int]]:
+    """Attributes, size and offset of the pictures that an MPF block lists, the first one among them."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(mpf[:4])
+    found: list[tuple[int, int, int]] = []
+    with suppress(struct.error):
+        if order:
+            (start,) = struct.unpack_from(order + "I", mpf, 4)
+            (count,) = struct.unpack_from(order + "H", mpf, start)
+            for at in range(start + 2, start + 2 + 12 * count, 12):
+                tag, _, length, place = struct.unpack_from(order + "HHII", mpf, at)
+                if tag == _ENTRIES:
+                    for entry in range(place, place + min(length, 16 * MAX_PICTURES), 16):
+                        found.append(struct.unpack_from(order + "III", mpf, entry))
+                    break
+    return found
+
+
+def mpf_block(behind: Behind, size: int, offset: int) -> bytes:
+    """An MPF block: of the first picture, of a size in bytes, and of those behind it; `offset` is where in the file
+    the block begins."""
+    count = 1 + len(behind.listed)
+    block = struct.pack(">2sHIH", b"MM", 42, 8, 3)
+    block += struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
+    block += struct.pack(">HHII", 0xB001, 4, 1, count)
+    block += struct.pack(">HHII", _ENTRIES, 7, 16 * count, len(block) + 12 + 4) + bytes(4)
+    block += struct.pack(">IIII", behind.attributes, size, 0, 0)
+    for picture in behind.listed:
+        block += struct.pack(">IIII", picture.attributes, picture.size, size + picture.begin - offset, 0)
+    return block
+
+
+def find_pictures(
+    data: bytes, listed: list[tuple[int, int, int]], named: list[tuple[int, int, str]]
+) -> tuple[Picture, ...]:
+    """The JPEGs among the bytes behind a first picture, in order, none over another.
+
+    Args:
+        listed: attributes, size and place of those that MPF lists.
+        named: place, size and semantic of those that XMP's container lists.
+    """
+    found: dict[int, Picture] = {}
+
+    def is_jpeg(begin: int, size: int) -> bool:
+        return begin >= 0 and size > 2 and begin + size <= len(data) and data[begin : begin + 2] == b"\xff\xd8"
+
+    for attributes, size, begin in listed:
+        if is_jpeg(begin, size):
+            found.setdefault(begin, Picture(begin, size, attributes))
+    names: dict[int, str] = {}
+    for begin, size, semantic in named:
+        if is_jpeg(begin, size):
+            found.setdefault(begin, Picture(begin, size))
+            names[begin] = "original" if semantic == "Original" else "map"
+    # one that no index names begins right behind the one before
+    place = 0
+    for _ in range(MAX_PICTURES):
+        while place in found:
+            place += max(1, found[place].size)
+        while data[place : place + 1] == b"\0":
+            place = len(data) - len(data[place:].lstrip(b"\0"))
+        if place in found:
+            continue
+        if data[place : place + 3] != b"\xff\xd8\xff":
+            break
+        end = end_of_picture(_at(data, place)) or len(data)
+        found[place] = Picture(place, end - place)
+        place = end
+    pictures, last = [], 0
+    for begin in sorted(found)[:MAX_PICTURES]:
+        picture = found[begin]
+        if begin >= last:
+            last = begin + picture.size
+            kind = _kind(data[begin:last], picture.attributes) or names.get(begin, "other")
+            pictures.append(replace(picture, kind=kind))
+    return tuple(pictures)
+
+
+def _at(data: bytes, place: int) -> BinaryIO:
+    stream = io.BytesIO(data)
+    stream.seek(place)
+    return stream
+
+
+def _kind(picture: bytes, attributes: int | None) -> str:
+    """What a further picture is for; empty where neither it nor MPF tells."""
+    what = (attributes or 0) >> 16 & 0xFF
+    for marker, content in _segments(picture):
+        is_map = marker == 0xE2 and content.startswith(ISO_GAIN_MAP)
+        if is_map or (marker == 0xE1 and any(name in content for name in _MAPS)):
+            return "map"
+    return {_PREVIEW: "preview", _GAIN_MAP: "map", _ORIGINAL: "original"}.get(what, "")
+
+
+def turned_picture(picture: bytes, orientation: int) -> bytes:
+    """A map of a picture turned as that is, at high quality, with its own metadata. Raises what Pillow raises."""
+    with open_image(io.BytesIO(picture), ["JPEG", "MPO"]) as image:
+        check_work(image, io.BytesIO(picture))
+        extra = b"".join(
+            struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+            for marker, content in _segments(picture)
+            if 0xE1 <= marker <= 0xEF and marker != 0xEE
+        )
+        turned = image.transpose(TURNS[orientation])
+        if turned.mode not in ("L", "RGB"):
+            turned = turned.convert("RGB")
+    file = io.BytesIO()
+    for setting in list(turned.info):
+        del turned.info[setting]
+    turned.save(file, "JPEG", quality=97, subsampling=0, extra=extra)
+    return file.getvalue()
+
+
+def rearranged(behind: Behind, new: dict[int, bytes | None]) -> Behind:
+    """With other bytes for some of the pictures, by where they begin; None takes one away."""
+    parts, pictures, last, length = [], [], 0, 0
+    for picture in behind.pictures:
+        between = behind.data[last : picture.begin]
+        last = picture.begin + picture.size
+        content = new.get(picture.begin, behind.data[picture.begin : last])
+        parts.append(between)
+        length += len(between)
+        if content is not None:
+            pictures.append(replace(picture, begin=length, size=len(content)))
+            parts.append(content)
+            length += len(content)
+    data = b"".join([*parts, behind.data[last:]])
+    dropped = len(pictures) < len(behind.pictures)
+    return replace(behind, data=b"" if dropped and not data.strip(b"\0") else data, pictures=tuple(pictures))
+
+
+def write_behind(file: BinaryIO, behind: Behind) -> None:
+    """Put what lies behind a JPEG's first picture into a file that holds that one, and into MPF its numbers."""
+    size = file.seek(0, 2)
+    file.write(behind.data)
+    if not behind.listed:
+        return
+    offset, _ = find_mpf(file)
+    file.seek(offset)  # from reading to writing
+    file.write(mpf_block(behind, size, offset))

@@ -1,0 +1,291 @@
+"""What a JPEG carries beside its pixels and its EXIF: kept where it stays true, else taken away with every promise."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import JpegImagePlugin
+
+from . import promises
+from .behind import (
+    ISO_GAIN_MAP,
+    MAX_BEHIND,
+    MPF_PREFIX,
+    NOTHING,
+    Behind,
+    end_of_picture,
+    find_mpf,
+    find_pictures,
+    read_mpf,
+    rearranged,
+    turned_picture,
+)
+from .photoshop import PREFIX as PHOTOSHOP_PREFIX
+from .photoshop import kept_resources
+from .turn import Turn
+from .xmp import Packet, XmpError, edit, is_empty
+
+EXIF_PREFIX = b"Exif\0\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENSION_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
+SEGMENT_ROOM = 65_533
+_OWN = (EXIF_PREFIX, XMP_PREFIX, EXTENSION_PREFIX, PHOTOSHOP_PREFIX, MPF_PREFIX, b"ICC_PROFILE\0")
+"""What is written from elsewhere, or put together anew."""
+_CHUNK = 65_400  # bytes of extended XMP in a segment
+
+
+@dataclass(frozen=True)
+class JpegParts:
+    """What is to be written again with new pixels."""
+
+    xmp: bytes = b""
+    extended: bytes = b""
+    """Extended XMP, whole, without its GUID."""
+    photoshop: bytes = b""
+    segments: bytes = b""
+    """Other segments, as they were."""
+    behind: Behind = NOTHING
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    """What is worth keeping and can't be kept, in words."""
+
+
+def jpeg_segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG: its marker, its length, its data of at most SEGMENT_ROOM bytes."""
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def read_parts(
+    image: JpegImagePlugin.JpegImageFile,
+    file: BinaryIO | None,
+    xmp: bytes,
+    turn: Turn | None,
+    clean: Callable[[bytes], tuple[bytes, tuple[str, ...]]],
+) -> JpegParts:
+    """What a JPEG carries, made right for new pixels.
+
+    Args:
+        file: what it lies in; None where what lies behind the picture is not to be had.
+        xmp: its packet as `clean` has left it.
+        turn: how the pixels are turned, if they are.
+        clean: takes stale previews out of a packet and turns what is tied to pixels; says what was lost, too.
+    """
+    blocks = [(0xE0 + int(name[3:]), data) for name, data in image.applist if name.startswith("APP")]
+    photoshop, places = kept_resources(
+        b"".join(data[len(PHOTOSHOP_PREFIX) :] for _, data in blocks if data.startswith(PHOTOSHOP_PREFIX)),
+        turn is not None,
+    )
+    lost = ["Photoshop's paths, guides and slices"] * places
+    whole = _extended(blocks, xmp)
+    if not whole and any(data.startswith(EXTENSION_PREFIX) for _, data in blocks):
+        lost.append("extended XMP that is not whole")
+    extended, words = clean(whole)
+    lost += words
+    xmp, behind, words, previews = _settled(file, xmp, turn)
+    lost += words
+    has_map = any(picture.kind == "map" for picture in behind.pictures)
+    segments = b""
+    for marker, data in blocks:
+        if marker in (0xE0, 0xEE) or data.startswith(_OWN) or (data.startswith(ISO_GAIN_MAP) and not has_map):
+            continue
+        if marker == 0xEB and data.startswith(b"JP"):
+            lost.append("content credentials (C2PA)" if b"c2pa" in data else "data in JUMBF boxes")
+        elif 0xE3 <= marker <= 0xE5 and data.startswith(b"\xff\xd8\xff"):
+            lost.append("a preview of the old picture")
+        elif data.startswith(b"SCALADO"):
+            pass  # says where pixels lie in the compressed data
+        else:
+            segments += jpeg_segment(marker, data)
+    if extended:
+        try:
+            extended = b"" if is_empty(extended) else extended
+        except XmpError:
+            extended = b""
+            lost.append("extended XMP that can't be read")
+    xmp = _with_guid(xmp, extended)
+    notes = ("previews of the old picture that cameras and viewers use: removed",) * previews
+    return JpegParts(xmp, extended, photoshop, segments, behind, notes, tuple(dict.fromkeys(lost)))
+
+
+def _extended(blocks: list[tuple[int, bytes]], xmp: bytes) -> bytes:
+    """The extended XMP that a packet promises, whole; empty where it isn't."""
+    guid = _guid(xmp)
+    parts: dict[int, bytes] = {}
+    length, head = 0, len(EXTENSION_PREFIX) + 40
+    for _, data in blocks:
+        if data.startswith(EXTENSION_PREFIX) and len(data) > head and data[head - 40 : head - 8].upper() == guid:
+            length, offset = struct.unpack_from(">II", data, head - 8)
+            parts.setdefault(offset, data[head:])
+    whole = b""
+    for offset in sorted(parts):
+        if offset == len(whole):
+            whole += parts[offset]
+    return whole if guid and len(whole) == length else b""
+
+
+def _guid(xmp: bytes) -> bytes:
+    try:
+        found = next(Packet(xmp).properties((promises.NOTE_NS, "HasExtendedXMP")), None) if xmp else None
+    except XmpError:
+        return b""
+    return found.value.strip().upper().encode() if found else b""
+
+
+def _with_guid(xmp: bytes, extended: bytes) -> bytes:
+    """A packet that promises that extended XMP, or none."""
+
+    def change(packet: Packet) -> None:
+        for item in list(packet.properties((promises.NOTE_NS, "HasExtendedXMP"))):
+            if extended:
+                packet.set(item, guid_of(extended))
+            else:
+                packet.remove(item)
+
+    return _edited(xmp, change)
+
+
+def guid_of(extended: bytes) -> str:
+    """The name of extended XMP: its MD5 digest."""
+    return hashlib.md5(extended, usedforsecurity=False).hexdigest().upper()
+
+
+def extended_segments(extended: bytes) -> bytes:
+    """Extended XMP as segments."""
+    head = EXTENSION_PREFIX + guid_of(extended).encode() + struct.pack(">I", len(extended))
+    return b"".join(
+        jpeg_segment(0xE1, head + struct.pack(">I", place) + extended[place : place + _CHUNK])
+        for place in range(0, len(extended), _CHUNK)
+    )
+
+
+def photoshop_segments(resources: bytes) -> bytes:
+    """Photoshop's resources as segments."""
+    room = SEGMENT_ROOM - len(PHOTOSHOP_PREFIX)
+    parts = (resources[place : place + room] for place in range(0, len(resources), room))
+    return b"".join(jpeg_segment(0xED, PHOTOSHOP_PREFIX + part) for part in parts)
+
+
+def _read_behind(file: BinaryIO | None) -> tuple[bytes, int, list[str]]:
+    """The bytes behind the first picture, where they begin, and what is lost with them."""
+    if file is None:
+        return b"", 0, []
+    size = file.seek(0, 2)
+    file.seek(0)
+    end = end_of_picture(file)
+    if end is None or end == size:
+        return b"", size, []
+    if size - end > MAX_BEHIND:
+        return b"", end, [f"{size - end >> 20} MB behind the picture, over the limit of {MAX_BEHIND >> 20}"]
+    file.seek(end)
+    return file.read(), end, []
+
+
+def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[bytes, Behind, list[str], bool]:
+    """XMP and what lies behind the picture, brought into agreement; what is lost, and whether there were previews."""
+    data, end, lost = _read_behind(file)
+    base, block = find_mpf(file) if file else (0, b"")
+    base, entries = base - end, read_mpf(block)
+    try:
+        packet = Packet(xmp) if xmp else None
+    except XmpError:
+        packet = None
+        if data or b"/photos/1.0/" in xmp or b"/hdr-gain-map/" in xmp:
+            xmp = b""
+            lost.append("XMP that can't be read")
+    items = [] if packet is None else promises.listed_items(packet)
+    places = _places(items)
+    named = [(place, item.length, item.semantic) for place, item in zip(places, items, strict=True) if _is_image(item)]
+    pictures = find_pictures(data, [(a, size, base + offset) for a, size, offset in entries[1:]], named[1:])
+    behind = Behind(data, pictures, entries[0][0] if entries else Behind.attributes)
+    new: dict[int, bytes | None] = {}
+    for picture in pictures:
+        if picture.kind in ("preview", "other"):
+            new[picture.begin] = None
+        elif picture.kind == "map" and turn:
+            try:
+                new[picture.begin] = turned_picture(
+                    data[picture.begin : picture.begin + picture.size], turn.orientation
+                )
+            except Exception:  # Pillow's reading of untrusted data may end in any way
+                new[picture.begin] = None
+                lost.append("a gain map or depth map that could not be turned")
+    others = sum(picture.kind == "other" for picture in pictures)
+    if others:
+        lost.append(f"{others} more {'picture' if others == 1 else 'pictures'} behind the first")
+    if packet is not None:
+        _promise(packet, items, places, behind, new)
+        xmp = packet.result()
+    previews = any(picture.kind == "preview" for picture in pictures)
+    return xmp, rearranged(behind, new), lost, previews
+
+
+def _is_image(item: promises.Item) -> bool:
+    return item.mime.startswith("image/")
+
+
+def _places(items: list[promises.Item]) -> list[int]:
+    """Where behind the first picture a container's list says that each thing begins; of the first one, before it."""
+    places, place = [], 0
+    for number, item in enumerate(items):
+        places.append(place if number else -1)
+        place += item.padding + (item.length if number else 0)
+    return places
+
+
+def _promise(
+    packet: Packet, items: list[promises.Item], places: list[int], behind: Behind, new: dict[int, bytes | None]
+) -> None:
+    """Set right in a packet what it says of the things behind the picture, as `new` changes those."""
+    free = list(behind.pictures)
+    size = len(behind.data)
+    kept = maps = 0
+    motion = size > 0
+    if items and items[0].length:
+        packet.set(items[0].fields["Length"], "0")  # the first picture gets another length, and none is needed
+    for number, item in enumerate(items[1:], 1):
+        if not _is_image(item):
+            rest = sum(later.length + later.padding for later in items[number:])
+            if size > 0 and rest <= size:
+                kept += 1
+            else:
+                promises.remove_item(packet, item)
+                motion = motion and item.semantic != "MotionPhoto"
+            continue
+        fits = [p for p in free if p.begin == places[number]] or [p for p in free if p.size == item.length]
+        if not fits and item.semantic == "GainMap":
+            fits = [p for p in free if p.kind == "map"]
+        if not fits or (content := new.get(fits[0].begin, b"same")) is None:
+            promises.remove_item(packet, item)
+        else:
+            kept += 1
+            if "Length" in item.fields:
+                packet.set(item.fields["Length"], str(fits[0].size if content == b"same" else len(content)))
+        free = [p for p in free if p not in fits[:1]]
+    maps = sum(p.kind == "map" and new.get(p.begin, b"") is not None for p in behind.pictures)
+    if not maps:
+        promises.remove_gain_map(packet)
+    if items and not kept:
+        promises.remove_container(packet)
+    offset = promises.video_offset(packet)
+    if offset > size or not motion:
+        promises.remove_motion(packet)
+    elif offset:
+        promises.set_video_offset(packet, offset + _growth(behind, new, size - offset))
+
+
+def _growth(behind: Behind, new: dict[int, bytes | None], place: int) -> int:
+    """How many bytes longer what lies behind a place gets."""
+    changed = (p for p in behind.pictures if p.begin in new and p.begin >= place)
+    return sum(len(new[p.begin] or b"") - p.size for p in changed)
+
+
+def _edited(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
+    """A packet with a change made, where it can be read."""
+    try:
+        return edit(xmp, change) if xmp else xmp
+    except XmpError:
+        return xmp

@@ -1,0 +1,127 @@
+"""What XMP promises of things elsewhere in a file, or shows of the old picture: looked up, set right, or taken away."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from .xmp import RDF, Packet, Property
+
+XMP_NS = "http://ns.adobe.com/xap/1.0/"
+NOTE_NS = "http://ns.adobe.com/xmp/note/"
+_GOOGLE = "http://ns.google.com/photos/1.0/"
+_DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/"
+_CONTAINERS = {_GOOGLE + "container/", _DYNAMIC_DEPTH + "container/"}
+_ITEMS = {_GOOGLE + "container/item/", _DYNAMIC_DEPTH + "item/"}
+_THUMBNAIL = "http://ns.adobe.com/xap/1.0/g/img/"
+GAIN_MAP_NAMESPACES = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/")
+_MOTION_NAMESPACES = ("http://ns.oplus.com/photos/1.0/camera/", "http://ns.xiaomi.com/photos/1.0/camera/")
+_CAMERA = _GOOGLE + "camera/"
+_CONTENT_CREDENTIALS = ("http://purl.org/dc/terms/", "provenance")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that a container lists."""
+
+    fields: dict[str, Property]
+    semantic: str
+    mime: str
+    length: int
+    padding: int
+
+
+def listed_items(packet: Packet) -> list[Item]:
+    """What the packet's container lists, in order, the first picture among it."""
+    groups = sorted(packet.structures(_ITEMS), key=lambda fields: min(item.place for item in fields.values()))
+
+    def number(fields: dict[str, Property], name: str) -> int:
+        with suppress(KeyError, ValueError):
+            return max(0, int(fields[name].value))
+        return 0
+
+    def word(fields: dict[str, Property], *names: str) -> str:
+        return next((fields[name].value.strip() for name in names if name in fields), "")
+
+    return [
+        Item(f, word(f, "Semantic", "DataURI", "URI"), word(f, "Mime"), number(f, "Length"), number(f, "Padding"))
+        for f in groups
+    ]
+
+
+def remove_item(packet: Packet, item: Item) -> None:
+    """Take something out of the container's list."""
+    node = next(iter(item.fields.values())).owner
+    while node >= 0 and packet.nodes[node].name != (RDF, "li"):
+        node = packet.nodes[node].owner
+    for gone in [packet.nodes[node]] if node >= 0 else item.fields.values():
+        packet.remove(gone)
+
+
+def remove_container(packet: Packet) -> None:
+    """Take the list itself away, and the depth maps that refer to it."""
+    wanted = {*_CONTAINERS, *_ITEMS}
+    for item in list(packet.properties(lambda n: n[0] in wanted or n[0].startswith(_DYNAMIC_DEPTH))):
+        packet.remove(item)
+
+
+def remove_gain_map(packet: Packet) -> None:
+    """Take away what says that there is a gain map."""
+    for item in list(packet.properties(lambda name: name[0] in GAIN_MAP_NAMESPACES)):
+        packet.remove(item)
+
+
+def _is_motion(name: tuple[str, str]) -> bool:
+    return name[0] in _MOTION_NAMESPACES or (
+        name[0] == _CAMERA and name[1].startswith(("MotionPhoto", "MicroVideo", "MotionVideo"))
+    )
+
+
+def promises_motion(packet: Packet) -> bool:
+    """Whether the packet says that there is a video."""
+    return next(packet.properties(_is_motion), None) is not None
+
+
+def remove_motion(packet: Packet) -> None:
+    """Take away what says that there is a video."""
+    for item in list(packet.properties(_is_motion)):
+        packet.remove(item)
+
+
+def video_offset(packet: Packet) -> int:
+    """How many bytes before the end of the file the older syntax says that the video begins; 0 where it doesn't."""
+    for item in packet.properties((_CAMERA, "MicroVideoOffset")):
+        with suppress(ValueError):
+            return max(0, int(item.value))
+    return 0
+
+
+def set_video_offset(packet: Packet, offset: int) -> None:
+    """Say so."""
+    for item in packet.properties((_CAMERA, "MicroVideoOffset")):
+        packet.set(item, str(offset))
+
+
+def remove_all(packet: Packet) -> None:
+    """Take away every promise of what only a JPEG can hold."""
+    remove_gain_map(packet)
+    remove_motion(packet)
+    remove_container(packet)
+    remove_extension(packet)
+
+
+def remove_extension(packet: Packet) -> None:
+    """Take away the promise of extended XMP."""
+    for item in list(packet.properties((NOTE_NS, "HasExtendedXMP"))):
+        packet.remove(item)
+
+
+def remove_previews(packet: Packet) -> None:
+    """Take away thumbnails of the old picture, and the link to a signature of it."""
+    for item in list(packet.properties((XMP_NS, "Thumbnails"))):
+        packet.remove(item)
+    for item in list(packet.properties((_THUMBNAIL, "image"))):
+        packet.remove(item)
+    for item in list(packet.properties(_CONTENT_CREDENTIALS)):
+        if "jumbf" in item.value or "c2pa" in item.value:
+            packet.remove(item)

@@ -1,0 +1,291 @@
+"""Colours told outside an ICC profile: PNG's chunks, AVIF's nclx, TIFF's and EXIF's tags; read, and kept in a file."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ..errors import ImageError
+from .exif import read_fields
+from .icc import ADOBE_GAMMA, ADOBE_RGB, SRGB, Colours, of_cicp
+
+_COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, b"cLLI": 8}
+"""PNG's chunks of colour (PNG, third edition, 11.3.2), and their lengths."""
+# what Pillow reads and `formats` writes, and what speaks of the old pixels alone; sBIT: new pixels fill all bits
+_OTHER_CHUNKS = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs tEXt zTXt iTXt tIME hIST sBIT bKGD sPLT".split())
+_OTHER_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are told by themselves
+_META_ROOM = 1 << 22  # bytes of an AVIF's description that are looked at
+TRANSFER = 301
+"""TIFF's tag of a table of light over code values."""
+_HDR = {16: "PQ", 18: "HLG"}
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a file says about its colours beside a profile, and how it can be kept."""
+
+    colours: Colours | None = None
+    """What to say of them in a profile, where one is needed; None: sRGB, or nothing is said, or no profile can."""
+    cicp: tuple[int, int] | None = None
+    """Primaries and transfer function by ITU-T H.273, of full-range RGB."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG's, as they were."""
+    untold: str = ""
+    """Why no profile can say it, in words: HDR."""
+    bits: int = 8
+    """Of a colour in the file."""
+    left: tuple[str, ...] = ()
+    """What the file holds besides, that no result will."""
+
+    def note(self) -> str:
+        """What the user should know, "" for nothing."""
+        if not self.untold:
+            return ""
+        return f"{self.untold}: judged as if it were not, and kept so; as .png or .avif only"
+
+
+def read_tags(image: Image.Image, stream: BinaryIO | None, exif: bytes, has_icc: bool) -> Tags:
+    """What a loaded image, and the file that it came from, say about its colours besides a profile.
+
+    Args:
+        exif: its block, bare.
+        has_icc: whether there is a profile; PNG's cICP goes before it, all else behind.
+    """
+    if image.format == "PNG":
+        tags = _png(_chunks(stream) if stream else list(_told_by_pillow(image.info)), has_icc)
+    elif image.format == "AVIF" and stream:
+        tags = _avif(stream, has_icc)
+    else:
+        tags = Tags()
+    if tags.colours or tags.cicp or tags.chunks or has_icc:
+        return tags
+    colours = _of_exif(exif, image.format == "TIFF")
+    return Tags(None if colours and colours.is_srgb else colours, bits=tags.bits, left=tags.left)
+
+
+# ---------------------------------------------------------------- PNG
+
+
+def _chunks(stream: BinaryIO) -> list[tuple[bytes, bytes]]:
+    """The name of each chunk of a PNG, and of those of colour the data."""
+    place = stream.seek(8)
+    found: dict[bytes, bytes] = {}
+    while len(head := stream.read(8)) == 8:
+        length, name = int.from_bytes(head[:4], "big"), head[4:]
+        # of equal ones the first counts
+        data = stream.read(length) if _COLOUR_CHUNKS.get(name) == length else b""
+        if name not in _COLOUR_CHUNKS or data:
+            found.setdefault(name, data)
+        if name == b"IEND":
+            break
+        place += 12 + length
+        stream.seek(place)
+    return list(found.items())
+
+
+def _told_by_pillow(info: dict[Any, Any]) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of colour that Pillow tells of in an image without its file."""
+    with suppress(Exception):  # whoever made the image may have put anything there
+        if isinstance(info.get("srgb"), int):
+            yield b"sRGB", bytes([info["srgb"]])
+        if isinstance(info.get("gamma"), float):
+            yield b"gAMA", struct.pack(">I", round(info["gamma"] * 100_000))
+        if isinstance(info.get("chromaticity"), tuple):
+            yield b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in info["chromaticity"]))
+
+
+def _png(chunks: Sequence[tuple[bytes, bytes]], has_icc: bool) -> Tags:
+    """What chunks say: cICP before iCCP, that before sRGB, and that before gAMA and cHRM."""
+    kept = tuple(chunk for chunk in chunks if chunk[0] in _COLOUR_CHUNKS)
+    told, colours, cicp, untold = dict(kept), None, None, ""
+    if b"cICP" in told:
+        primaries, transfer, matrix, full = told[b"cICP"]
+        if matrix or not full:
+            untold = "colours of a narrow range"
+        else:
+            cicp = primaries, transfer
+            colours, untold = _meaning(cicp)
+    elif not has_icc and b"sRGB" not in told:
+        colours = _of_gamma(told)
+    # whoever made a chunk that nobody knows allows copying it by a small last letter (PNG, 5.4); its place may matter
+    names = {name for name, _ in chunks} - _COLOUR_CHUNKS.keys() - _OTHER_CHUNKS
+    left = tuple(f"PNG chunk {name.decode('ascii', 'replace')}" for name in sorted(names))
+    return Tags(colours, cicp, kept, untold, left=left[:20])
+
+
+def _of_gamma(told: dict[bytes, bytes]) -> Colours | None:
+    """The colours of gAMA and cHRM; None for sRGB's, or those within 5 % of its gamma, as libpng has it."""
+    gamma = struct.unpack(">I", told.get(b"gAMA", bytes(4)))[0] / 100_000
+    points = [value / 100_000 for value in struct.unpack(">8I", told.get(b"cHRM", bytes(32)))]
+    colours = Colours(tuple(points) if all(points) else SRGB)
+    if 0.01 < gamma < 10 and not 0.95 < gamma * 2.2 < 1.05:
+        return Colours(colours.chromaticities, (1 / gamma,))
+    return None if colours.is_srgb else colours
+
+
+def _meaning(cicp: tuple[int, int]) -> tuple[Colours | None, str]:
+    """What two numbers of ITU-T H.273 stand for: colours, None for sRGB; or why no profile can say it."""
+    colours = of_cicp(*cicp)
+    if colours is None:
+        kind = _HDR.get(cicp[1])
+        return None, f"HDR ({kind})" if kind else f"colours of number {cicp[0]} with curve {cicp[1]} (ITU-T H.273)"
+    return (None if colours.is_srgb else colours), ""
+
+
+def png_chunks(tags: Tags, same_format: bool, has_icc: bool) -> bytes:
+    """The chunks of colour to write in a PNG: as they were, or what says the same. Beside an AVIF's own profile
+    (`has_icc`), its numbers count for nothing, and would go before it in a PNG."""
+    chunks = tags.chunks if same_format else ()
+    if not same_format and not has_icc and tags.cicp and max(tags.cicp) < 256:
+        chunks = ((b"cICP", bytes([*tags.cicp, 0, 1])),)
+    framed = (struct.pack(">I", len(data)) + name + data for name, data in chunks)
+    return b"".join(chunk + struct.pack(">I", zlib.crc32(chunk[4:])) for chunk in framed)
+
+
+def insert_png_chunks(file: BinaryIO, chunks: bytes) -> None:
+    """Put chunks behind the head of a PNG that Pillow has just written: it knows only some of them."""
+    place, block = 8 + 25, 1 << 20
+    end = file.seek(0, 2)
+    while chunks and end > place:  # from the end on, so that the rest moves without a copy of all
+        start = max(place, end - block)
+        file.seek(start)
+        part = file.read(end - start)
+        file.seek(start + len(chunks))
+        file.write(part)
+        end = start
+    file.seek(place)
+    file.write(chunks)
+    file.seek(0, 2)
+
+
+# ---------------------------------------------------------------- AVIF
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of what is in each box of ISO/IEC 14496-12, as far as they are whole."""
+    while start + 8 <= end:
+        size, head = int.from_bytes(data[start : start + 4], "big"), 8
+        if size == 1:
+            size, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
+        stop = end if size == 0 else start + size
+        if stop > end or stop < start + head:
+            return
+        yield data[start + 4 : start + 8], start + head, stop
+        start = stop
+
+
+def _properties(stream: BinaryIO) -> list[tuple[bytes, bytes, int]]:
+    """Kind, data and place in the file of each property of an AVIF's first picture (ISO/IEC 23008-12, 9.3).
+
+    Untrusted: what is damaged is left out, and the work is bounded by the size of the description.
+    """
+    place = 0
+    for _ in range(64):
+        stream.seek(place)
+        head = stream.read(16)
+        size = int.from_bytes(head[:4], "big")
+        size = int.from_bytes(head[8:16], "big") if size == 1 else size
+        if head[4:8] == b"meta":
+            stream.seek(place)
+            meta = stream.read(min(size, _META_ROOM))
+            return _in_meta(meta, place)
+        if size < 8 or place + size >= 1 << 62:
+            break
+        place += size
+    return []
+
+
+def _in_meta(meta: bytes, place: int) -> list[tuple[bytes, bytes, int]]:
+    """The properties of the first picture in a meta box that lies at a place in the file."""
+    parts = {kind: (start, end) for kind, start, end in _boxes(meta, 12, len(meta))}
+    found: list[tuple[bytes, bytes, int]] = []
+    with suppress(KeyError, struct.error):
+        start, _ = parts[b"pitm"]
+        wide = meta[start] > 0
+        (first,) = struct.unpack_from(">I" if wide else ">H", meta, start + 4)
+        inner = {kind: span for kind, *span in _boxes(meta, *parts[b"iprp"])}
+        properties = list(_boxes(meta, *inner[b"ipco"]))
+        at, end = inner[b"ipma"]
+        version, flags = meta[at], meta[at + 3]
+        (count,) = struct.unpack_from(">I", meta, at + 4)
+        at += 8
+        index, mask = (">H", 0x7FFF) if flags & 1 else (">B", 0x7F)
+        for _ in range(count):
+            (item,) = struct.unpack_from(">I" if version else ">H", meta, at)
+            at += 4 if version else 2
+            (uses,) = struct.unpack_from(">B", meta, at)
+            at += 1
+            for _ in range(uses):
+                number = struct.unpack_from(index, meta, at)[0] & mask
+                at += struct.calcsize(index)
+                if item == first and 0 < number <= len(properties) and at <= end:
+                    kind, begin, stop = properties[number - 1]
+                    found.append((kind, meta[begin:stop], place + begin))
+            if at > end or item == first:
+                break
+    return found
+
+
+def _avif(stream: BinaryIO, has_icc: bool) -> Tags:
+    """What an AVIF's first picture says: nclx, bits of a colour, light levels."""
+    cicp, bits, left = None, 8, []
+    for kind, data, _ in _properties(stream):
+        if kind == b"colr" and data[:4] == b"nclx" and len(data) >= 11 and not cicp:
+            cicp = struct.unpack_from(">HH", data, 4)
+        elif kind == b"pixi" and len(data) > 5:
+            bits = max(data[5 : 5 + data[4]])
+        elif kind in (b"clli", b"mdcv", b"cclv", b"amve"):
+            left.append(f"light levels ({kind.decode()})")
+    colours, untold = _meaning(cicp) if cicp and not has_icc else (None, "")
+    return Tags(colours, cicp, untold=untold, bits=bits, left=tuple(dict.fromkeys(left)))
+
+
+def set_nclx(file: BinaryIO, cicp: tuple[int, int]) -> None:
+    """Name primaries and transfer function in an AVIF that Pillow has just written, which always says sRGB's; the
+    matrix and the range are those that it wrote the pixels with. Raises ImageError where there is no place."""
+    place = next((at for kind, data, at in _properties(file) if kind == b"colr" and data[:4] == b"nclx"), None)
+    if place is None:
+        raise ImageError("this Pillow writes no colours that could be named in an AVIF: write .png")
+    file.seek(place + 4)
+    file.write(struct.pack(">HH", *cicp))
+    file.seek(0, 2)
+
+
+# ---------------------------------------------------------------- TIFF and EXIF
+
+
+def _of_exif(exif: bytes, is_tiff: bool) -> Colours | None:
+    """The colours that EXIF names by DCF's "R03", Adobe RGB; and of a TIFF, those of its own tags (TIFF 6.0, 20)."""
+    fields = {field[0]: field for field in read_fields(BytesIO(exif))}
+
+    def nested(tag: int, within: dict[int, Any]) -> dict[int, Any]:
+        value = within[tag][3] if tag in within else ()
+        return {field[0]: field for field in value} if isinstance(value, list) else {}
+
+    def rationals(tag: int, count: int) -> list[float]:
+        _, kind, values, data = fields.get(tag, (0, 0, 0, b""))
+        numbers = np.frombuffer(data, "<u4").astype(float) if kind == 5 and values == count else np.zeros(0)
+        return list(numbers[::2] / np.maximum(numbers[1::2], 1))
+
+    camera = nested(0x8769, fields)
+    space = camera.get(0xA001, (0, 0, 0, b""))[3][:2]
+    if nested(0xA005, camera).get(1, (0, 0, 0, b""))[3].startswith(b"R03") and space != b"\1\0":
+        return Colours(ADOBE_RGB, (ADOBE_GAMMA,))
+    if not is_tiff:
+        return None
+    white, primaries = rationals(318, 2) or list(SRGB[:2]), rationals(319, 6) or list(SRGB[2:])
+    _, kind, count, table = fields.get(TRANSFER, (0, 0, 0, b""))
+    if kind == 3 and count >= 256:
+        samples = np.frombuffer(table, "<u2")
+        samples = samples[: count // 3 if count in (3 * 256, 3 * 65_536) else count]
+        picked = samples[np.linspace(0, len(samples) - 1, min(len(samples), 1024)).round().astype(int)]
+        return Colours((*white, *primaries), tuple(picked / 65_535))
+    return Colours((*white, *primaries)) if 318 in fields or 319 in fields else None
