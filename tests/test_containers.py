@@ -22,7 +22,7 @@ from containers import (
     xmp,
     xmp_segment,
 )
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from nuli.errors import ImageError
 from nuli.imaging.behind import end_of_picture, read_mpf
@@ -203,3 +203,70 @@ def test_photoshops_thumbnails_are_removed_and_the_rest_stays(tmp_path):
     result, _ = enhanced(source, tmp_path)
     kept = resource(1028, b"\x1c\x02\x05\0\x05hello") + resource(1034, b"\1")
     assert segment(0xED, b"Photoshop 3.0\0" + kept) in result
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "avif"])
+def test_bytes_and_chunks_besides_the_picture_are_told(tmp_path, extension):
+    path = tmp_path / f"in.{extension}"
+    picture().save(path)
+    assert load_photo(path).complete
+    data = path.read_bytes()
+    if extension == "png":
+        more = {"bytes behind the picture": data + b"PK\3\4"}
+    elif extension == "webp":
+        chunk = b"C2PA" + struct.pack("<I", 4) + b"jumb"
+        more = {"content credentials": data[:4] + struct.pack("<I", len(data) + 4) + data[8:] + chunk}
+        more["bytes behind the picture"] = data + b"PK\3\4"
+    else:
+        box = b"uuid" + bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"jumb"
+        more = {"content credentials": data + struct.pack(">I", len(box) + 4) + box}
+    for words, changed in more.items():
+        path.write_bytes(changed)
+        photo = load_photo(path)
+        assert not photo.complete and any(words in note for note in photo.notes)
+        with pytest.raises(ImageError, match="would be lost"):
+            save_photo(photo, photo.pixels, path, overwrite_input=True)
+
+
+def test_alpha_of_an_avif_is_no_loss(tmp_path):
+    path = tmp_path / "in.avif"
+    image = picture()
+    image.putalpha(100)
+    image.save(path)
+    assert load_photo(path).complete
+    data = path.read_bytes()
+    name = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+    assert name in data
+    path.write_bytes(data.replace(name, b"urn:com:photo:aux:hdrgainmap".ljust(len(name), b"x")))
+    assert any("auxiliary pictures" in note for note in load_photo(path).notes)
+
+
+def test_tiff_keeps_photoshops_resources_without_thumbnails_and_tells_of_layers(tmp_path):
+    def resource(number: int, content: bytes) -> bytes:
+        return b"8BIM" + struct.pack(">HHI", number, 0, len(content)) + content + bytes(len(content) % 2)
+
+    kept = resource(1028, b"\x1c\x02\x05\0\x05hello")
+    path = tmp_path / "in.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[34377] = kept + resource(1036, bytes(28) + jpeg(picture(80, 56)))
+    tags.tagtype[34377] = 1
+    picture().save(path, tiffinfo=tags)
+    result, notes = enhanced(path.read_bytes(), tmp_path, "out.tif")
+    assert notes == () and kept in result and b"\xff\xd8\xff" not in result
+    as_jpeg, _ = enhanced(path.read_bytes(), tmp_path, "other.jpg")
+    assert segment(0xED, b"Photoshop 3.0\0" + kept) in as_jpeg
+    tags[37724] = b"Adobe Photoshop Document Data Block\0"
+    tags.tagtype[37724] = 7
+    picture().save(path, tiffinfo=tags)
+    photo = load_photo(path)
+    assert not photo.complete and any("layers" in note for note in photo.notes)
+
+
+def test_raw_profiles_of_a_png_show_no_old_picture(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    for name, content in (("8bim", b"8BIM\x04\x0c\0\0" + jpeg(picture(80, 56))), ("iptc", b"\x1c\x02\x05\0\x05hello")):
+        text.add_text(f"Raw profile type {name}", f"\n{name}\n{len(content):8}\n{content.hex()}\n", zip=True)
+    path = tmp_path / "in.png"
+    picture().save(path, pnginfo=text)
+    photo = load_photo(path)
+    assert [key for key, _ in photo.meta.text] == ["Raw profile type iptc"] and "8bim" in photo.notes[0]
