@@ -1,10 +1,12 @@
 """What stands in or behind a picture file besides its first picture."""
 
 import base64
+import contextlib
 import hashlib
 import io
 import re
 import struct
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from containers import (
     NAMESPACES,
     VIDEO,
+    exif,
     extended_segments,
     jpeg,
     mpf,
@@ -22,6 +25,8 @@ from containers import (
     xmp,
     xmp_segment,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from nuli.errors import ImageError
@@ -270,3 +275,33 @@ def test_raw_profiles_of_a_png_show_no_old_picture(tmp_path):
     picture().save(path, pnginfo=text)
     photo = load_photo(path)
     assert [key for key, _ in photo.meta.text] == ["Raw profile type iptc"] and "8bim" in photo.notes[0]
+
+
+def test_a_file_made_to_keep_its_reader_busy_does_not(tmp_path):
+    many = "".join('<rdf:li><Container:Item Item:Mime="image/jpeg" Item:Length="4"/></rdf:li>' for _ in range(700))
+    areas = "<exif:SubjectArea><rdf:Seq><rdf:li>1</rdf:li></rdf:Seq></exif:SubjectArea>" * 100
+    packet = xmp(elements=f"<Container:Directory><rdf:Seq>{many}</rdf:Seq></Container:Directory>{areas}")
+    source = jpeg(picture(), exif(6), xmp_segment(packet)) + b"\xff\xd8\xff\xd9" * 100_000 + bytes(1 << 20)
+    path = tmp_path / "in.jpg"
+    path.write_bytes(source)
+    begin = time.process_time()
+    photo = load_photo(path)
+    assert time.process_time() - begin < 2 and not photo.complete
+    save_photo(photo, photo.pixels, tmp_path / "out.jpg")
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_phone_photos_end_in_no_error_but_ours(tmp_path, data):
+    source = bytearray(phone_photo(picture(), data.draw(st.sampled_from([1, 6])), motion="both"))
+    spots = [source.index(word) for word in (b"MPF\0", b"Container:Directory", b"MicroVideoOffset", b"Exif")]
+    spots.append(len(source) - len(behind(bytes(source))))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.sampled_from(spots)) + data.draw(st.integers(0, 200))
+        source[at] = data.draw(st.integers(0, 255))
+    path = tmp_path / "in.jpg"
+    path.write_bytes(source[: data.draw(st.sampled_from([len(source), len(source) - 9000, len(source) - 10_400]))])
+    with contextlib.suppress(ImageError):
+        photo = load_photo(path)
+        save_photo(photo, photo.pixels, tmp_path / "out.jpg")
+        save_photo(photo, photo.pixels, tmp_path / "out.png")

@@ -17,7 +17,7 @@ from .photoshop import kept_resources
 from .promises import remove_all, remove_previews
 from .tags import Tags, read_tags
 from .turn import Turn, turned_exif, turned_xmp
-from .xmp import Packet, XmpError, edit
+from .xmp import Packet, XmpError, edit, edited
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG before PNG had a place for it
@@ -76,10 +76,7 @@ def clean_xmp(xmp: bytes, turn: Turn | None) -> tuple[bytes, tuple[str, ...]]:
 
 def without_promises(xmp: bytes) -> bytes:
     """XMP that promises nothing that only a JPEG can hold."""
-    try:
-        return edit(xmp, remove_all) if xmp else xmp
-    except XmpError:
-        return xmp
+    return edited(xmp, remove_all)
 
 
 def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], tuple[str, ...]]:
