@@ -17,7 +17,7 @@ from .behind import MPF_PREFIX, mpf_block, write_behind
 from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
 from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
 from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
-from .tags import insert_png_chunks, png_chunks, set_nclx
+from .tags import TRANSFER, insert_png_chunks, png_chunks, set_nclx
 from .xmp import without_padding
 
 EXTENSIONS = {
@@ -81,7 +81,7 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
     elif kind == "JPEG":
         write_behind(file, meta.behind)
     elif kind == "PNG":
-        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind))
+        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
     elif kind == "AVIF" and meta.tags.cicp:
         set_nclx(file, meta.tags.cicp)
 
@@ -89,13 +89,17 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
 def exif_and_text(meta: Meta, kind: str) -> tuple[bytes, generation.Text, tuple[str, ...]]:
     """EXIF and text to write in a format, and the keywords of text that it has no place for: what image generators say
     goes where their readers look."""
+    exif = meta.exif
+    if meta.format == "TIFF" != kind and any(field[0] == TRANSFER for field in read_fields(BytesIO(exif))):
+        # a large table, which the profile has now
+        exif = pack_block([field for field in read_fields(BytesIO(exif)) if field[0] != TRANSFER])
     if kind == "PNG":
         known = {key for key, _ in meta.text}
         found = generation.from_exif(meta.exif) if meta.format != kind else ()
-        return meta.exif, (*meta.text, *(pair for pair in found if pair[0] not in known)), ()
+        return exif, (*meta.text, *(pair for pair in found if pair[0] not in known)), ()
     if kind == "BMP":
         return b"", (), tuple(dict.fromkeys(key for key, _ in meta.text))
-    exif, left = generation.to_exif(meta.exif, meta.text)
+    exif, left = generation.to_exif(exif, meta.text)
     return exif, (), left
 
 

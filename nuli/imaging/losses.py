@@ -61,7 +61,7 @@ def losses(meta: Meta, kind: str, *, alpha: bool, deep: bool) -> tuple[str, ...]
         dropped += [f"light levels ({name})" for name in chunks]
     if dropped:
         told.append(f"left out, {kind} has no place for it here: {', '.join(dropped)}")
-    if kind == "JPEG" and len(EXIF_PREFIX + exif) > SEGMENT_ROOM:
+    if kind == "JPEG" != meta.format and len(EXIF_PREFIX + exif) > SEGMENT_ROOM:
         told.append("more than 64 KB of EXIF: A1111 and exiftool read all of it, some programs only the first part")
     if kind == "BMP" and (meta.icc or meta.tags.colours):
         told.append("BMP holds no colour profile: converted to sRGB, unless the profile is broken")

@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -37,7 +37,7 @@ class Meta:
     xmp: bytes = b""
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG: keyword and value, in order; iTXt values are Pillow's iTXt
-    comment: bytes = b""  # JPEG
+    comment: bytes = b""  # JPEG, and read from a GIF
     extended: bytes = b""  # JPEG: extended XMP, whole
     photoshop: bytes = b""  # JPEG and TIFF: Photoshop's resources (IPTC), without thumbnails
     segments: bytes = b""  # JPEG: others, as they were
@@ -47,7 +47,7 @@ class Meta:
     progressive: bool = False  # JPEG
     lossless: bool = False  # WebP
     compression: str = ""  # TIFF
-    tags: Tags = Tags()  # what is said of colours beside the profile
+    tags: Tags = field(default_factory=Tags)  # what is said of colours beside the profile
 
 
 def upright_xmp(xmp: bytes) -> bytes:
@@ -138,9 +138,12 @@ def icc_for(meta: Meta, mode: str, kind: str | None = None) -> bytes:
         kind: the format to write. In the picture's own, colours that are told beside a profile stay so told; in others,
             and for an image in memory, a profile says the same.
     """
-    if meta.tags.colours and (kind is None or kind != meta.format):
-        # Pillow writes greys as colours in a WebP
-        return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
+    if kind is None or kind != meta.format:
+        if meta.tags.colours:
+            # Pillow writes greys as colours in a WebP
+            return profile(meta.tags.colours, grey=not mode.startswith("RGB") and kind != "WEBP")
+        if meta.format == "PNG" and meta.tags.cicp:
+            return b""  # cICP goes before the profile, and says sRGB, or HDR
     return b"" if mode.startswith("RGB") and meta.icc[16:20] == b"GRAY" else meta.icc
 
 

@@ -23,6 +23,8 @@ _COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, 
 _OTHER_CHUNKS = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs tEXt zTXt iTXt tIME hIST sBIT bKGD sPLT".split())
 _OTHER_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are told by themselves
 _META_ROOM = 1 << 22  # bytes of an AVIF's description that are looked at
+TRANSFER = 301
+"""TIFF's tag of a table of light over code values."""
 _HDR = {16: "PQ", 18: "HLG"}
 
 
@@ -138,10 +140,11 @@ def _meaning(cicp: tuple[int, int]) -> tuple[Colours | None, str]:
     return (None if colours.is_srgb else colours), ""
 
 
-def png_chunks(tags: Tags, same_format: bool) -> bytes:
-    """The chunks of colour to write in a PNG: as they were, or what says the same."""
+def png_chunks(tags: Tags, same_format: bool, has_icc: bool) -> bytes:
+    """The chunks of colour to write in a PNG: as they were, or what says the same. Beside an AVIF's own profile
+    (`has_icc`), its numbers count for nothing, and would go before it in a PNG."""
     chunks = tags.chunks if same_format else ()
-    if not same_format and tags.cicp and max(tags.cicp) < 256:
+    if not same_format and not has_icc and tags.cicp and max(tags.cicp) < 256:
         chunks = ((b"cICP", bytes([*tags.cicp, 0, 1])),)
     framed = (struct.pack(">I", len(data)) + name + data for name, data in chunks)
     return b"".join(chunk + struct.pack(">I", zlib.crc32(chunk[4:])) for chunk in framed)
@@ -279,7 +282,7 @@ def _of_exif(exif: bytes, is_tiff: bool) -> Colours | None:
     if not is_tiff:
         return None
     white, primaries = rationals(318, 2) or list(SRGB[:2]), rationals(319, 6) or list(SRGB[2:])
-    _, kind, count, table = fields.get(301, (0, 0, 0, b""))
+    _, kind, count, table = fields.get(TRANSFER, (0, 0, 0, b""))
     if kind == 3 and count >= 256:
         samples = np.frombuffer(table, "<u2")
         samples = samples[: count // 3 if count in (3 * 256, 3 * 65_536) else count]

@@ -236,6 +236,8 @@ def _exchange(packet: Packet, a: Property | None, b: Property | None, size: tupl
     """Exchange two values; where only one of two sizes is there, it becomes that of the picture."""
     if a and b:
         first, second = a.value.strip(), b.value.strip()
+        if not first or not second:
+            return
         packet.set(a, second)
         packet.set(b, first)
     elif size:
