@@ -75,7 +75,7 @@ class SavedSearch:
         """Raises SearchError for anything but what `to_json` writes."""
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError):
+        except (ValueError, TypeError, RecursionError):
             raise SearchError("this is no saved search: it is not JSON") from None
         if not isinstance(data, dict) or not isinstance(version := data.get("nuli_search"), int):
             raise SearchError('this is no saved search: one says its version, "nuli_search": 1')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from .checkpoint import SavedSearch
 from .devices import pick_device
-from .errors import OptionError
+from .errors import ImageError, OptionError, shown
 from .imaging.frames import make_frame
 from .imaging.mask import with_mask
 from .imaging.photo import Photo, load_photo
@@ -23,7 +23,7 @@ from .ops.registry import select_ops
 from .options import Options, options_from
 from .result import Event, Result
 from .scoring.match import Match
-from .scoring.protocol import Scorer, known_as
+from .scoring.protocol import Scorer, check_scorer, known_as
 from .scoring.registry import load_scorer
 from .search.config import MAX_OTHERS
 from .search.evaluator import Evaluator
@@ -32,9 +32,7 @@ from .search.fixed import fixed_steps
 from .search.loop import Search
 from .threads import iterate_on, run_single_threaded
 
-Source = str | os.PathLike[str] | Image.Image | np.ndarray | Photo
-ONE_SOURCE = (str, os.PathLike, Image.Image, np.ndarray, Photo)
-"""The types of a Source, to tell one from several."""
+Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
 
 
 def enhance(
@@ -45,6 +43,7 @@ def enhance(
     **arguments: Any,
 ) -> Result:
     """Enhance a picture; see `enhance_iter` for the arguments. `progress` is called after every batch."""
+    check_arguments(progress=progress)
     for item in enhance_iter(source, options, **arguments):
         if isinstance(item, Event):
             progress(item)
@@ -67,7 +66,7 @@ def enhance_iter(
     """Enhance a picture, telling how it goes.
 
     Args:
-        source: a path, a PIL image, an array [H,W,3] (8 or 16 bits, or float 0..1), or a loaded Photo.
+        source: a path, a file's bytes, a PIL image, an array [H,W,3] (8 or 16 bits, or float 0..1), or a loaded Photo.
         options: all options; or give their values by name, as `values`.
         scorer: a scorer's name, or any object that satisfies `nuli.Scorer`, in place of the one in the options.
         folders: where weights may lie, besides the usual caches.
@@ -90,6 +89,11 @@ def enhance_iter(
     """
     options = choose_options(options, scorer, values)
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
+    check_arguments(folders, stop=stop)
+    if isinstance(others, bool) or not isinstance(others, int) or others < 0:
+        raise OptionError(f"others must be a whole number, 0 or more, not {shown(others)}")
+    if known is not None and not isinstance(known, (SavedSearch, str, os.PathLike)):
+        raise OptionError(f"known must be a SavedSearch or the path of one, not {shown(known)}")
     if match is not None:
         options, scorer = matching(match, options, scorer)
     check_options(options)  # complain before the picture and the weights are loaded
@@ -130,16 +134,37 @@ def score(
         NuliError: for a source, option, or scorer that can't be used.
     """
     options = choose_options(options, scorer, values)
+    check_arguments(folders)
     named = scorer is None or isinstance(scorer, str)
     loaded = load_scorer(replace(options, mode="hard"), folders) if named else scorer
     scores = []
-    for source in [sources] if isinstance(sources, ONE_SOURCE) else sources:
+    for source in each_source(sources):
         photo = load_photo(source, at_least=REDUCED)
         frame = make_frame(photo.pixels, photo.alpha, pick_device(options.device))
         evaluator = Evaluator(frame, min(photo.pixels.shape[:2]), loaded, guard_weight=0)
         [evaluation] = run_single_threaded(evaluator.score_frames, frame)
         scores.append(evaluation.score)
     return scores
+
+
+def each_source(sources: Source | Iterable[Source]) -> Iterable[Source]:
+    """Several pictures, or one as the only one of them. Raises ImageError for what is neither."""
+    if isinstance(sources, (str, os.PathLike, bytes, Image.Image, np.ndarray, Photo)):
+        return [sources]
+    if not isinstance(sources, Iterable):
+        raise ImageError(f"{shown(sources)} is neither a picture nor several: pass a list of pictures")
+    return sources
+
+
+def check_arguments(folders: Any = (), **functions: Any) -> None:
+    """Raise OptionError for folders that are none, or something else than functions."""
+    for name, function in functions.items():
+        if not callable(function):
+            raise OptionError(f"{name} must be a function, not {shown(function)}")
+    if not isinstance(folders, Sequence) or isinstance(folders, (str, bytes)):
+        raise OptionError(f"folders must be a list of paths, not {shown(folders)}")
+    if wrong := [folder for folder in folders if not isinstance(folder, (str, os.PathLike))]:
+        raise OptionError(f"a folder is named by its path, not by {shown(wrong[0])}")
 
 
 def check_options(options: Options) -> None:
@@ -164,9 +189,14 @@ def matching(match: Source, options: Options, scorer: Scorer | None) -> tuple[Op
 
 
 def choose_options(options: Options | None, scorer: str | Scorer | None, values: dict[str, Any]) -> Options:
-    """The options of a call that takes all of them, or their values by name and a scorer's name apart."""
+    """The options of a call that takes all of them, or their values by name and a scorer's name apart. Raises
+    OptionError, also for a scorer that is neither a name nor a Scorer."""
+    if scorer is not None and not isinstance(scorer, str):
+        check_scorer(scorer)
     if options is not None:
+        if not isinstance(options, Options):
+            raise OptionError(f"options must be nuli.Options, not {shown(options)}: or give their values by name")
         if values or isinstance(scorer, str):
-            raise TypeError("give either options or their values by name")
+            raise OptionError("give either options or their values by name")
         return options
     return options_from({**values, "scorer": scorer} if isinstance(scorer, str) else values)

@@ -56,6 +56,7 @@ def shown(value: object, most: int = 60) -> str:
         text = repr(value)
     except Exception:  # an integer of thousands of digits has none
         text = f"a {type(value).__name__}"
+    text = " ".join(text.split()) if "\n" in text else text  # an array has lines
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .scoring.protocol import Scorer
 
 MAX_TASKS = 8
-"""Tasks admitted at once: each holds its picture, unpacked; one that was ended while it waits for the host's lock too,
-until it gets it."""
+"""Tasks admitted at once: each holds its picture, unpacked. Beside them there may be two that nobody wants any more:
+the one at the device, and the first in the queue, which waits for the host's lock until it gets it."""
 PATIENCE = 15.0
 """Seconds for which somebody who was refused is expected to come back: room is kept for them."""
 PROGRESS_INTERVAL = 0.25
@@ -41,26 +41,39 @@ PREVIEW_WINDOW = 5.0
 
 
 class _Queue:
-    """A lock that is given in the order in which it was asked for. One of threading's may go to whoever came last."""
+    """A lock that is given in the order in which it was asked for, and whoever waits for it may leave. One of
+    threading's may go to whoever came last, and doesn't let go of those who wait."""
 
     def __init__(self) -> None:
-        self._lock, self._held, self._waiting = threading.Lock(), False, deque[threading.Event]()
+        self._changed, self._line = threading.Condition(), deque[object]()  # the first one holds it
 
     def __enter__(self) -> None:
-        with self._lock:
-            if not self._held:
-                self._held = True
-                return
-            turn = threading.Event()
-            self._waiting.append(turn)
-        turn.wait()
+        self.join(object())
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()  # who waits holds it from now on
-            else:
-                self._held = False
+        self.next()
+
+    def join(self, who: object, gone: Callable[[], bool] = lambda: False) -> bool:
+        """Wait for the lock; False where they are gone already, or `leave` came first."""
+        with self._changed:
+            if gone():
+                return False
+            self._line.append(who)
+            self._changed.wait_for(lambda: who not in self._line or self._line[0] is who)
+            return who in self._line
+
+    def leave(self, who: object) -> None:
+        """End somebody's waiting; who holds the lock keeps it."""
+        with self._changed:
+            if who in self._line and self._line[0] is not who:
+                self._line.remove(who)
+                self._changed.notify_all()
+
+    def next(self) -> None:
+        """Let go of the lock."""
+        with self._changed:
+            self._line.popleft()
+            self._changed.notify_all()
 
 
 _DEVICE_LOCK = _Queue()
@@ -124,11 +137,15 @@ class Progress:
 class Task:
     """One piece of work, in a thread of its own, that somebody watches and may end.
 
-    Its state is new, queued (it waits for the host's lock), running, then done, failed or stopped.
+    Its state is new, queued (it waits for its turn), running, then done, failed or stopped.
+
+    Args:
+        release: gives its place back; may be called several times.
+        queue: of the tasks of one worker. The first one alone waits for the host's lock, whose waiting can't be ended.
     """
 
-    def __init__(self, host: Host, release: Callable[[], None]) -> None:
-        self.host, self.state = host, "new"
+    def __init__(self, host: Host, release: Callable[[], None], queue: _Queue | None = None) -> None:
+        self.host, self.state, self._queue = host, "new", queue or _Queue()
         self.progress: Progress | None = None
         self.note: Any = None
         """What the work itself wants to show, by `show`."""
@@ -139,6 +156,7 @@ class Task:
         self.outcome: Future[Any] = Future()
         """What the work returned or raised."""
         self._release, self._stop, self._reported_at = release, threading.Event(), float("-inf")
+        self._dropped = False
         self._lock, self._news = threading.RLock(), threading.Event()
 
     @property
@@ -154,14 +172,24 @@ class Task:
         return self.stopping or self.host.stopped()
 
     def end(self) -> None:
-        """End the work; where it waits for the lock, at once. What is over already stays what it is."""
+        """End the work; where it waits for its turn, at once. What is over already stays what it is."""
         with self._lock:
             if self.over:
                 return
             self._stop.set()
             if self.state == "queued":
                 self._finish(StoppedError("stopped before it began"))
+                self._queue.leave(self)
+                self._release()
         self._news.set()
+
+    def drop(self) -> None:
+        """End the work, whose result nobody wants any more. Once it has been queued, its place is free at once."""
+        self._dropped = True
+        self.end()
+        with self._lock:
+            if self.state == "running":
+                self._release()
 
     def start(self, work: Callable[[Task], Any]) -> None:
         """Run work(task); once, in place of `abandon`."""
@@ -181,7 +209,12 @@ class Task:
         self._news.set()
 
     def report(self, event: Event, scorer: str) -> None:
-        """Show how far the search is. A preview is made here: the device belongs to this thread."""
+        """Show how far the search is. A preview is made here: the device belongs to this thread.
+
+        Raises StoppedError where nobody wants the result: then none is rendered.
+        """
+        if self._dropped:
+            raise StoppedError("nobody waits for this any more")
         now = time.monotonic()
         if now - self._reported_at < PROGRESS_INTERVAL:
             return
@@ -193,11 +226,17 @@ class Task:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """The device, once the host's queue gives it. Raises StoppedError where the task was ended before."""
+        """The device, once those before are through and the host gives it. Raises StoppedError where the task was ended
+        before."""
         self._enter("queued")
-        with self.host.lock():
-            self._enter("running")
-            yield
+        if not self._queue.join(self, lambda: self.over):
+            raise StoppedError("stopped before it began")
+        try:
+            with self.host.lock():
+                self._enter("running")
+                yield
+        finally:
+            self._queue.next()
 
     def watch(self) -> Iterator[None]:
         """Yields whenever there is news, until the task is over. It ends with whoever watches."""
@@ -255,6 +294,7 @@ class Worker:
     def __init__(self, host: Host | None = None, max_tasks: int = MAX_TASKS) -> None:
         self.host, self._max_tasks = host or Host(), max_tasks
         self._lock, self._places, self._refused = threading.Lock(), Counter[str](), dict[str, float]()
+        self._queue = _Queue()
 
     def admit(self, owner: str = "") -> Task:
         """A task that has a place and no work yet: `start` it, or `abandon` it. Raises BusyError.
@@ -272,12 +312,15 @@ class Worker:
                 raise BusyError("too much work is waiting already: try again in a few seconds")
             self._refused.pop(owner, None)
             self._places[owner] += 1
-        return Task(self.host, lambda: self._release(owner))
+        place = [owner]
+        return Task(self.host, lambda: self._release(place), self._queue)
 
-    def _release(self, owner: str) -> None:
+    def _release(self, place: list[str]) -> None:
+        """Free a place, once, whose owner's name stands there as long as it is taken."""
         with self._lock:
-            self._places[owner] -= 1
-            self._places = +self._places  # without those who have none
+            if place:
+                self._places[place.pop()] -= 1
+                self._places = +self._places  # without those who have none
 
     def start(self, work: Callable[[Task], Any]) -> Task:
         """Run work(task) in a thread of its own. Raises BusyError."""

@@ -70,10 +70,13 @@ def quoted(value: str) -> str:
     return value if plain else json.dumps(value, ensure_ascii=False)
 
 
-def recipe_in(text: str) -> str:
-    """The recipe in a picture's whole text of parameters; any other text as it is."""
-    found = re.search(rf"{RECIPE}: ([^,\n]*)", text)
-    return found[1] if found else text
+def recipe_in(text: str) -> Recipe:
+    """A recipe as JSON or as a line, or the one in a picture's whole text of parameters: of several there the last,
+    which was applied last. Those before it made the picture that it was applied to. Raises RecipeError."""
+    from .recipe import Recipe
+
+    found = re.findall(rf"{RECIPE}:\s*(nuli\d[^,\n]*)", text)
+    return Recipe.parse(found[-1] if found else text)
 
 
 def was_enhanced(params: Mapping[str, Any]) -> bool:

@@ -39,7 +39,7 @@ class Option:
 
     def parse(self, value: Any) -> Any:
         """Check and convert one value, from text or from JSON. Raises OptionError."""
-        if value is None or (value == "auto" and self.default is None):
+        if value is None or (self.default is None and isinstance(value, str) and value == "auto"):
             if self.default is None:
                 return None
             raise OptionError(f"{self.name} needs a value{self._hint()}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import RecipeError, shown
+from .errors import OptionError, RecipeError, shown
 from .imaging.photo import load_photo, to_image
 from .ops.pipeline import at_strength
 from .ops.registry import get_op
@@ -38,12 +38,16 @@ _MOST_VALUES = 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """An ordered chain of steps; `Recipe()` leaves a picture as it is. Raises RecipeError if too long."""
+    """An ordered chain of steps; `Recipe()` leaves a picture as it is. Raises RecipeError if it is too long, or not
+    made of steps."""
 
     steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.steps, (tuple, list)) or not all(isinstance(step, Step) for step in self.steps):
+            raise RecipeError(f"a recipe is made of steps, not of {shown(self.steps)}")
         _check_length(self.steps)
+        object.__setattr__(self, "steps", tuple(self.steps))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -68,7 +72,10 @@ class Recipe:
 
     def scaled(self, amounts: float | Amounts) -> Recipe:
         """This recipe at another strength (0: `Recipe()`), or at amounts of their own for light, colour and detail."""
-        amounts = amounts if isinstance(amounts, Amounts) else Amounts(amounts)
+        if isinstance(amounts, (int, float)) and abs(amounts) < 1e9:
+            amounts = Amounts(amounts)
+        if not isinstance(amounts, Amounts):
+            raise OptionError(f"an amount is a number, not {shown(amounts)}")
         return self if amounts.as_found else Recipe(at_strength(self.steps, amounts))
 
     def without_noops(self) -> Recipe:
@@ -127,12 +134,13 @@ class Recipe:
     def from_json(text: str) -> Recipe:
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise RecipeError(f"not a recipe: {error}") from None
         return Recipe.from_dict(data)
 
     @staticmethod
     def from_line(line: str) -> Recipe:
+        _check_text(line)
         head, *words = line.split() or [""]
         version = re.fullmatch(r"nuli(\d{1,9})", head)
         if not version:
@@ -151,12 +159,18 @@ class Recipe:
     @staticmethod
     def parse(text: str) -> Recipe:
         """A recipe in either written form."""
+        _check_text(text)
         if len(text) > MAX_TEXT:
             raise RecipeError(f"the recipe is too long: {MAX_TEXT} characters are the most")
         text = text.strip()
         if not text:
             raise RecipeError("the recipe is empty; give JSON or a line that starts with nuli1")
         return Recipe.from_json(text) if text[0] in "{[" else Recipe.from_line(text)
+
+
+def _check_text(text: Any) -> None:
+    if not isinstance(text, str):
+        raise RecipeError(f"a recipe is written as text, not as {shown(text)}")
 
 
 def _check_length(steps: Sequence[Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .enhancer import ONE_SOURCE, Source, check_options, choose_options, matching
+from .enhancer import Source, check_arguments, check_options, choose_options, each_source, matching
 from .errors import ImageError
 from .imaging.atomic import OnWritten
 from .imaging.frames import make_frame
@@ -134,10 +134,11 @@ def enhance_together(
     """
     options = choose_options(options, scorer, values)
     scorer = None if isinstance(scorer, str) else scorer  # a name stands in the options now
+    check_arguments(folders, stop=stop, progress=progress)
     if match is not None:
         options, scorer = matching(match, options, scorer)
     check_options(options)  # complain before the pictures and the weights are loaded
-    sources = [sources] if isinstance(sources, ONE_SOURCE) else list(sources)
+    sources = list(each_source(sources))
     if not sources:
         raise ImageError("a series of no pictures: name at least one")
     samples, failed = _read([sources[i] for i in spread(len(sources))])

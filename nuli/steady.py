@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from .enhancer import Source
-from .errors import ImageError
+from .enhancer import Source, check_arguments, each_source
+from .errors import ImageError, OptionError, shown
 from .imaging.color import to_linear
 from .imaging.frames import reduced, to_tensor
 from .imaging.photo import load_photo
@@ -77,10 +77,15 @@ def steady_light(
     Args:
         sources: all pictures of the series, in order. Each is read, so many at a time, as small as its format allows.
         progress: called with the number of pictures that have been read.
+    Raises:
+        NuliError: for arguments that can't be used. A picture that can't be read is left as it is.
     """
+    check_arguments(progress=progress)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise OptionError(f"jobs must be a whole number, 1 or more, not {shown(jobs)}")
     lights: list[float] = []
     with ThreadPoolExecutor(jobs) as pool:
-        for light in pool.map(light_of, sources):
+        for light in pool.map(light_of, each_source(sources)):
             lights.append(light)
             progress(len(lights))
     return steadying(lights)

@@ -1,13 +1,56 @@
-"""Pictures for the tests: one that lies in the repository, and the shared photos where they are at hand."""
+"""A home for the tests, and their pictures: one that lies in the repository, and the shared photos where they are at
+hand."""
 
 from __future__ import annotations
 
+import os
+import site
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+
+def move_to(home: str) -> None:
+    """Let this process, and those that it starts, find an empty home: no presets, LUTs, weights or settings of whoever
+    runs the tests."""
+    parameters = ("NULI_COMFYUI", "NULI_WEBUI")  # what the tests themselves are told
+    settings = (
+        "NULI_",
+        "XDG_",
+        "HF_",
+        "HUGGINGFACE_",
+        "TRANSFORMERS_",
+        "TORCH_HOME",
+        "TORCH_FORCE_",
+        "GRADIO_",
+        "PIP_",
+    )
+    for name in list(os.environ):
+        if name == "RAY_ADDRESS" or (name.startswith(settings) and name not in parameters):
+            del os.environ[name]
+    os.environ.setdefault("PYTHONUSERBASE", site.getuserbase())  # packages may be installed there
+    browsers = Path("~/.cache/ms-playwright").expanduser()
+    if browsers.is_dir():
+        os.environ.setdefault("PLAYWRIGHT_BROWSERS_PATH", str(browsers))
+    for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+        os.environ[name] = home
+    for name, folder in (
+        ("CACHE", ".cache"),
+        ("CONFIG", ".config"),
+        ("DATA", ".local/share"),
+        ("STATE", ".local/state"),
+    ):
+        os.environ[f"XDG_{name}_HOME"] = str(Path(home, folder))
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+# before anything of nuli is imported
+_home = tempfile.TemporaryDirectory(prefix="nuli-tests-", ignore_cleanup_errors=True)
+move_to(_home.name)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_PHOTOS = ROOT.parent / "shared" / "data" / "photos"

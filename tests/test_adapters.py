@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -325,3 +329,108 @@ def test_packages_are_not_loaded_before_they_are_wanted(tmp_path: Path) -> None:
     )
     done = run(tmp_path, code, "[nuli.scorers]\nwarm = nuli_test_plugin:warm\n")
     assert done.stdout.splitlines() == ["tone", "loaded"], done.stderr
+
+
+# in a server with other threads
+
+
+class Program:
+    """What a pickle can do."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return print, ("a program ran",)
+
+
+def test_a_scorer_is_loaded_without_changing_anything_for_other_threads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nuli.scoring.adapters.foreign import weights_only
+
+    torch.save({"w": torch.ones(3)}, tensors := tmp_path / "tensors.pt")
+    torch.save({"w": Program()}, program := tmp_path / "program.pt")
+    capsys.readouterr()
+    environment = dict(os.environ)
+    with weights_only():
+        assert dict(os.environ) == environment
+        for how in ({"weights_only": False}, {"pickle_module": pickle}, {}):
+            assert torch.load(tensors, "cpu", **how)["w"].sum() == 3
+            with pytest.raises(pickle.UnpicklingError):
+                torch.load(program, **how)
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(program, None, pickle)
+        assert capsys.readouterr().out == ""
+        with ThreadPoolExecutor(1) as pool:  # the host's own work
+            pool.submit(torch.load, program, weights_only=False).result()
+        assert "a program ran" in capsys.readouterr().out
+        with weights_only():
+            pass
+        with pytest.raises(pickle.UnpicklingError):
+            torch.load(program, weights_only=False)
+    function = torch.load
+    with weights_only():
+        assert torch.load is function  # wrapped once
+    torch.load(program, weights_only=False)
+    assert "a program ran" in capsys.readouterr().out
+
+
+def test_environments_survive_many_threads_that_load() -> None:
+    """Each of them that restored what it had found before would lose what another one set meanwhile."""
+    from nuli.scoring.adapters.foreign import weights_only
+
+    before, end, seen = dict(os.environ), time.monotonic() + 0.5, set()
+
+    def load() -> None:
+        while time.monotonic() < end:
+            with weights_only():
+                seen.add(os.environ.get("HOME"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: load(), range(4)))
+    assert dict(os.environ) == before and seen == {before.get("HOME")}
+
+
+def test_only_the_thread_that_loads_pyiqa_is_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nuli.scoring.adapters import pyiqa
+
+    constants, download_util = SimpleNamespace(HF_HUB_OFFLINE=False), SimpleNamespace()
+    download_util.download_url_to_file = lambda url, path: (url, path)
+    for name, module in (
+        ("huggingface_hub", SimpleNamespace(constants=constants)),
+        ("pyiqa", SimpleNamespace()),
+        ("pyiqa.utils", SimpleNamespace(download_util=download_util)),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def fetch() -> tuple[object, ...]:
+        return bool(constants.HF_HUB_OFFLINE), download_util.download_url_to_file("url", "path")
+
+    with pyiqa._offline():
+        assert constants.HF_HUB_OFFLINE
+        with pytest.raises(FileNotFoundError):
+            fetch()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(fetch).result() == (False, ("url", "path"))
+    assert fetch() == (False, ("url", "path"))
+
+
+def test_threads_may_share_a_metric_of_pyiqa() -> None:
+    """It keeps in itself whether it is to give gradients."""
+    from nuli.scoring.adapters.pyiqa import make
+
+    class Metric(Bright):
+        score_range, lower_better, as_loss = "0, 10", False, False
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.002)
+            with torch.set_grad_enabled(self.as_loss):
+                return super().forward(x)
+
+    scorer = make("topiq_iaa", Metric())
+
+    def ask(grad: bool) -> set[bool]:
+        x = torch.rand(1, 3, 8, 8, requires_grad=True)
+        with torch.set_grad_enabled(grad):
+            return {scorer.bind(x)(x).requires_grad for _ in range(40)}
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(ask, (True, False))) == [{True}, {False}]

@@ -470,5 +470,5 @@ def test_one_picture_alone_is_a_list_of_one(photo_path: Path) -> None:
 def test_options_are_given_at_once_or_by_name(dull: Image.Image) -> None:
     options = nuli.Options(scorer="vivid", evaluations=30, device="cpu")
     assert enhance(dull, options).recipe == enhance(dull, evaluations=30, **CPU).recipe
-    with pytest.raises(TypeError, match="either"):
+    with pytest.raises(OptionError, match="either"):
         enhance(dull, options, evaluations=30)

@@ -140,3 +140,14 @@ def test_the_tabs_pictures_read_back(read):
     written = infotext.entries(RECIPE, options_from({**ODD, "ops": '"light"'}), "tone", 4.5, 5.25)
     found = read(session.complete_infotext(load_photo(image), written))
     assert {key: found[key] for key in written} == written and found["Lora hashes"] == "a: 1, b: 2"
+
+
+def test_of_two_recipes_the_last_counts_for_everybody() -> None:
+    """A picture that was enhanced twice holds both: what made it what it is now is the second one's."""
+    from nuli.comfy.work import _looks
+
+    second = Recipe.from_line("nuli1 saturation=1.1")
+    text = f"a cat, NUl recipe: of mine\nSteps: 20, NUl recipe: {RECIPE.to_line()}, NUl recipe: {second.to_line()}, NUl"
+    assert infotext.recipe_in(text) == second
+    assert [look.recipe for look in _looks(text)] == [second]
+    assert infotext.recipe_in(text.replace("nuli1 saturation=1.1", "none")) == RECIPE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from nuli.errors import StoppedError
+from nuli.heap import give_back
 from nuli.imaging.frames import make_frame, to_pixels, to_tensor
 from nuli.imaging.photo import Photo, load_photo
 from nuli.ops.palette import FEWEST, Palette, Recoloured, has_palette
@@ -96,3 +98,15 @@ def test_looking_for_colours_can_be_stopped(large: Photo) -> None:
     with pytest.raises(StoppedError):
         render_rows(large, steps, "cpu", stop=lambda: asked.append(1) or len(asked) > 2)
     assert len(Palette(large.pixels).codes) == len(np.unique(large.pixels.reshape(-1, 3), axis=0))
+
+
+def test_one_spare_table_is_kept_until_memory_is_given_back(large: Photo) -> None:
+    palette = Palette(large.pixels)
+    tables = [ref(Recoloured(palette, palette.colours)._table)]
+    several = [Recoloured(palette, palette.colours) for _ in range(4)]  # as that many threads have
+    tables += [ref(one._table) for one in several]
+    del several
+    assert len({id(table()) for table in tables} - {id(None)}) == 1
+    assert any(Recoloured(palette, palette.colours)._table is table() for table in tables)
+    give_back()
+    assert not any(table() is not None for table in tables)

@@ -237,7 +237,7 @@ def test_what_cannot_be_done_is_refused(pan: tuple[list[np.ndarray], list[int]])
         enhance_together([])
     with pytest.raises(OptionError, match="ops"):
         enhance_together(pan[0], ops="nonsense")
-    with pytest.raises(TypeError, match="either"):
+    with pytest.raises(OptionError, match="either"):
         enhance_together(pan[0], nuli.Options(), seed=1)
 
     class Careless(Vivid):

@@ -28,6 +28,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from nuli import infotext
 from nuli.errors import BusyError, ImageError, OptionError, RecipeError
 from nuli.ops.lut import to_cube
 from nuli.ops.registry import OPS, get_op
@@ -369,10 +370,10 @@ def test_a_second_opinion_and_guards_are_told(enhanced: session.Session) -> None
 def test_recipes_come_as_json_as_a_line_or_in_an_infotext(opened: session.Session) -> None:
     recipe = Recipe.parse("nuli1 contrast=1.12 saturation=1.1")
     for text in (recipe.to_json(), recipe.to_line(), f"a cat\nSteps: 20, NUl recipe: {recipe.to_line()}, NUl score: 5"):
-        assert session.recipe_in(text) == recipe
+        assert infotext.recipe_in(text) == recipe
     assert handlers.acting(handlers.apply_recipe)(opened, recipe.to_line())[0].recipe == recipe
     with pytest.raises(RecipeError):
-        session.recipe_in("a cat")
+        infotext.recipe_in("a cat")
 
 
 def test_errors_are_told_and_change_nothing(opened: session.Session, caplog: pytest.LogCaptureFixture) -> None:
@@ -448,7 +449,7 @@ def test_the_host_saves_the_recipe_in_the_picture(enhanced: session.Session, tmp
     assert "saved as" in saved(worker, enhanced)  # never over another
     first, _ = sorted((tmp_path / "new").iterdir())
     with Image.open(first) as written:
-        assert session.recipe_in(written.info["parameters"]) == enhanced.recipe
+        assert infotext.recipe_in(written.info["parameters"]) == enhanced.recipe
         assert "NUl scorer: tone" in written.info["parameters"]
         assert written.convert("RGB").tobytes() == session.full_size(enhanced, "cpu").tobytes()
 

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -277,14 +277,18 @@ def _head(length: int) -> bytes:
 class Client:
     """A server of its own, and requests to it."""
 
-    def __init__(self, host: Host, max_tasks: int = MAX_TASKS) -> None:
+    def __init__(
+        self, host: Host, max_tasks: int = MAX_TASKS, dependencies: Sequence[Any] = (), middleware: Any = None
+    ) -> None:
         from fastapi import FastAPI
 
         from nuli.webui.api import add_routes
 
         app = FastAPI()
+        if middleware is not None:
+            app.middleware("http")(middleware)
         self.worker = Worker(host, max_tasks)
-        add_routes(app, self.worker)
+        add_routes(app, self.worker, dependencies)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -331,8 +335,8 @@ def serve() -> Iterator[Callable[..., Client]]:
     clients: list[Client] = []
 
     def make(**more: Any) -> Client:
-        max_tasks = more.pop("max_tasks", MAX_TASKS)
-        clients.append(Client(host(**more), max_tasks))
+        own = {name: more.pop(name) for name in ("max_tasks", "dependencies", "middleware") if name in more}
+        clients.append(Client(host(**more), **own))
         return clients[-1]
 
     yield make
@@ -464,7 +468,7 @@ def test_a_place_is_given_before_the_request_is_read(serve):
 def test_a_client_that_goes_while_it_sends_gives_its_place_back(serve, picture):
     client = serve(max_tasks=1)
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as line:
-        line.sendall(_head(100_000_000) + b"{")
+        line.sendall(_head(10_000_000) + b"{")
         time.sleep(0.3)
         assert client.ask("POST", "/apply", {"image": picture, **APPLY})[0] == 429
     time.sleep(0.3)

@@ -206,5 +206,5 @@ def _looks(text: str) -> list[Look]:
 
 
 def _look(text: str) -> Look:
-    recipe = Recipe.parse(infotext.recipe_in(text))
+    recipe = infotext.recipe_in(text)
     return Look.from_json(text) if '"statistics"' in text else Look(recipe, None)

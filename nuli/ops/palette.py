@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ..heap import Spare
 from ..imaging.mask import blend
 
 STRIP = 1 << 16
@@ -19,9 +20,9 @@ STRIP = 1 << 16
 FEWEST = 1 << 18
 """Pixels of colour from which on a table of all colours pays."""
 _COLOURS = 1 << 24
-_marks: list[np.ndarray] = []
-_tables: list[np.ndarray] = []
-"""Large tables that are not in use: to get fresh memory for them would take as long as to use them."""
+_marks = Spare(lambda: np.zeros(_COLOURS, bool))
+_tables = Spare(lambda: np.empty(_COLOURS, "<u4"))
+"""To get fresh memory for them takes as long as to use them."""
 
 
 def has_palette(pixels: np.ndarray) -> bool:
@@ -43,14 +44,14 @@ class Palette:
             self.codes = np.arange(np.iinfo(pixels.dtype).max + 1)
             self.colours = self.codes.astype(pixels.dtype)[:, None]
             return
-        marks = _take(_marks, lambda: np.zeros(_COLOURS, bool))
+        marks = _marks.take()
         try:
             for rows in self.strips():
                 marks[_codes(pixels[rows])] = True
             self.codes = np.flatnonzero(marks)
         finally:
             marks.fill(False)
-            _marks.append(marks)
+            _marks.keep(marks)
         self.colours = np.ascontiguousarray(self.codes.astype("<u4")[:, None].view(np.uint8)[:, :3])
 
     def strips(self) -> Iterator[slice]:
@@ -77,8 +78,8 @@ class Recoloured:
         self.dtype = colours.dtype if mask is None else palette.pixels.dtype
         if palette.pixels.shape[2] == 1:
             return
-        self._table = _take(_tables, lambda: np.empty(_COLOURS, "<u4"))
-        weakref.finalize(self, _tables.append, self._table)
+        self._table = _tables.take()
+        weakref.finalize(self, _tables.keep, self._table).atexit = False
         if colours.dtype == np.uint8:  # a table of the colours themselves, four bytes each
             padded = np.zeros((len(colours), 4), np.uint8)
             padded[:, :3] = colours
@@ -107,14 +108,6 @@ class Recoloured:
         for rows in self._palette.strips():
             whole[rows] = self[rows]
         return whole if dtype is None else whole.astype(dtype, copy=False)
-
-
-def _take(free: list[np.ndarray], make: Callable[[], np.ndarray]) -> np.ndarray:
-    """One of the free tables, or a new one."""
-    try:
-        return free.pop()
-    except IndexError:
-        return make()
 
 
 def _codes(rows: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import RecipeError
+from ..errors import RecipeError, shown
 from .registry import check_values, get_op
 
 DECIMALS = 4
@@ -22,7 +22,9 @@ class Step:
         try:
             values = tuple(round(float(v), DECIMALS) + 0.0 for v in self.values)  # + 0.0: no minus zero
         except (TypeError, ValueError, OverflowError):
-            raise RecipeError(f"{self.op}: {str(self.values)[:60]} are not numbers that it can use") from None
+            raise RecipeError(f"{self.op}: {shown(self.values)} are not numbers that it can use") from None
+        if not isinstance(self.op, str):
+            raise RecipeError(f"a step names its op, not {shown(self.op)}")
         check_values(get_op(self.op), values)
         object.__setattr__(self, "values", values)
 

@@ -63,6 +63,12 @@ def thinned(frames: Tensor, short: int) -> Tensor:
     return frames[..., ::step, ::step].contiguous()  # scattered values are slow to work with
 
 
+def wall(reach: Tensor) -> Tensor:
+    """The cost of how far something is on its way to a bound, 1 at it, in tenths of the scorer's range."""
+    over = (reach - FOOT).clamp(min=0)
+    return HEIGHT * over.square() / (over.square() + BEND**2)
+
+
 class Limits:
     """The limits of one picture.
 
@@ -149,8 +155,7 @@ class Limits:
 
     def walls(self, frames: Tensor) -> Tensor:
         """The cost [N,M] of each measure of candidates, in tenths of the scorer's range."""
-        over = (self.reach(frames) - FOOT).clamp(min=0)
-        return HEIGHT * over.square() / (over.square() + BEND**2)
+        return wall(self.reach(frames))
 
     def hold(self, frames: Tensor) -> bool:
         """Whether a candidate [1,3,h,w] keeps within all bounds."""

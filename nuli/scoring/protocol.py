@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+from ..errors import OptionError, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
     Score = Callable[[Tensor], Tensor]
 
+ViewMode = Literal["crop", "whole", "subsampled"]
+VIEW_MODES = get_args(ViewMode)
+
 
 class Scorer(Protocol):
     name: str
@@ -21,7 +27,7 @@ class Scorer(Protocol):
     """SPDX name of the licence of its weights ("" without weights)."""
     input_size: int
     """S: the short side, in pixels, of the views that it scores (but for `subsampled`)."""
-    view_mode: Literal["crop", "whole", "subsampled"]
+    view_mode: ViewMode
     """`crop`: views are the square centre crop [N,3,S,S]. `whole`: the whole frame, its short side S,
     [N,3,H,W]. `subsampled`: every second pixel of the frame in both directions, which are made in a quarter of the
     time; `bind` gets all of them. Without this attribute it is `crop`."""
@@ -71,6 +77,29 @@ class Scorer(Protocol):
         """What the user should know of how a picture is judged, by its frame as for `starts`. A scorer may lack this
         method."""
         ...
+
+
+def check_scorer(scorer: Any) -> None:
+    """Raise OptionError, which says what is missing, for an object that can't be used as a Scorer."""
+    numbers = (int, float)
+
+    def is_range(value: Any) -> bool:
+        pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, numbers) for v in value)
+        return pair and math.isfinite(value[1] - value[0]) and value[0] < value[1]
+
+    wanted = (
+        ("name", "text", lambda value: isinstance(value, str) and value != ""),
+        ("input_size", "a whole number of pixels", lambda value: isinstance(value, int) and value > 0),
+        ("score_range", "two numbers, the lower one first", is_range),
+        ("bind", "a method", callable),
+    )
+    wrong = [f"{name} ({what})" for name, what, is_right in wanted if not is_right(getattr(scorer, name, None))]
+    if getattr(scorer, "view_mode", "crop") not in VIEW_MODES:
+        wrong.append(f"view_mode ({', '.join(VIEW_MODES)}, or none)")
+    if isinstance(scorer, type) or len(wrong) == len(wanted):
+        raise OptionError(f"a scorer is a name, or an object as nuli.Scorer describes it, not {shown(scorer)}")
+    if wrong:
+        raise OptionError(f"the scorer {shown(getattr(scorer, 'name', scorer))} has no usable {', '.join(wrong)}")
 
 
 def known_as(scorer: Scorer) -> str:

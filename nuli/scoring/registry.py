@@ -14,7 +14,7 @@ from ..errors import OptionError, shown
 from ..options import Options
 from .adapters import ADAPTERS, PYIQA, pyiqa_info
 from .info import ScorerInfo
-from .protocol import Scorer
+from .protocol import Scorer, check_scorer
 from .weights import CLIP_VIT_L14, LAION_HEAD
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ def load_scorer(options: Options, folders: Sequence[str | os.PathLike[str]] = ()
     from ..devices import pick_device
 
     info = resolve_scorer(options.scorer, options.mode, folders)
-    return info.load(options, pick_device(options.device), [Path(f) for f in folders])
+    scorer = info.load(options, pick_device(options.device), [Path(f) for f in folders])
+    check_scorer(scorer)  # another package's may be anything
+    return scorer
 
 
 _cache: dict[tuple[object, ...], Scorer] = {}

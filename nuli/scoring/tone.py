@@ -26,6 +26,7 @@ from ..ops.white_balance import white_gains
 from ..recipe import Recipe
 from .backbone import Backbone
 from .embedded import load_embedded
+from .kept import Kept
 
 SIZE = 128
 """Short side, in pixels, of the view that the networks know a picture by."""
@@ -63,6 +64,10 @@ OUT_OF_DISTRIBUTION = 0.4
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
 SLIGHT_CAST = 0.3
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
+COLOURING = ("white_balance", "temperature", "tint")
+"""Ops that give colour to a grey."""
+COLOURS = torch.tensor([op in COLOURING or name == "colour" for op, name, _ in CORRECTION])
+"""Which parameters do so."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
 
@@ -195,6 +200,17 @@ def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
     return torch.cat([amount * size / (size + SLIGHT_CAST**4), values[:, 1:]], 1)
 
 
+def keep(values: Tensor, frame: Tensor) -> Tensor:
+    """A correction [1,P] of a frame [1,3,h,w] as far as it leaves what is `kept` as it is: without its colours where
+    all of it does not, then with less of the rest."""
+    kept = Kept(frame)
+    small = subsample(frame)
+    if not kept or kept.strongest(lambda share: correct(small, values)) == 1:
+        return values
+    light = values.masked_fill(COLOURS.to(values.device), 0)
+    return shrink(light, kept.strongest(lambda share: correct(small, shrink(light, share))))
+
+
 class Tone:
     name = "tone"
     licence = "MIT"
@@ -243,6 +259,7 @@ class Tone:
         gains = white_gains(view)
         values = self.predict(statistics(view, gains), Backbone.load(device).features(view))
         values = spare_slight_changes(values, view, gains, level_ends(view)).to(frame.device)
+        values = keep(values, frame)
         self._last = frame, values
         return values
 

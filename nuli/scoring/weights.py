@@ -125,7 +125,7 @@ def download(file: WeightsFile, folder: Path | None = None, progress: Progress |
     Raises:
         WeightsError: no connection, no such page, no room, no permission, or the wrong content.
     """
-    from filelock import FileLock  # comes with torch
+    from filelock import FileLock
 
     target = Path(folder or cache_dir()).expanduser() / file.name
     part, lock = target.with_name(file.name + ".part"), target.with_name(file.name + ".lock")

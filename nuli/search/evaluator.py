@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ..errors import DeviceMemoryError, ScoreError, is_out_of_memory
-from ..imaging.frames import scorer_view, stacked, subsample
+from ..imaging.frames import each, scorer_view, stacked, subsample
 from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.limits import WATCHED, thinned
+from ..scoring.kept import Kept
+from ..scoring.limits import WATCHED, thinned, wall
 from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
 from ..scoring.taste import Taste
@@ -118,6 +119,8 @@ class Evaluator:
         """Those of each picture; empty where there are none."""
         self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
         """What each picture's result must keep to, likewise."""
+        self.kept = [Kept(picture) for picture in each(frame)] if mode == "soft" and guard_weight else []
+        """What is to be left as it is of each picture, whoever scores."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -172,6 +175,9 @@ class Evaluator:
         views = guarded.unflatten(0, (-1, self.pictures)).unbind(1) if self.pictures > 1 else [guarded]
         found = [guards(view.contiguous()) for guards, view in zip(self.guards, views, strict=True)]
         penalties = torch.stack(found).mean(0)
+        costs = [wall(kept.reach(view)) for kept, view in zip(self.kept, views, strict=False) if kept]
+        if costs:
+            penalties[:, NAMES.index("drift")] += torch.stack(costs).sum(0) / self.pictures
         lacking = self._lacking(self._seen_by_critic(guarded)) if self._lacking else torch.zeros_like(penalties[:, 0])
         return self._weight * torch.cat([penalties, lacking[:, None]], 1)
 
@@ -266,7 +272,13 @@ class Evaluator:
     def hold(self, recipe: Recipe) -> bool:
         """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
         frames = self.frames([recipe]).split(1) if self.limits else ()
-        return all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
+        within = all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
+        return within and self.keep(recipe)
+
+    def keep(self, recipe: Recipe) -> bool:
+        """Whether a recipe leaves of each picture what is to be kept. Costs no evaluation."""
+        frames = self.frames([recipe]).split(1) if any(self.kept) else ()
+        return all(bool(one.reach(frame) <= 1) for one, frame in zip(self.kept, frames, strict=False) if one)
 
     @torch.no_grad()
     def thumbnails(self, recipes: Sequence[Recipe]) -> Tensor:

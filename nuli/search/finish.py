@@ -133,6 +133,8 @@ class FinePredictor:
     @torch.no_grad()
     def hold(self, recipe: Recipe) -> bool:
         """Whether the reduced picture with a recipe keeps within the limits. Costs no evaluation."""
+        if not self._evaluator.keep(recipe):
+            return False
         return not self._evaluator.limits or self._limits.hold(self._checked(self.rendered(recipe)))
 
     @cached_property

@@ -18,6 +18,7 @@ from ..ops.registry import select_ops
 from ..options import Options
 from ..recipe import Recipe
 from ..result import Event
+from ..scoring.kept import has_few_colours
 from ..scoring.penalties import WEIGHTS
 from ..scoring.protocol import Scorer
 from ..scoring.registry import default_seconds
@@ -81,6 +82,9 @@ class Search:
         if options.mode == "soft" and is_grey(frame):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
             self.notes.append("a grey picture: colours are left alone")
+        if options.mode == "soft" and WEIGHTS[options.guards] and all(has_few_colours(s.photo) for s in self.samples):
+            self.ops = ()
+            self.notes.append("a picture of few colours: its palette is kept")
         # large and small pictures of one series are judged at a size between
         short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
         guarded = weight and not getattr(scorer, "has_target", False)

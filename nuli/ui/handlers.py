@@ -15,6 +15,7 @@ from PIL import Image
 from ..errors import ImageError, NuliError, RecipeError, StoppedError
 from ..hosting import Task, Worker, search
 from ..imaging.photo import Photo
+from ..infotext import recipe_in
 from ..ops.lut import left_out, to_cube
 from ..ops.render import tile_count
 from ..options import Amounts, Options, options_from, with_named_lut
@@ -34,7 +35,6 @@ from .session import (
     new_row,
     open_picture,
     preview,
-    recipe_in,
     rescored,
     with_changes,
     with_result,

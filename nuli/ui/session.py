@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -18,7 +17,7 @@ from ..hosting import Slot
 from ..imaging.frames import make_frame, make_mask, to_pixels, to_tensor
 from ..imaging.mask import with_mask
 from ..imaging.photo import Photo, Source, load_photo, to_image
-from ..infotext import RECIPE, entries, to_text
+from ..infotext import entries, to_text
 from ..ops.neutral import LOCKED
 from ..ops.pipeline import apply_steps, chain_statistics, scale_of
 from ..ops.registry import LUT, get_op
@@ -292,13 +291,6 @@ def rescored(session: Session) -> Session:
 @lru_cache(maxsize=4)
 def _built_in(name: str) -> Scorer:
     return SCORERS[name].load(Options(), torch.device("cpu"), [])
-
-
-def recipe_in(text: str) -> Recipe:
-    """A recipe as JSON or as a line, or the one in a picture's infotext. Raises RecipeError."""
-    if lines := re.findall(RECIPE + r":\s*(nuli\d[^,\n]*)", text):
-        return Recipe.from_line(lines[-1])
-    return Recipe.parse(text)
 
 
 def infotext(session: Session) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -28,6 +30,10 @@ READ_SECONDS = 60.0
 """For a request to arrive in: as long as it does, it takes a place that others wait for."""
 MAX_VALUES = 100_000
 """The values in a request, about: each takes many times the memory that it takes in JSON."""
+MAX_TOGETHER = 2
+"""The bytes of all the requests that are read or worked on, in requests of the greatest length."""
+CLIENT_GONE = 499
+"""The status of an answer that nobody will read, as nginx has it."""
 Work = Callable[[dict[str, Any], Task], dict[str, Any]]
 
 
@@ -37,27 +43,32 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     Args:
         dependencies: FastAPI's `Depends(...)` that every route has, such as the host's password.
     """
-    host, jobs = worker.host, Jobs()
+    host, jobs, total = worker.host, Jobs(), Counter[str]()
 
     async def begin(request: Request, work: Work) -> Task:
-        """A task that does work(body, task), whose outcome is an Outcome. Raises RequestError and BusyError."""
+        """A task that does work(body, task), whose outcome is an Outcome. All that can be known before the request is
+        read is checked before. Raises RequestError and BusyError."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":  # a page of another site may send all other kinds unasked
             raise RequestError("the request must have the Content-Type application/json", 415)
         task = worker.admit(request.client.host if request.client else "")
+        held, loop = _Held(total), asyncio.get_running_loop()
         try:
-            data = await _read(request, host.limits().megapixels)
+            data = await _read(request, host.limits().megapixels, held)
+            task.start(lambda task: _outcome(data, work, task))
         except BaseException:
             task.abandon()
+            held.let_go()
             raise
-        task.start(lambda task: _outcome(data, work, task))
+        task.outcome.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(held.let_go))
         return task
 
     def post(work: Work) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             try:
                 task = await begin(request, work)
-                outcome: Outcome = await asyncio.shield(asyncio.wrap_future(task.outcome))
+                if (outcome := await _unless_gone(request, task, task.outcome)) is None:
+                    return Response(status_code=CLIENT_GONE)
             except Exception as error:
                 return _refused(error)
             return _respond(outcome.pieces, outcome.status)
@@ -67,8 +78,11 @@ def add_routes(app: FastAPI, worker: Worker, dependencies: Sequence[Any] = ()) -
     async def start_job(request: Request) -> Response:
         try:
             task = await begin(request, service.enhance)
-            if not await asyncio.shield(asyncio.wrap_future(task.accepted)):
-                outcome = task.outcome.result()
+            accepted = await _unless_gone(request, task, task.accepted)
+            if accepted is None:
+                return Response(status_code=CLIENT_GONE)  # nobody knows the job's name
+            if not accepted:
+                outcome: Outcome = task.outcome.result()
                 return _respond(outcome.pieces, outcome.status)
         except Exception as error:
             return _refused(error)
@@ -142,15 +156,67 @@ def _takes(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-async def _read(request: Request, megapixels: float) -> bytearray:
-    """The request, no further than a picture of the allowed size can be long. Raises RequestError."""
-    data, limit = bytearray(), max_request_bytes(megapixels)
+async def _unless_gone(request: Request, task: Task, future: Future[Any]) -> Any:
+    """What a task's future will hold; None where the client hangs up before, whose task is dropped then."""
+    wanted = asyncio.wrap_future(future)
+    # not `request.is_disconnected`, which never says so behind another program's middleware (Starlette before 0.28)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not future.done() and gone.exception():  # another program's middleware can't say
+            await asyncio.wait({wanted})
+        return future.result() if future.done() else None
+    finally:
+        if not future.done():  # gone, or the server ends
+            task.drop()
+            wanted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else looks at it
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Wait for the client to hang up. The request has been read: nothing else comes from it."""
+    while (await request.receive())["type"] != "http.disconnect":
+        await asyncio.sleep(0.5)  # a middleware that hands the request out again and again
+
+
+class _Held:
+    """The bytes of one request, among those of all that are read or worked on."""
+
+    def __init__(self, total: Counter[str]) -> None:
+        self._total, self._mine = total, 0
+
+    def check(self, more: int, most: int) -> None:
+        """Raise BusyError where all requests with so many bytes more would hold more than `most`."""
+        if self._total["bytes"] + more > most:
+            raise BusyError("too many large requests are worked on already: try again in a few seconds")
+
+    def add(self, count: int) -> None:
+        self._mine += count
+        self._total["bytes"] += count
+
+    def let_go(self) -> None:
+        self.add(-self._mine)
+
+
+async def _read(request: Request, megapixels: float, held: _Held) -> bytearray:
+    """The request, no further than a picture of the allowed size can be long, and only where there is room for it
+    beside the others; of one that tells its length nothing is read else. Raises RequestError and BusyError."""
+    data, longest = bytearray(), max_request_bytes(megapixels)
+
+    def check(more: int) -> None:
+        if len(data) + more > longest:
+            raise too_large(megapixels)
+        held.check(more, MAX_TOGETHER * longest)
+
+    length = request.headers.get("content-length", "")
+    check(int(length[:20]) if length.isdecimal() else 0)
 
     async def read() -> None:
+        # counted as they come: who says that much will come, and sends little, takes nobody's room
         async for chunk in request.stream():
+            check(len(chunk))
+            held.add(len(chunk))
             data.extend(chunk)
-            if len(data) > limit:
-                raise too_large(megapixels)
 
     try:
         await asyncio.wait_for(read(), READ_SECONDS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
-import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING
-from unittest.mock import patch
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -77,11 +77,46 @@ def not_here(name: str, package: Package) -> WeightsError:
     )
 
 
+class _Thread(threading.local):
+    """What this thread alone may not do: the process's environment, and what others find in a package, is not ours to
+    change while they work."""
+
+    weights_only = False
+    offline = False
+
+
+THREAD = _Thread()
+
+
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """Of files nothing but tensors is read meanwhile, whatever a package asks torch for: a pickle can run programs."""
-    with patch.dict(os.environ, {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}), torch.inference_mode(False):
-        yield
+    """Of files nothing but tensors is read meanwhile, in this thread, whatever a package asks torch for: a pickle can
+    run programs."""
+    wrap_once(torch, "load", _tensors_only)
+    before, THREAD.weights_only = THREAD.weights_only, True
+    try:
+        with torch.inference_mode(False):
+            yield
+    finally:
+        THREAD.weights_only = before
+
+
+def wrap_once(place: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    """Let a function of a module be called through wrapper(function, *arguments), for good, unless it is already. The
+    wrapper asks THREAD what to do: other threads, and this one later, get what the function itself does."""
+    function = getattr(place, name)
+    if not getattr(function, "asks_nuli", False):
+        wrapped = functools.wraps(function)(functools.partial(wrapper, function))
+        wrapped.asks_nuli = True
+        setattr(place, name, wrapped)
+
+
+def _tensors_only(load: Callable[..., Any], file: Any, *args: Any, **kwargs: Any) -> Any:
+    """torch.load."""
+    if THREAD.weights_only:
+        kwargs |= {"weights_only": True, "pickle_module": None}
+        args = args[:1]  # map_location; another way of pickling would come next
+    return load(file, *args, **kwargs)
 
 
 @contextmanager

@@ -6,11 +6,11 @@ They see the frame, in which a picture's finest detail is gone: what they say of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from ...errors import OptionError
 from ..weights import cache_dir
 from . import pyiqa_info
-from .foreign import Foreign, fetching, import_package, not_here, weights_only
+from .foreign import THREAD, Foreign, fetching, import_package, not_here, weights_only, wrap_once
 
 NOT_OF_A_PICTURE = ("clipscore", "inception_score")
 """Metrics that take a text, or many pictures, though pyiqa counts them among those without a reference."""
@@ -56,10 +56,13 @@ def make(metric: str, model: Any) -> Foreign:
     """The scorer of pyiqa's InferenceModel of a metric, made with as_loss: then it has gradients."""
     low, high = span(model.score_range)
 
+    model.check_input_range = False
+    asking = threading.Lock()  # what it is asked to do it keeps in itself, and several threads may share it
+
     def score(views: Tensor) -> Tensor:
-        model.as_loss = torch.is_grad_enabled()  # only then: a graph takes memory
-        model.check_input_range = False
-        found = model(views)
+        with asking:
+            model.as_loss = torch.is_grad_enabled()  # only then: a graph takes memory
+            found = model(views)
         found = found[0] if isinstance(found, tuple) else found
         return low + high - found if model.lower_better else found
 
@@ -83,15 +86,34 @@ def _package(metric: str) -> Any:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """pyiqa finds its weights in its cache meanwhile, or nowhere."""
+    """pyiqa finds its weights in its cache meanwhile, or nowhere; in this thread."""
     from huggingface_hub import constants
     from pyiqa.utils import download_util
 
-    def refuse(url: str, *_: Any, **__: Any) -> None:
-        raise FileNotFoundError(f"{url} is not in the cache")
-
-    with patch.object(constants, "HF_HUB_OFFLINE", True), patch.object(download_util, "download_url_to_file", refuse):
+    if not isinstance(constants.HF_HUB_OFFLINE, _Offline):
+        constants.HF_HUB_OFFLINE = _Offline(constants.HF_HUB_OFFLINE)
+    wrap_once(download_util, "download_url_to_file", _unless_offline)
+    before, THREAD.offline = THREAD.offline, True
+    try:
         yield
+    finally:
+        THREAD.offline = before
+
+
+class _Offline:
+    """Hugging Face's own setting, but true for a thread that is offline."""
+
+    def __init__(self, usual: Any) -> None:
+        self._usual = usual
+
+    def __bool__(self) -> bool:
+        return THREAD.offline or bool(self._usual)
+
+
+def _unless_offline(download: Callable[..., Any], url: str, *args: Any, **kwargs: Any) -> Any:
+    if THREAD.offline:
+        raise FileNotFoundError(f"{url} is not in the cache")
+    return download(url, *args, **kwargs)
 
 
 def _note(metric: str) -> Path:

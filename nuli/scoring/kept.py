@@ -1,0 +1,202 @@
+"""What soft mode keeps whatever a scorer hopes for: paper and screens, flat colours, exact greys, and the quiet of a
+picture in which there is nothing but noise.
+
+Such areas are no photograph: a page is white because paper is, a window is grey because somebody chose that grey. They
+are known by how flat they are, which hardly anything in a photo is; so no network is asked. A photo has none of them,
+and then nothing here costs anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..imaging.color import luma
+from ..imaging.frames import subsample
+from ..imaging.photo import Photo
+
+LEVEL = 1 / 255
+MOST = 2.5
+"""Levels (of 255) by which what is kept may move at most."""
+PAPER_LIGHT, PAPER_COLOUR, PAPER_RANGE = 212, 26, 6
+"""Paper is at least this light, no more coloured, and no less even among neighbours, in levels: of luma, of the largest
+channel less the smallest, and of each channel."""
+PEAK, RIM = 2, 30
+"""Levels from the most frequent light one within which it counts as paper as well, and down to which its rim goes."""
+BORDER_SHARE, INSET, DARK = 0.05, 1, 24
+"""The least part of the picture that a border takes, the pixels of a frame that its own edge may take, and the levels
+below which it may be a photo's dark ground."""
+PAPER_SHARE = 0.36
+"""The part of the picture from which on that is paper; below it may be the white sky of a photo."""
+FLAT_RANGE = 0.5
+"""Levels among neighbours below which an area is one colour."""
+COLOUR_SHARE, FLAT_SHARE = 0.003, 0.25
+"""The least part of the picture that a flat colour takes, and that all of them take together in a drawing."""
+CLIPPED = 3
+"""Levels from black and white within which a photo may be flat as well."""
+GREY_COLOUR, GREY_SHARE = 0.3, 0.15
+"""Levels between the channels up to which a flat area is grey, and the least part of the picture that is so."""
+CELL = 8
+"""Pixels of a frame, each way, whose mean has hardly any noise."""
+POWER = 8
+"""Of the mean that stands for the most in an area: a small part that moves more than the rest shows as well."""
+FREE = 0.9
+"""How far a correction may go on its way to what is not kept: rounding must not take it beyond."""
+HALVINGS = 5
+WORTH = 0.25
+"""The least share of a correction that is worth to be made."""
+FEW_COLOURS, FEW_GREYS, FEWEST_PIXELS = 64, 8, 64
+"""Colours, or greys, up to which a picture of at least so many pixels has a palette."""
+SAMPLE = 1 << 14
+"""Pixels looked at first."""
+QUIET, SPREAD = 4.0, 1.5
+"""The standard deviation of such cells, in levels, up to which a picture has no structure to bring out, and by how much
+its tones may be spread then; twice as much for every two levels more."""
+
+
+class Kept:
+    """What is kept of one picture.
+
+    Args:
+        original: its frame [1,3,h,w], RGB 0..1.
+    """
+
+    def __init__(self, original: Tensor) -> None:
+        self._original = original
+        padded = F.pad(original, (1, 1, 1, 1), "replicate")
+        spread = (F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)).amax(1, keepdim=True) / LEVEL
+        flat = spread < FLAT_RANGE
+        colour = _coloured(original) / LEVEL
+        light = luma(original) / LEVEL
+        paper = (light > PAPER_LIGHT) & (colour < PAPER_COLOUR) & ((spread < PAPER_RANGE) | _peak(light))
+        grey = flat & (colour < GREY_COLOUR) & (light > CLIPPED) & (light < 255 - CLIPPED)
+        self._border = _share(_border(original) & (spread < PAPER_RANGE), BORDER_SHARE)
+        self._paper = _share(paper, PAPER_SHARE)
+        self._grey = _share(grey, GREY_SHARE)
+        self._flat = _share(_large(original, flat & (light > CLIPPED) & (light < 255 - CLIPPED)), FLAT_SHARE)
+        structure = _deviation(F.avg_pool2d(original, CELL)).item() / LEVEL
+        self._spread = SPREAD * 2 ** max(0.0, (structure - QUIET) / 2) if structure < 4 * QUIET else 0.0
+        """By how much the tones may be spread; 0 where that does not matter."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to keep."""
+        return self._spread > 0 or any(
+            where is not None for where in (self._paper, self._border, self._grey, self._flat)
+        )
+
+    def reach(self, frames: Tensor) -> Tensor:
+        """How far candidates' frames [N,3,h,w] are on their way to what is no longer kept, [N], 1 at it.
+
+        They may be every second pixel in both directions of frames, as `subsample` makes them.
+        """
+        whole = frames.shape[2:] == self._original.shape[2:]
+        areas = (self._original, self._paper, self._grey, self._border, self._flat)
+        original, paper, grey, *plain = (x if x is None or whole else subsample(x) for x in areas)
+        found = [frames.new_zeros(len(frames))]
+        if paper is not None:
+            # paper may get lighter, not darker, and has no other colour
+            darker = (luma(original) - luma(frames)).clamp(min=0)
+            found += [_most(darker, paper), _most(_coloured(frames - original), paper)]
+        if grey is not None:
+            found.append(_most(_coloured(frames), grey))
+        for area in plain:
+            if area is not None:
+                found.append(_most((frames - original).abs().amax(1, keepdim=True), area))
+        if self._spread:
+            before, after = _deviation(original), _deviation(frames)
+            found.append((after - before).clamp(min=0) / ((self._spread - 1) * before).clamp(min=LEVEL / 10))
+        return torch.stack(found).amax(0)
+
+    def strongest(self, make: Callable[[float], Tensor]) -> float:
+        """The largest share, of 0..1 in steps of 1/32, of a correction that leaves what is kept; 0 where it is hardly
+        any: who keeps a page wants it as it is, not two levels darker.
+
+        Args:
+            make: the frame [1,3,h,w] with a share of the correction.
+        """
+
+        def holds(share: float) -> bool:
+            return bool(self.reach(make(share)) <= FREE)
+
+        least, most = 0.0, 1.0
+        if holds(most):
+            return most
+        for _ in range(HALVINGS):
+            middle = (least + most) / 2
+            least, most = (middle, most) if holds(middle) else (least, middle)
+        return least if least >= WORTH else 0.0
+
+
+def has_few_colours(photo: Photo) -> bool:
+    """Whether a picture is made of so few colours that somebody chose each: pixel art, a logo, a stamp."""
+    pixels = photo.pixels
+    if pixels.dtype != np.uint8:
+        return False
+    visible = pixels.reshape(-1, pixels.shape[2])
+    if photo.alpha is not None:
+        visible = visible[photo.alpha.reshape(-1) > 0]
+    step = max(1, len(visible) // SAMPLE)
+    for some in (visible[::step], visible):  # of a photo the first says enough
+        colours = np.unique(some.astype(np.uint32) @ (1 << 8 * np.arange(some.shape[1], dtype=np.uint32)))
+        channels = colours[:, None] >> 8 * np.arange(3, dtype=np.uint32) & 255
+        grey = pixels.shape[2] == 1 or not np.ptp(channels, 1).any()
+        if len(colours) > (FEW_GREYS if grey else FEW_COLOURS):
+            return False
+    return len(visible) >= FEWEST_PIXELS and len(colours) > 1
+
+
+def _coloured(x: Tensor) -> Tensor:
+    """The largest channel less the smallest, [N,3,h,w] -> [N,1,h,w]."""
+    return x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
+
+
+def _deviation(x: Tensor) -> Tensor:
+    """The standard deviation [N] of each picture's values around its mean colour, smooth at none."""
+    return (x.var((2, 3)).mean(1) + 1e-10).sqrt()
+
+
+def _share(mask: Tensor, least: float) -> Tensor | None:
+    """A mask [1,1,h,w] as weights, of which the mean is 1; None where it is less than that part of the picture."""
+    weight = mask.to(torch.float32)
+    return weight / weight.mean() if weight.mean() >= least else None
+
+
+def _most(values: Tensor, weight: Tensor) -> Tensor:
+    """How far values [N,1,h,w] in an area are on their way to MOST, [N]: by a smooth maximum, not their mean."""
+    powers = ((values / (MOST * LEVEL)).square() + 1e-6) ** (POWER / 2) * weight
+    return (powers.mean((1, 2, 3)) / weight.mean().clamp(min=1e-6)) ** (1 / POWER)
+
+
+def _peak(light: Tensor) -> Tensor:
+    """Where luma [1,1,h,w], in levels, is the most frequent light one: between lines of small print no neighbours are
+    even. Nowhere, where much is only a little darker, as a blown sky's rim is."""
+    counts = torch.histc(light, 256, 0, 255)
+    level = PAPER_LIGHT + int(counts[PAPER_LIGHT:].argmax())
+    at = (light - level).abs() < PEAK
+    rim = (light > level - RIM) & (light < level) & ~at
+    return at if 3 * rim.sum() < at.sum() else torch.zeros_like(at)
+
+
+def _border(frame: Tensor) -> Tensor:
+    """Where a frame [1,3,h,w] has the colour that goes all around it: of a Polaroid's border, a page's margin."""
+    near = frame[..., INSET:-INSET, INSET:-INSET]
+    around = torch.cat([near[..., 0, :], near[..., -1, :], near[..., :, 0], near[..., :, -1]], 2)
+    mean = around.mean(2)[..., None, None]
+    even = ((around.amax(2) - around.amin(2)).max() < PAPER_RANGE * LEVEL) & (mean.mean() > DARK * LEVEL)
+    return ((frame - mean).abs().amax(1, keepdim=True) < MOST * LEVEL) & even
+
+
+def _large(frame: Tensor, flat: Tensor) -> Tensor:
+    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that take a good part of it, all of them together in weights of
+    which the mean is that part, and each of them alike."""
+    red, green, blue = (frame[0] / LEVEL).round().long().unbind(0)
+    codes = (red << 16 | green << 8 | blue)[flat[0, 0]]
+    _, index, counts = codes.unique(return_inverse=True, return_counts=True)
+    large = counts >= COLOUR_SHARE * flat.numel()
+    weights = torch.zeros_like(flat, dtype=torch.float32)
+    weights[flat] = (large / counts * counts[large].sum() / large.sum().clamp(min=1))[index]
+    return weights
