@@ -130,10 +130,6 @@ class Packet:
         """Take a property away with all that it holds."""
         self._edits[item.place] = b""
 
-    @property
-    def changed(self) -> bool:
-        return bool(self._edits)
-
     def result(self) -> bytes:
         """The packet with its changes; namespaces that nothing of it uses any more are not declared any more."""
         if not self._edits:
