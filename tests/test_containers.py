@@ -1,10 +1,12 @@
 """What stands in or behind a picture file besides its first picture."""
 
 import base64
+import contextlib
 import hashlib
 import io
 import re
 import struct
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from containers import (
     NAMESPACES,
     VIDEO,
+    exif,
     extended_segments,
     jpeg,
     mpf,
@@ -22,7 +25,9 @@ from containers import (
     xmp,
     xmp_segment,
 )
-from PIL import Image
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from nuli.errors import ImageError
 from nuli.imaging.behind import end_of_picture, read_mpf
@@ -203,3 +208,100 @@ def test_photoshops_thumbnails_are_removed_and_the_rest_stays(tmp_path):
     result, _ = enhanced(source, tmp_path)
     kept = resource(1028, b"\x1c\x02\x05\0\x05hello") + resource(1034, b"\1")
     assert segment(0xED, b"Photoshop 3.0\0" + kept) in result
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "avif"])
+def test_bytes_and_chunks_besides_the_picture_are_told(tmp_path, extension):
+    path = tmp_path / f"in.{extension}"
+    picture().save(path)
+    assert load_photo(path).complete
+    data = path.read_bytes()
+    if extension == "png":
+        more = {"bytes behind the picture": data + b"PK\3\4"}
+    elif extension == "webp":
+        chunk = b"C2PA" + struct.pack("<I", 4) + b"jumb"
+        more = {"content credentials": data[:4] + struct.pack("<I", len(data) + 4) + data[8:] + chunk}
+        more["bytes behind the picture"] = data + b"PK\3\4"
+    else:
+        box = b"uuid" + bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"jumb"
+        more = {"content credentials": data + struct.pack(">I", len(box) + 4) + box}
+    for words, changed in more.items():
+        path.write_bytes(changed)
+        photo = load_photo(path)
+        assert not photo.complete and any(words in note for note in photo.notes)
+        with pytest.raises(ImageError, match="would be lost"):
+            save_photo(photo, photo.pixels, path, overwrite_input=True)
+
+
+def test_alpha_of_an_avif_is_no_loss(tmp_path):
+    path = tmp_path / "in.avif"
+    image = picture()
+    image.putalpha(100)
+    image.save(path)
+    assert load_photo(path).complete
+    data = path.read_bytes()
+    name = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
+    assert name in data
+    path.write_bytes(data.replace(name, b"urn:com:photo:aux:hdrgainmap".ljust(len(name), b"x")))
+    assert any("auxiliary pictures" in note for note in load_photo(path).notes)
+
+
+def test_tiff_keeps_photoshops_resources_without_thumbnails_and_tells_of_layers(tmp_path):
+    def resource(number: int, content: bytes) -> bytes:
+        return b"8BIM" + struct.pack(">HHI", number, 0, len(content)) + content + bytes(len(content) % 2)
+
+    kept = resource(1028, b"\x1c\x02\x05\0\x05hello")
+    path = tmp_path / "in.tif"
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[34377] = kept + resource(1036, bytes(28) + jpeg(picture(80, 56)))
+    tags.tagtype[34377] = 1
+    picture().save(path, tiffinfo=tags)
+    result, notes = enhanced(path.read_bytes(), tmp_path, "out.tif")
+    assert notes == () and kept in result and b"\xff\xd8\xff" not in result
+    as_jpeg, _ = enhanced(path.read_bytes(), tmp_path, "other.jpg")
+    assert segment(0xED, b"Photoshop 3.0\0" + kept) in as_jpeg
+    tags[37724] = b"Adobe Photoshop Document Data Block\0"
+    tags.tagtype[37724] = 7
+    picture().save(path, tiffinfo=tags)
+    photo = load_photo(path)
+    assert not photo.complete and any("layers" in note for note in photo.notes)
+
+
+def test_raw_profiles_of_a_png_show_no_old_picture(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    for name, content in (("8bim", b"8BIM\x04\x0c\0\0" + jpeg(picture(80, 56))), ("iptc", b"\x1c\x02\x05\0\x05hello")):
+        text.add_text(f"Raw profile type {name}", f"\n{name}\n{len(content):8}\n{content.hex()}\n", zip=True)
+    path = tmp_path / "in.png"
+    picture().save(path, pnginfo=text)
+    photo = load_photo(path)
+    assert [key for key, _ in photo.meta.text] == ["Raw profile type iptc"] and "8bim" in photo.notes[0]
+
+
+def test_a_file_made_to_keep_its_reader_busy_does_not(tmp_path):
+    many = "".join('<rdf:li><Container:Item Item:Mime="image/jpeg" Item:Length="4"/></rdf:li>' for _ in range(700))
+    areas = "<exif:SubjectArea><rdf:Seq><rdf:li>1</rdf:li></rdf:Seq></exif:SubjectArea>" * 100
+    packet = xmp(elements=f"<Container:Directory><rdf:Seq>{many}</rdf:Seq></Container:Directory>{areas}")
+    source = jpeg(picture(), exif(6), xmp_segment(packet)) + b"\xff\xd8\xff\xd9" * 100_000 + bytes(1 << 20)
+    path = tmp_path / "in.jpg"
+    path.write_bytes(source)
+    begin = time.process_time()
+    photo = load_photo(path)
+    assert time.process_time() - begin < 2 and not photo.complete
+    save_photo(photo, photo.pixels, tmp_path / "out.jpg")
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_damaged_phone_photos_end_in_no_error_but_ours(tmp_path, data):
+    source = bytearray(phone_photo(picture(), data.draw(st.sampled_from([1, 6])), motion="both"))
+    spots = [source.index(word) for word in (b"MPF\0", b"Container:Directory", b"MicroVideoOffset", b"Exif")]
+    spots.append(len(source) - len(behind(bytes(source))))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.sampled_from(spots)) + data.draw(st.integers(0, 200))
+        source[at] = data.draw(st.integers(0, 255))
+    path = tmp_path / "in.jpg"
+    path.write_bytes(source[: data.draw(st.sampled_from([len(source), len(source) - 9000, len(source) - 10_400]))])
+    with contextlib.suppress(ImageError):
+        photo = load_photo(path)
+        save_photo(photo, photo.pixels, tmp_path / "out.jpg")
+        save_photo(photo, photo.pixels, tmp_path / "out.png")

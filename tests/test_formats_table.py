@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import containers
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from nuli.errors import ImageError
 from nuli.imaging.photo import load_photo, save_photo, writing_notes
@@ -182,6 +183,55 @@ R03 = exif_of({}, {0xA001: 65535}, {1: "R03"})
 NOT_IN_BMP = {"else": KEPT, "BMP": REMOVED}
 AS_COLOURS = {"else": PROFILE, "BMP": CONVERTED}
 _HDR_FATES = {"PNG": KEPT, "AVIF": KEPT, "else": REFUSED}
+
+
+def written(data):
+    return lambda path: path.write_bytes(data)
+
+
+def behind(kind):
+    def build(path):
+        flat().save(path, kind)
+        path.write_bytes(path.read_bytes() + b"more")
+
+    return build
+
+
+def tiff_with(tags):
+    def build(path):
+        fields = TiffImagePlugin.ImageFileDirectory_v2()
+        for tag, value in tags.items():
+            fields[tag] = value
+            fields.tagtype[tag] = 4 if isinstance(value, int) else 7
+        flat().save(path, "TIFF", tiffinfo=fields)
+
+    return build
+
+
+_FIRST = containers.jpeg(flat(), containers.segment(0xE7, b"own"))
+_GUID, _EXTENDED = containers.extended_segments(containers.xmp(elements="<dc:source>beyond</dc:source>"))
+JPEG_PARTS = [
+    ("gain map (Ultra HDR, ISO 21496-1, Apple's)", containers.phone_photo(flat()), in_file(b"GainMapMax"), "gain map"),
+    (
+        "a motion photo's video, by either syntax",
+        containers.phone_photo(flat(), motion="both"),
+        lambda p: p.read_bytes().endswith(containers.VIDEO),
+        "video",
+    ),
+    ("Samsung's trailer and other bytes behind the picture", _FIRST + b"more", in_file(b"more"), "bytes behind"),
+    ("segments of cameras and programs", _FIRST, in_file(b"own"), "segments"),
+    (
+        "extended XMP",
+        containers.jpeg(flat(), containers.xmp_segment(containers.xmp(f'xmpNote:HasExtendedXMP="{_GUID}"')), _EXTENDED),
+        in_file(b"beyond"),
+        "extended XMP",
+    ),
+]
+IPTC = containers.jpeg(flat(), containers.segment(0xED, b"Photoshop 3.0\x008BIM\4\4\0\0\0\0\0\6by Zoe"))
+OTHER_PICTURE = containers.mpf(
+    _FIRST + _FIRST, _FIRST.index(b"\xff\xe7"), [(0x030000, 0, len(_FIRST)), (0x020002, len(_FIRST), len(_FIRST))]
+)
+SIGNED = containers.jpeg(flat(), containers.segment(0xEB, b"JP\0\1\0\0\0\1\0\0\0\x20jumb...c2pa"))
 
 ROWS = [
     *(
@@ -396,6 +446,26 @@ ROWS = [
         {"GIF": REFUSED, "JPEG": KEPT},
         "comment",
     ),
+    *(Row("JPEG", what, written(data), holds, {"JPEG": KEPT}, word) for what, data, holds, word in JPEG_PARTS),
+    Row(
+        "JPEG",
+        "IPTC and Photoshop's resources",
+        written(IPTC),
+        in_file(b"by Zoe"),
+        {"JPEG": KEPT, "TIFF": KEPT},
+        "IPTC",
+    ),
+    *(
+        Row("JPEG", what, written(data), in_file(b"never"), {}, word)
+        for what, data, word in (
+            ("3D pairs and other pictures by MPF", OTHER_PICTURE, "1 more picture"),
+            ("content credentials (C2PA) and other JUMBF", SIGNED, "C2PA"),
+        )
+    ),
+    Row("TIFF", "layers of Photoshop", tiff_with({37724: b"layers"}), in_file(b"never"), {}, "layers"),
+    Row("TIFF", "further pictures (SubIFDs)", tiff_with({330: 8}), in_file(b"never"), {}, "SubIFDs"),
+    Row("PNG", "bytes behind the picture", behind("PNG"), in_file(b"more"), {}, "bytes behind"),
+    Row("WebP", "bytes behind the picture", behind("WEBP"), in_file(b"more"), {}, "bytes behind"),
 ]
 
 

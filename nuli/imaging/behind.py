@@ -14,16 +14,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from ..errors import ImageError
 from .bombs import check_work
 from .pixels import TURNS
 from .structure import MAX_PARTS, open_image
+from .turn import Turn
 
 MPF_PREFIX = b"MPF\0"
 ISO_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 MAX_BEHIND = 1 << 28
 """Bytes behind the first picture that are kept."""
 MAX_PICTURES = 64
+"""Pictures behind the first that are told apart."""
+MAX_MAPS = 8
+"""Maps that are turned with a picture, each with no more pixels than it has."""
 _END_OF_RUN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_ZEROS = re.compile(rb"\0*")
 _BLOCK = 1 << 20
 _ENTRIES = 0xB002
 _PREVIEW, _GAIN_MAP, _ORIGINAL = 0x01, 0x05, 0x04  # first of the three bytes that tell a picture's type
@@ -56,6 +62,8 @@ class Behind:
     pictures: tuple[Picture, ...] = ()
     attributes: int = 0x030000
     """What MPF says of the first picture."""
+    segments: bytes = b""
+    """Of the first picture, that promise a gain map."""
 
     def words(self) -> tuple[str, ...]:
         """What there is, for the user."""
@@ -196,8 +204,7 @@ def find_pictures(
     for _ in range(MAX_PICTURES):
         while place in found:
             place += max(1, found[place].size)
-        while data[place : place + 1] == b"\0":
-            place = len(data) - len(data[place:].lstrip(b"\0"))
+        place = _ZEROS.match(data, min(place, len(data))).end()
         if place in found:
             continue
         if data[place : place + 3] != b"\xff\xd8\xff":
@@ -231,16 +238,18 @@ def _kind(picture: bytes, attributes: int | None) -> str:
     return {_PREVIEW: "preview", _GAIN_MAP: "map", _ORIGINAL: "original"}.get(what, "")
 
 
-def turned_picture(picture: bytes, orientation: int) -> bytes:
+def turned_picture(picture: bytes, turn: Turn) -> bytes:
     """A map of a picture turned as that is, at high quality, with its own metadata. Raises what Pillow raises."""
     with open_image(io.BytesIO(picture), ["JPEG", "MPO"]) as image:
+        if image.width * image.height > turn.width * turn.height:
+            raise ImageError("a map larger than its picture")
         check_work(image, io.BytesIO(picture))
         extra = b"".join(
             struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
             for marker, content in _segments(picture)
             if 0xE1 <= marker <= 0xEF and marker != 0xEE
         )
-        turned = image.transpose(TURNS[orientation])
+        turned = image.transpose(TURNS[turn.orientation])
         if turned.mode not in ("L", "RGB"):
             turned = turned.convert("RGB")
     file = io.BytesIO()

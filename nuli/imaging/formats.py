@@ -174,7 +174,7 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
     if meta.behind.listed:
         block = mpf_block(meta.behind, 0, 0)  # its numbers come once the picture is written
         extra += jpeg_segment(0xE2, MPF_PREFIX + block)
-    extra += meta.segments + photoshop_segments(meta.photoshop)
+    extra += meta.behind.segments + meta.segments + photoshop_segments(meta.photoshop)
     options: dict[str, Any] = {"extra": extra, "comment": meta.comment[:SEGMENT_ROOM]}
     if len(meta.qtables) != len(mode):  # "L" or "RGB"
         return options | {"quality": 95, "subsampling": 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from PIL import JpegImagePlugin
@@ -14,6 +14,8 @@ from . import promises
 from .behind import (
     ISO_GAIN_MAP,
     MAX_BEHIND,
+    MAX_MAPS,
+    MAX_PICTURES,
     MPF_PREFIX,
     NOTHING,
     Behind,
@@ -27,7 +29,7 @@ from .behind import (
 from .photoshop import PREFIX as PHOTOSHOP_PREFIX
 from .photoshop import kept_resources
 from .turn import Turn
-from .xmp import Packet, XmpError, edit, is_empty
+from .xmp import Packet, XmpError, edited, is_empty
 
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
@@ -90,9 +92,11 @@ def read_parts(
     has_map = any(picture.kind == "map" for picture in behind.pictures)
     segments = b""
     for marker, data in blocks:
-        if marker in (0xE0, 0xEE) or data.startswith(_OWN) or (data.startswith(ISO_GAIN_MAP) and not has_map):
+        if marker in (0xE0, 0xEE) or data.startswith(_OWN):
             continue
-        if marker == 0xEB and data.startswith(b"JP"):
+        if data.startswith(ISO_GAIN_MAP):
+            behind = replace(behind, segments=jpeg_segment(marker, data) if has_map else b"")
+        elif marker == 0xEB and data.startswith(b"JP"):
             lost.append("content credentials (C2PA)" if b"c2pa" in data else "data in JUMBF boxes")
         elif 0xE3 <= marker <= 0xE5 and data.startswith(b"\xff\xd8\xff"):
             lost.append("a preview of the old picture")
@@ -145,7 +149,7 @@ def _with_guid(xmp: bytes, extended: bytes) -> bytes:
             else:
                 packet.remove(item)
 
-    return _edited(xmp, change)
+    return edited(xmp, change)
 
 
 def guid_of(extended: bytes) -> str:
@@ -197,6 +201,9 @@ def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[byte
             xmp = b""
             lost.append("XMP that can't be read")
     items = [] if packet is None else promises.listed_items(packet)
+    if packet is not None and len(items) > MAX_PICTURES:
+        promises.remove_container(packet)
+        items = []
     places = _places(items)
     named = [(place, item.length, item.semantic) for place, item in zip(places, items, strict=True) if _is_image(item)]
     pictures = find_pictures(data, [(a, size, base + offset) for a, size, offset in entries[1:]], named[1:])
@@ -206,12 +213,9 @@ def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[byte
         if picture.kind in ("preview", "other"):
             new[picture.begin] = None
         elif picture.kind == "map" and turn:
-            try:
-                new[picture.begin] = turned_picture(
-                    data[picture.begin : picture.begin + picture.size], turn.orientation
-                )
-            except Exception:  # Pillow's reading of untrusted data may end in any way
-                new[picture.begin] = None
+            content = data[picture.begin : picture.begin + picture.size]
+            new[picture.begin] = _turned(content, turn) if len(new) < MAX_MAPS else None
+            if new[picture.begin] is None:
                 lost.append("a gain map or depth map that could not be turned")
     others = sum(picture.kind == "other" for picture in pictures)
     if others:
@@ -221,6 +225,14 @@ def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[byte
         xmp = packet.result()
     previews = any(picture.kind == "preview" for picture in pictures)
     return xmp, rearranged(behind, new), lost, previews
+
+
+def _turned(picture: bytes, turn: Turn) -> bytes | None:
+    """A map turned with its picture; None where it can't be read."""
+    try:
+        return turned_picture(picture, turn)
+    except Exception:  # Pillow's reading of untrusted data may end in any way
+        return None
 
 
 def _is_image(item: promises.Item) -> bool:
@@ -281,11 +293,3 @@ def _growth(behind: Behind, new: dict[int, bytes | None], place: int) -> int:
     """How many bytes longer what lies behind a place gets."""
     changed = (p for p in behind.pictures if p.begin in new and p.begin >= place)
     return sum(len(new[p.begin] or b"") - p.size for p in changed)
-
-
-def _edited(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
-    """A packet with a change made, where it can be read."""
-    try:
-        return edit(xmp, change) if xmp else xmp
-    except XmpError:
-        return xmp

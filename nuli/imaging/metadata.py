@@ -9,13 +9,15 @@ from typing import Any, BinaryIO
 from PIL import Image, JpegImagePlugin
 
 from .behind import NOTHING, Behind
-from .exif import XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
+from .beside import has_preview, left_beside
+from .exif import PHOTOSHOP_TAG, XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
 from .icc import profile
 from .jpeg import EXIF_PREFIX, XMP_PREFIX, JpegParts, read_parts
+from .photoshop import kept_resources
 from .promises import remove_all, remove_previews
 from .tags import Tags, read_tags
 from .turn import Turn, turned_exif, turned_xmp
-from .xmp import Packet, XmpError, edit
+from .xmp import Packet, XmpError, edit, edited
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW_EXIF_KEYWORD = "Raw profile type exif"  # how ImageMagick kept EXIF in PNG before PNG had a place for it
@@ -74,10 +76,7 @@ def clean_xmp(xmp: bytes, turn: Turn | None) -> tuple[bytes, tuple[str, ...]]:
 
 def without_promises(xmp: bytes) -> bytes:
     """XMP that promises nothing that only a JPEG can hold."""
-    try:
-        return edit(xmp, remove_all) if xmp else xmp
-    except XmpError:
-        return xmp
+    return edited(xmp, remove_all)
 
 
 def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], tuple[str, ...]]:
@@ -100,6 +99,9 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
     if kind == "WEBP":
         format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
     elif kind == "TIFF":
+        resources = _bytes(getattr(image, "tag_v2", {}).get(PHOTOSHOP_TAG))
+        format_fields["photoshop"], places = kept_resources(resources, turn is not None)
+        lost += ("Photoshop's paths, guides and slices",) * places
         format_fields["compression"] = info.get("compression", "")
         orientation = 1
     if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -110,6 +112,10 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         xmp = without_promises(xmp)
     if b"\xff\xd8\xff" in exif:
         notes += ("the camera's own data (MakerNote) may hold a preview of the old picture",)
+    lost += left_beside(image, stream)
+    text = _text(info, kind)
+    shown = {key for key, value in text if key.startswith("Raw profile type ") and has_preview(value)}
+    lost += tuple(f"text {key!r} with a preview of the old picture" for key in sorted(shown))
     icc = _bytes(info.get("icc_profile"))
     meta = Meta(
         format=kind,
@@ -118,7 +124,7 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         tags=read_tags(image, stream, exif, bool(icc)),
         xmp=xmp,
         dpi=dpi,
-        text=_text(info, kind),
+        text=tuple(pair for pair in text if pair[0] not in shown),
         comment=_bytes(info.get("comment")) if kind in ("JPEG", "GIF") else b"",
         **format_fields,
     )

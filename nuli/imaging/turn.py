@@ -21,8 +21,8 @@ _EMBEDDED = {  # pictures within XMP, stored as the picture itself is
     "http://ns.google.com/photos/1.0/depthmap/": "a depth map within XMP",
     "http://ns.google.com/photos/1.0/image/": "a second picture within XMP",
 }
-_SHORT_SIDES = {(0x100, 0x101), (0xA002, 0xA003), (0x1001, 0x1002)}
-_ACROSS_AND_DOWN = _SHORT_SIDES | {(0x11A, 0x11B), (0xA20E, 0xA20F)}  # resolutions, too
+_SIZES = {(0x100, 0x101), (0xA002, 0xA003), (0x1001, 0x1002)}
+_ACROSS_AND_DOWN = _SIZES | {(0x11A, 0x11B), (0xA20E, 0xA20F)}  # resolutions, too
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
 
@@ -86,7 +86,7 @@ def turned_exif(exif: bytes, turn: Turn) -> bytes:
         for fields in (main, inner, pointed(inner, 0xA005)):
             if turn.swaps:
                 for pair in _ACROSS_AND_DOWN:
-                    _swap(target, order, [fields.get(tag) for tag in pair], turn.size if pair in _SHORT_SIDES else None)
+                    _swap(target, order, [fields.get(tag) for tag in pair], turn.size if pair in _SIZES else None)
             for tag, most in ((_SUBJECT_AREA, 4), (_SUBJECT_LOCATION, 2)):
                 kind, count, place = fields.get(tag, (0, 0, 0))
                 if kind in _INTEGERS and 2 <= count <= most:
@@ -236,6 +236,8 @@ def _exchange(packet: Packet, a: Property | None, b: Property | None, size: tupl
     """Exchange two values; where only one of two sizes is there, it becomes that of the picture."""
     if a and b:
         first, second = a.value.strip(), b.value.strip()
+        if not first or not second:
+            return
         packet.set(a, second)
         packet.set(b, first)
     elif size:

@@ -12,6 +12,7 @@ MAX_XMP = 1 << 26
 """Bytes of a packet that is looked into."""
 MAX_NODES = 50_000
 """Elements and attributes of a packet that is looked into."""
+_DEEPEST = 100  # elements within each other; what is known has twelve
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _LONGEST_VALUE = 4096  # characters of text in an element that are kept: values that are edited are numbers
 _TAG = re.compile(rb"""<[^\s/>"']+((?:[^>"']|"[^"]*"|'[^']*')*)>""")
@@ -49,6 +50,7 @@ class Packet:
     nodes: list[Property] = field(default_factory=list)
     """The elements, in the order of the document; `owner` is the element around it, -1 for none."""
     attributes: list[Property] = field(default_factory=list)
+    _children: dict[int, list[Property]] = field(default_factory=dict)
     _declared: list[tuple[str, tuple[int, int]]] = field(default_factory=list)
     _edits: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
@@ -65,13 +67,13 @@ class Packet:
         def start(name: str, attributes: list[str]) -> None:
             begin = parser.CurrentByteIndex
             tag = _TAG.match(self.data, begin)
-            if tag is None or len(self.nodes) + len(self.attributes) >= MAX_NODES:
+            if tag is None or len(self.nodes) + len(self.attributes) >= MAX_NODES or len(stack) >= _DEEPEST:
                 raise XmpError("no tag where one should be, or too many")
             number = len(self.nodes)
             place = begin, tag.end()
-            self.nodes.append(
-                Property(_name(name), stack[-1] if stack else -1, "", place, (tag.end(), tag.end()), number)
-            )
+            node = Property(_name(name), stack[-1] if stack else -1, "", place, (tag.end(), tag.end()), number)
+            self.nodes.append(node)
+            self._children.setdefault(node.owner, []).append(node)
             stack.append(number)
             named = iter(zip(attributes[::2], attributes[1::2], strict=True))
             for found in _ATTRIBUTE.finditer(self.data, tag.start(1), tag.end(1)):
@@ -116,13 +118,8 @@ class Packet:
 
     def items(self, node: Property) -> list[Property]:
         """The values in the array that an element holds, in order."""
-        containers = {n.number for n in self.nodes if n.owner == node.number and n.name[0] == RDF}
-        return [n for n in self.nodes if n.owner in containers and n.name == (RDF, "li")]
-
-    def within(self, node: Property) -> list[Property]:
-        """All properties inside an element, however deep."""
-        begin, end = node.place
-        return [p for p in (*self.attributes, *self.nodes) if begin < p.place[0] and p.place[1] <= end]
+        arrays = [n.number for n in self._children.get(node.number, ()) if n.name[0] == RDF]
+        return [n for number in arrays for n in self._children.get(number, ()) if n.name == (RDF, "li")]
 
     def set(self, item: Property, value: str) -> None:
         """Give a property another value."""
@@ -132,10 +129,6 @@ class Packet:
     def remove(self, item: Property) -> None:
         """Take a property away with all that it holds."""
         self._edits[item.place] = b""
-
-    @property
-    def changed(self) -> bool:
-        return bool(self._edits)
 
     def result(self) -> bytes:
         """The packet with its changes; namespaces that nothing of it uses any more are not declared any more."""
@@ -181,3 +174,11 @@ def edit(xmp: bytes, *changes: Callable[[Packet], object]) -> bytes:
         change(packet)
         xmp = packet.result()
     return xmp
+
+
+def edited(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
+    """A packet with a change made, where it can be read."""
+    try:
+        return edit(xmp, change) if xmp else xmp
+    except XmpError:
+        return xmp
