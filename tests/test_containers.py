@@ -290,6 +290,21 @@ def test_a_file_made_to_keep_its_reader_busy_does_not(tmp_path):
     save_photo(photo, photo.pixels, tmp_path / "out.jpg")
 
 
+@pytest.mark.parametrize("spaces", [b"<x a='1'%s/>", b"<x%sa='1'/>", b"<x a%s='1'/>", b"<x>%s</x>", b"<x/>%s"])
+def test_long_room_in_xmp_takes_no_time(tmp_path, spaces):
+    """A pattern that looks for the end of spaces anew at each of them would take minutes."""
+    path = tmp_path / "in.jpg"
+    begin = time.process_time()
+    for image_format, size in (("JPEG", 60_000), ("PNG", 1 << 20)):
+        info = PngImagePlugin.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", (spaces % (b" " * size)).decode())
+        how = {"xmp": spaces % (b" " * size)} if image_format == "JPEG" else {"pnginfo": info}
+        picture().save(path, image_format, **how)
+        photo = load_photo(path)
+        save_photo(photo, photo.pixels, tmp_path / "out.jpg")
+    assert time.process_time() - begin < 2
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damaged_phone_photos_end_in_no_error_but_ours(tmp_path, data):

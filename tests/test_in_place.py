@@ -170,8 +170,8 @@ def test_what_a_replaced_file_could_not_keep_is_told(folder: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
-@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
-def test_a_name_that_is_no_utf8_costs_nothing(folder: Path, tmp_path: Path, locale: dict[str, str]) -> None:
+def test_a_name_that_is_no_utf8_costs_nothing(folder: Path, tmp_path: Path) -> None:
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     odd = os.fsencode(folder) + b"/caf\xe9.jpg"
     shutil.copy(os.fsencode(folder / "a.jpg"), odd)
 

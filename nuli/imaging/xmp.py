@@ -16,8 +16,8 @@ _DEEPEST = 100  # elements within each other; what is known has twelve
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _LONGEST_VALUE = 4096  # characters of text in an element that are kept: values that are edited are numbers
 _TAG = re.compile(rb"""<[^\s/>"']+((?:[^>"']|"[^"]*"|'[^']*')*)>""")
-_ATTRIBUTE = re.compile(rb"""\s*([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_PADDING = re.compile(rb"\s+(?=<\?xpacket end)")
+_ATTRIBUTE = re.compile(rb"""([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_END = b"<?xpacket end"
 
 Name = tuple[str, str]  # namespace and local name
 
@@ -78,10 +78,14 @@ class Packet:
             named = iter(zip(attributes[::2], attributes[1::2], strict=True))
             for found in _ATTRIBUTE.finditer(self.data, tag.start(1), tag.end(1)):
                 value = found.span(2) if found[2] is not None else found.span(3)
+                begin = found.start()  # with the space before it; a pattern would look for that anew at each space
+                while self.data[begin - 1 : begin].isspace():
+                    begin -= 1
+                place = begin, found.end()
                 if found[1] == b"xmlns" or found[1].startswith(b"xmlns:"):
-                    self._declared.append((self.data[slice(*value)].decode("utf-8", "replace"), found.span()))
+                    self._declared.append((self.data[slice(*value)].decode("utf-8", "replace"), place))
                 elif pair := next(named, None):
-                    self.attributes.append(Property(_name(pair[0]), number, pair[1], found.span(), value))
+                    self.attributes.append(Property(_name(pair[0]), number, pair[1], place, value))
 
         def end(_: str) -> None:
             node, place = self.nodes[stack.pop()], parser.CurrentByteIndex
@@ -164,7 +168,8 @@ def is_empty(xmp: bytes) -> bool:
 
 def without_padding(xmp: bytes) -> bytes:
     """A packet without the room that it has for others to write in."""
-    return _PADDING.sub(b"\n", xmp)
+    before, end, after = xmp.rpartition(_END)
+    return before.rstrip() + b"\n" + end + after if end else xmp
 
 
 def edit(xmp: bytes, *changes: Callable[[Packet], object]) -> bytes:
