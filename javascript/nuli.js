@@ -127,6 +127,41 @@
         put();
     });
 
+    // A mask, painted over the picture -----------------------------------------------------------------------------
+    const COLOUR = "#ff5500"; // only where there is paint counts
+    let stroke = null; // { canvas, x, y } while a pointer paints
+
+    function paint(event) {
+        const { canvas } = stroke;
+        const { left, top, width, height } = canvas.getBoundingClientRect();
+        const x = (event.clientX - left) / width * canvas.width, y = (event.clientY - top) / height * canvas.height;
+        const painter = canvas.closest(".nuli-painter"), on = canvas.getContext("2d");
+        on.globalCompositeOperation = painter.querySelector(".nuli-erase").checked ? "destination-out" : "source-over";
+        on.strokeStyle = COLOUR;
+        on.lineCap = "round";
+        // in hundredths of the long side
+        on.lineWidth = painter.querySelector(".nuli-brush-size").value / 100 * Math.max(canvas.width, canvas.height);
+        on.beginPath();
+        on.moveTo(stroke.x ?? x, stroke.y ?? y);
+        on.lineTo(x, y);
+        on.stroke();
+        [stroke.x, stroke.y] = [x, y];
+    }
+    document.addEventListener("pointerdown", (event) => {
+        const canvas = target(event);
+        if (!(canvas instanceof Element) || !canvas.matches(".nuli-painted canvas")) return;
+        if (event.button !== 0 || !event.isPrimary) return;
+        event.preventDefault();
+        stroke = { canvas };
+        paint(event);
+    });
+    document.addEventListener("pointermove", (event) => { if (stroke && event.isPrimary) paint(event); });
+    for (const end of ["pointerup", "pointercancel"]) {
+        document.addEventListener(end, (event) => { if (event.isPrimary) stroke = null; });
+    }
+    // The strokes as a picture, for gradio; "" where there is no painter.
+    window.nuliPainted = () => byId("nuli_painter")?.querySelector("canvas")?.toDataURL() || "";
+
     // The list of steps --------------------------------------------------------------------------------------------
     let waiting = 0; // until when the answer to the last message is waited for
     let timer = 0;

@@ -6,6 +6,7 @@ import base64
 import copy
 import gc
 import html
+import io
 import json
 import os
 import pickle
@@ -289,13 +290,39 @@ def test_outside_a_mask_the_preview_and_what_is_saved_are_the_picture(
 
 def test_a_mask_is_painted(opened: session.Session) -> None:
     layer = Image.new("RGBA", (20, 10))
+    assert "nothing is painted" in inputs.painted("")[-1] and "nothing is painted" in inputs.painted(_uri(layer))[-1]
     layer.paste((255, 80, 0, 255), (0, 0, 10, 10))
-    for value in ({"layers": [layer]}, {"mask": layer.getchannel("A"), "image": layer}):
-        mask, *_, said = inputs.painted(value)
-        assert np.array_equal(np.array(mask) > 0, np.array(layer)[..., 3] > 0) and not said
-    for value in (None, {"layers": []}, {"layers": [Image.new("RGBA", (9, 9))]}, {"mask": Image.new("L", (9, 9))}):
-        assert "nothing is painted" in inputs.painted(value)[-1]
-    assert inputs.start_painting(opened)[0]["visible"] and "put one in first" in inputs.start_painting(None)[-1]
+    mask, painter, button, said = inputs.painted(_uri(layer))
+    assert np.array_equal(np.array(mask), np.array(layer)[..., 3])
+    assert (painter, button["visible"], said) == ("", False, "")
+    whole = inputs.painted(_uri(Image.new("RGBA", (20, 10), (255, 80, 0, 255))))[0]
+    assert np.array(whole).min() == 255
+
+
+@pytest.mark.parametrize("sent", ["/etc/hostname", "data:image/png;base64,AAAA", "data:", "x", 7, ["data:"]])
+def test_what_is_no_drawing_is_refused(sent: Any) -> None:
+    assert "error" in inputs.painted(sent)[-1] and "internal" not in inputs.painted(sent)[-1]
+
+
+def test_a_drawing_larger_than_the_painter_is_refused() -> None:
+    large = Image.new("RGBA", (session.PREVIEW + 1, 2), (255, 80, 0, 128))
+    assert "larger than the painter" in inputs.painted(_uri(large))[-1]
+
+
+def test_the_painter_is_built_when_painting_begins(opened: session.Session) -> None:
+    page, _ = app.make(Worker())
+    assert not any("Editor" in type(block).__name__ for block in page.blocks.values())
+    painter, button, said = inputs.start_painting(opened)
+    height, width = opened.view.small.shape[:2]
+    assert f'<canvas width="{width}" height="{height}">' in painter and button["visible"] and not said
+    assert "put one in first" in inputs.start_painting(None)[-1]
+    assert inputs.stop_painting()[0] == ""
+
+
+def _uri(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def test_a_neutral_place_is_made_grey_first_and_only_once(opened: session.Session) -> None:

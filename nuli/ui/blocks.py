@@ -131,9 +131,13 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
         masked.then(handlers.candidates, [state], stage.gallery, **EVENT)
     event.then(*masking, [*shows, panel.said], **EVENT)  # another picture comes under the mask that is there
     event.then(lambda: "", None, controls["neutral"], **EVENT)  # and has its own places
-    editing = [panel.editor, panel.use_painted]
-    panel.paint.click(inputs.start_painting, [state], [*editing, panel.mask_said], **EVENT)
-    panel.use_painted.click(inputs.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
+    painting = [panel.painter, panel.use_painted]
+    event.then(inputs.stop_painting, None, painting, **EVENT)
+    panel.paint.click(inputs.start_painting, [state], [*painting, panel.mask_said], **EVENT)
+    strokes = {_SCRIPT: "() => window.nuliPainted()"}  # in place of the box's text
+    panel.use_painted.click(
+        inputs.painted, [panel.messages], [panel.mask, *painting, panel.mask_said], **strokes, **EVENT
+    )
     picked_place = panel.picked.click(**act(inputs.neutral, panel.steps_said, panel.messages))
     show_steps(picked_place).then(inputs.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
     if panel.lut is not None:

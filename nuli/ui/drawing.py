@@ -47,6 +47,20 @@ def compare(before: Image.Image, after: Image.Image) -> str:
     )
 
 
+def painter(picture: Image.Image) -> str:
+    """The picture with a place to paint on over it; `javascript/nuli.js` paints, and reads the strokes."""
+    width, height = picture.size
+    return (
+        '<div class="nuli-painter">'
+        f'<div class="nuli-painted" style="--nuli-width:{width};--nuli-height:{height}">'
+        f'<img alt="Paint where to enhance" draggable="false" src="{data_uri(picture)}">'
+        f'<canvas width="{width}" height="{height}"></canvas></div>'
+        '<div class="nuli-brush"><label><span>Brush</span>'
+        '<input type="range" class="nuli-brush-size" min="1" max="30" step="1" value="8"></label>'
+        '<label><input type="checkbox" class="nuli-erase"><span>Erase</span></label></div></div>'
+    )
+
+
 def compared(session: Session | None) -> str:
     """The slider for what a session shows; nothing where the place is for putting a picture in."""
     return compare(preview(session, Recipe()), preview(session)) if session else ""
