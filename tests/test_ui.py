@@ -379,10 +379,19 @@ def test_a_lut_comes_last_and_stays_for_the_next_search(
 def test_the_progress_of_a_large_picture_is_told(enhanced: session.Session) -> None:
     shown = [said for *_, said in handlers.at_full_size(Worker(), enhanced)]
     assert shown[-1] == "" and (len(shown) == 1 or "<progress" in shown[0])
-    task = SimpleNamespace(state="running", stopping=False, note=40)
-    assert "40 %" in handlers.task_line(task) and 'value="40"' in handlers.task_line(task)
-    task.note = handlers.WRITING
-    assert "writing" in handlers.task_line(task)
+    task = SimpleNamespace(state="running", stopping=False, note=("writing 24.0 megapixels", time.monotonic() - 7))
+    assert "writing 24.0 megapixels… 7 s" in handlers.task_line(task) and "<progress" in handlers.task_line(task)
+
+
+def test_a_slow_file_is_seen_to_be_written(enhanced: session.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "TICK", 0.1)
+    go_on = threading.Event()
+    worker = Worker(Host(save=lambda image, text, name: go_on.wait(30) and "x.png"))
+    said = handlers.save(worker, enhanced)
+    seen = [one for one, _ in zip((one for one in said if "writing" in one), range(3), strict=False)]
+    assert len(seen) == 3  # it goes on telling though nothing has changed
+    go_on.set()
+    assert "saved as x.png" in [*said][-1]
 
 
 def test_a_second_opinion_and_guards_are_told(enhanced: session.Session) -> None:
@@ -535,7 +544,11 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     (folder / "c.png").write_bytes(b"no picture")
     worker, slot = saving_to(tmp_path / "out"), Slot()
     *_, (gallery, said) = batch.batch(worker, slot, None, str(folder), NAMES, (40, "soft"))
-    assert not slot.task and len(gallery) == 2 and "2 done; " in said and "c.png" in said
+    assert not slot.task and len(gallery) == 2 and "<span>2 done, 1 failed</span>" in said
+    rows = re.findall(r"<li( class=nuli-failed)?><span>(.*?)</span>", said)
+    assert [bool(failed) for failed, _ in rows] == [False, False, True] and 'class="nuli-status"' in said
+    assert [row.partition(":")[0] for _, row in rows] == ["a-nuli.png", "b-nuli.png", "c.png"]
+    assert str(tmp_path) not in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-nuli.png", "b-nuli.png"]
 
     shows = batch.batch(worker, slot, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
@@ -543,6 +556,30 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     slot.end()
     *_, last = shows
     assert "left" in last[1]
+
+
+@pytest.mark.parametrize("shown", ["/srv/a b/in", "C:\\Users\\me", "/tmp/gradio/0af3"])
+def test_no_row_of_a_batch_names_a_folder(shown: str) -> None:
+    slash = "\\" if "\\" in shown else "/"
+    text = f"{shown}{slash}x y.png: 3/4 read, see http://a.b/c/d"
+    expected = "x y.png: 3/4 read, see http://a.b/c/d"
+    assert batch.without_folders(text, Path(shown)).removeprefix(shown + slash) == expected
+    other = f"x.png: /srv/webui/out: no room; {shown.replace(' ', '')}{slash}y.png"
+    assert batch.without_folders(other) == "x.png: out: no room; y.png"
+
+
+def test_a_batch_goes_on_where_part_of_a_folder_is_refused(dark: Image.Image, tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "secret.png"
+    folder.mkdir()
+    dark.save(folder / "a.png")
+    dark.save(outside)
+    try:
+        (folder / "link.png").symlink_to(outside)
+    except OSError:
+        pytest.skip("no links here")
+    worker = saving_to(tmp_path / "out")
+    *_, (gallery, said) = batch.batch(worker, Slot(), None, str(folder), NAMES, (40, "soft"))
+    assert len(gallery) == 1 and "1 done, 1 failed" in said and str(tmp_path) not in said
 
 
 def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:

@@ -121,16 +121,6 @@ def render_rows(
     return source
 
 
-def tile_count(photo: Photo, steps: Sequence[Step], device: str | torch.device = "auto") -> int:
-    """About how often rendering a chain asks its `stop`: for each tile of each stage, 1 at least."""
-    height, width = photo.pixels.shape[:2]
-    acting = [step for step in steps if not step.is_noop]
-    side = _TILE if pick_device(device).type == "cpu" else _GPU_TILE
-    stages = _stages(acting, [None] * len(acting), min(height, width))
-    sides = [max(side, 4 * stage.halo) for stage in stages]
-    return max(1, sum(-(-height // side) * -(-width // side) for side in sides))
-
-
 @dataclass(frozen=True, eq=False)
 class _Stage:
     """Steps that are rendered together."""

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -70,6 +71,14 @@ def line(text: str, kind: str = "") -> str:
     """A line that says something; kind "error" or "busy" marks it, and an error interrupts who listens."""
     role = "alert" if kind == "error" else "status"
     return f'<div class="nuli-status {kind}" role="{role}"><span>{html.escape(text)}</span></div>'
+
+
+def report(text: str, rows: Sequence[tuple[str, bool]]) -> str:
+    """A line, and below it one for each picture: what became of it, and whether it failed."""
+    lines = "".join(
+        f"<li{' class=nuli-failed' * failed}><span>{html.escape(said)}</span></li>" for said, failed in rows
+    )
+    return f'<div class="nuli-status" role="status"><span>{html.escape(text)}</span><ul class="nuli-rows">{lines}</ul></div>'
 
 
 def busy(task: Task, first: str = "") -> str:
