@@ -83,12 +83,17 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     def show_steps(event: Any) -> Any:
         return event.then(listed, [state, lock], [panel.steps, *amounts], **EVENT)
 
+    def offer(event: Any) -> None:
+        """Show the results to pick from; emptied first, or gradio would still frame the one that was picked before."""
+        emptied = event.then(lambda: None, None, stage.gallery, **EVENT)
+        emptied.then(handlers.candidates, [state], stage.gallery, **EVENT)
+
     # the picture, and the search
     event = stage.image.change(handlers.opened, [state, stage.image, *amounts], [*shows, panel.said], **EVENT)
-    show_steps(event).then(active, [state], buttons, **EVENT).then(handlers.candidates, [state], stage.gallery, **EVENT)
+    offer(show_steps(event).then(active, [state], buttons, **EVENT))
     stage.other.click(lambda: None, None, stage.image, **EVENT)
     found = panel.enhance.click(run, [state, panel.match, *amounts, *options], [*shows, panel.said], **LONG_EVENT)
-    show_steps(found).then(handlers.candidates, [state], stage.gallery, **EVENT)
+    offer(show_steps(found))
     panel.stop.click(handlers.stop, [state], None, **_AT_ONCE)
     show_steps(stage.gallery.select(picked, [state], [*shows, panel.said], **EVENT))
 
@@ -127,8 +132,7 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     # from outside
     masking = inputs.set_mask, [state, panel.mask, controls["feather"]]
     for listen in (panel.mask.change, controls["feather"].release):
-        masked = listen(*masking, [*shows, panel.mask_said], **EVENT)
-        masked.then(handlers.candidates, [state], stage.gallery, **EVENT)
+        offer(listen(*masking, [*shows, panel.mask_said], **EVENT))
     event.then(*masking, [*shows, panel.said], **EVENT)  # another picture comes under the mask that is there
     event.then(lambda: "", None, controls["neutral"], **EVENT)  # and has its own places
     painting = [panel.painter, panel.use_painted]

@@ -78,7 +78,8 @@ def report(text: str, rows: Sequence[tuple[str, bool]]) -> str:
     lines = "".join(
         f"<li{' class=nuli-failed' * failed}><span>{html.escape(said)}</span></li>" for said, failed in rows
     )
-    return f'<div class="nuli-status" role="status"><span>{html.escape(text)}</span><ul class="nuli-rows">{lines}</ul></div>'
+    shown = f'<ul class="nuli-rows">{lines}</ul>' if rows else ""
+    return f'<div class="nuli-status" role="status"><span>{html.escape(text)}</span>{shown}</div>'
 
 
 def busy(task: Task, first: str = "") -> str:
