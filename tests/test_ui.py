@@ -544,7 +544,7 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     (folder / "c.png").write_bytes(b"no picture")
     worker, slot = saving_to(tmp_path / "out"), Slot()
     *_, (gallery, said) = batch.batch(worker, slot, None, str(folder), NAMES, (40, "soft"))
-    assert not slot.task and len(gallery) == 2 and "<span>2 done, 1 failed</span>" in said
+    assert not slot.task and len(gallery) == 2 and "<span>2 done · 1 failed</span>" in said
     rows = re.findall(r"<li( class=nuli-failed)?><span>(.*?)</span>", said)
     assert [bool(failed) for failed, _ in rows] == [False, False, True] and 'class="nuli-status"' in said
     assert [row.partition(":")[0] for _, row in rows] == ["a-nuli.png", "b-nuli.png", "c.png"]
@@ -579,7 +579,7 @@ def test_a_batch_goes_on_where_part_of_a_folder_is_refused(dark: Image.Image, tm
         pytest.skip("no links here")
     worker = saving_to(tmp_path / "out")
     *_, (gallery, said) = batch.batch(worker, Slot(), None, str(folder), NAMES, (40, "soft"))
-    assert len(gallery) == 1 and "1 done, 1 failed" in said and str(tmp_path) not in said
+    assert len(gallery) == 1 and "1 done · 1 failed" in said and str(tmp_path) not in said
 
 
 def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
@@ -687,7 +687,7 @@ def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: 
     shows = batch.batch(Worker(host), Slot(), None, str(tmp_path / "in"), ("seconds",), (600,))
     *_, (gallery, said) = shows
     assert len(list((tmp_path / "out").iterdir())) == len(gallery) == done
-    assert f"<span>{'1 done, 2 left' if done == 1 else '3 done'}</span>" in said and "nuli-failed" not in said
+    assert f"<span>{'1 done · 2 left' if done == 1 else '3 done'}</span>" in said and "nuli-failed" not in said
 
 
 def test_no_more_work_is_taken_on_than_there_is_room_for(opened: session.Session) -> None:

@@ -47,7 +47,7 @@ class _Done:
     def __str__(self) -> str:
         failed = len(self.rows) - len(self.made)
         counts = ((len(self.made), "done"), (failed, "failed"), (self.total - len(self.rows), "left"))
-        return ", ".join(f"{count} {what}" for count, what in counts if count or what == "done")
+        return " · ".join(f"{count} {what}" for count, what in counts if count or what == "done")
 
 
 def without_folders(text: str, *known: Path) -> str:
