@@ -263,13 +263,15 @@
     // A server that was started again, as by a WebUI's Reload UI, knows nothing of this page, and gradio would let it
     // wait for ever. The number of the server's pages tells: asked for at a press, and while something is waited for.
     let asked = 0;
+    let first; // the number when this page was loaded; gradio 3 doesn't write it into the page
     async function checkServer() {
-        const { app_id: id, root: base, api_prefix: prefix } = window.gradio_config || {};
-        if (id === undefined || Date.now() - asked < 2000 || byId("nuli_restarted")) return;
+        const { root: base, api_prefix: prefix } = window.gradio_config || {};
+        if (Date.now() - asked < 900 || byId("nuli_restarted")) return;
         asked = Date.now();
         const answer = await fetch(base ? `${base}${prefix || ""}/app_id` : "app_id").catch(() => null); // null: not up yet
         const now = answer?.ok ? (await answer.json().catch(() => ({}))).app_id : undefined;
-        if ((now === undefined && answer?.status !== 401) || now === id) return;
+        first ??= now;
+        if (first === undefined || (now === undefined && answer?.status !== 401) || now === first) return;
         const [line, text, again] = ["div", "span", "button"].map((name) => document.createElement(name));
         Object.assign(line, { id: "nuli_restarted", className: "nuli-status error" });
         line.setAttribute("role", "alert");
@@ -281,6 +283,7 @@
     }
     document.addEventListener("click", (event) => { if (isOurs(target(event))) setTimeout(checkServer, 1000); }, true);
     window.addEventListener("focus", checkServer);
+    window.addEventListener("load", checkServer);
     setInterval(() => { if (document.querySelector("#nuli_tab .nuli-status:is(.busy, :has(progress))")) checkServer(); }, 5000);
 
     // Gradio 3's sliders tell of a change only when a pointer lets go of them.
