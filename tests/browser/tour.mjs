@@ -209,8 +209,9 @@ try {
     check('painted from side to side', painted);
     await page.locator('#nuli_use_painted').click();
     check('what is painted is the mask', await until('mask', async () => (await page.locator('#nuli_mask img').count()) && !(await page.locator('#nuli_painter canvas').count())));
+    await page.waitForTimeout(3000); // it is taken over
     await page.locator('#nuli_mask button[aria-label="Clear"], #nuli_mask button[aria-label="Remove Image"]').first().click();
-    await page.waitForTimeout(1000);
+    await page.waitForTimeout(3000);
 
     // hard mode searches long enough to be watched and stopped
     await page.locator('#nuli_mode').getByText('hard', { exact: true }).click();
