@@ -127,6 +127,41 @@
         put();
     });
 
+    // A mask, painted over the picture -----------------------------------------------------------------------------
+    const COLOUR = "#ff5500"; // only where there is paint counts
+    let stroke = null; // { canvas, x, y } while a pointer paints
+
+    function paint(event) {
+        const { canvas } = stroke;
+        const { left, top, width, height } = canvas.getBoundingClientRect();
+        const x = (event.clientX - left) / width * canvas.width, y = (event.clientY - top) / height * canvas.height;
+        const painter = canvas.closest(".nuli-painter"), on = canvas.getContext("2d");
+        on.globalCompositeOperation = painter.querySelector(".nuli-erase").checked ? "destination-out" : "source-over";
+        on.strokeStyle = COLOUR;
+        on.lineCap = "round";
+        // in hundredths of the long side
+        on.lineWidth = painter.querySelector(".nuli-brush-size").value / 100 * Math.max(canvas.width, canvas.height);
+        on.beginPath();
+        on.moveTo(stroke.x ?? x, stroke.y ?? y);
+        on.lineTo(x, y);
+        on.stroke();
+        [stroke.x, stroke.y] = [x, y];
+    }
+    document.addEventListener("pointerdown", (event) => {
+        const canvas = target(event);
+        if (!(canvas instanceof Element) || !canvas.matches(".nuli-painted canvas")) return;
+        if (event.button !== 0 || !event.isPrimary) return;
+        event.preventDefault();
+        stroke = { canvas };
+        paint(event);
+    });
+    document.addEventListener("pointermove", (event) => { if (stroke && event.isPrimary) paint(event); });
+    for (const end of ["pointerup", "pointercancel"]) {
+        document.addEventListener(end, (event) => { if (event.isPrimary) stroke = null; });
+    }
+    // The strokes as a picture, for gradio; "" where there is no painter.
+    window.nuliPainted = () => byId("nuli_painter")?.querySelector("canvas")?.toDataURL() || "";
+
     // The list of steps --------------------------------------------------------------------------------------------
     let waiting = 0; // until when the answer to the last message is waited for
     let timer = 0;
@@ -224,6 +259,32 @@
         sending = null;
         setTimeout(() => { if (pressed && seen(byId("nuli_result"))) pressed.click(); }, 100);
     };
+
+    // A server that was started again, as by a WebUI's Reload UI, knows nothing of this page, and gradio would let it
+    // wait for ever. The number of the server's pages tells: asked for at a press, and while something is waited for.
+    let asked = 0;
+    let first; // the number when this page was loaded; gradio 3 doesn't write it into the page
+    async function checkServer() {
+        const { root: base, api_prefix: prefix } = window.gradio_config || {};
+        if (Date.now() - asked < 900 || byId("nuli_restarted")) return;
+        asked = Date.now();
+        const answer = await fetch(base ? `${base}${prefix || ""}/app_id` : "app_id").catch(() => null); // null: not up yet
+        const now = answer?.ok ? (await answer.json().catch(() => ({}))).app_id : undefined;
+        first ??= now;
+        if (first === undefined || (now === undefined && answer?.status !== 401) || now === first) return;
+        const [line, text, again] = ["div", "span", "button"].map((name) => document.createElement(name));
+        Object.assign(line, { id: "nuli_restarted", className: "nuli-status error" });
+        line.setAttribute("role", "alert");
+        text.textContent = "The server was started again: load this page again.";
+        again.textContent = "Load again";
+        again.addEventListener("click", () => location.reload());
+        line.append(text, " ", again);
+        byId("nuli_tab")?.prepend(line);
+    }
+    document.addEventListener("click", (event) => { if (isOurs(target(event))) setTimeout(checkServer, 1000); }, true);
+    window.addEventListener("focus", checkServer);
+    window.addEventListener("load", checkServer);
+    setInterval(() => { if (document.querySelector("#nuli_tab .nuli-status:is(.busy, :has(progress))")) checkServer(); }, 5000);
 
     // Gradio 3's sliders tell of a change only when a pointer lets go of them.
     let keys;

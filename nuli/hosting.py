@@ -6,6 +6,7 @@ Nothing here imports gradio, a WebUI's `modules`, or, before there is work, torc
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -238,13 +239,14 @@ class Task:
         finally:
             self._queue.next()
 
-    def watch(self) -> Iterator[None]:
-        """Yields whenever there is news, until the task is over. It ends with whoever watches."""
+    def watch(self, every: float = math.inf) -> Iterator[None]:
+        """Yields whenever there is news, and once in `every` seconds, until the task is over. It ends with whoever
+        watches."""
         seen: Any = None
         try:
             while not self.over:
                 self.watched_at = time.monotonic()
-                news = (self.state, self.stopping, self.progress, self.note)
+                news = (self.state, self.stopping, self.progress, self.note, time.monotonic() // every)
                 if news != seen:
                     seen = news
                     yield

@@ -6,6 +6,7 @@ import base64
 import copy
 import gc
 import html
+import io
 import json
 import os
 import pickle
@@ -290,13 +291,39 @@ def test_outside_a_mask_the_preview_and_what_is_saved_are_the_picture(
 
 def test_a_mask_is_painted(opened: session.Session) -> None:
     layer = Image.new("RGBA", (20, 10))
+    assert "nothing is painted" in inputs.painted("")[-1] and "nothing is painted" in inputs.painted(_uri(layer))[-1]
     layer.paste((255, 80, 0, 255), (0, 0, 10, 10))
-    for value in ({"layers": [layer]}, {"mask": layer.getchannel("A"), "image": layer}):
-        mask, *_, said = inputs.painted(value)
-        assert np.array_equal(np.array(mask) > 0, np.array(layer)[..., 3] > 0) and not said
-    for value in (None, {"layers": []}, {"layers": [Image.new("RGBA", (9, 9))]}, {"mask": Image.new("L", (9, 9))}):
-        assert "nothing is painted" in inputs.painted(value)[-1]
-    assert inputs.start_painting(opened)[0]["visible"] and "put one in first" in inputs.start_painting(None)[-1]
+    mask, painter, button, said = inputs.painted(_uri(layer))
+    assert np.array_equal(np.array(mask), np.array(layer)[..., 3])
+    assert (painter, button["visible"], said) == ("", False, "")
+    whole = inputs.painted(_uri(Image.new("RGBA", (20, 10), (255, 80, 0, 255))))[0]
+    assert np.array(whole).min() == 255
+
+
+@pytest.mark.parametrize("sent", ["/etc/hostname", "data:image/png;base64,AAAA", "data:", "x", 7, ["data:"]])
+def test_what_is_no_drawing_is_refused(sent: Any) -> None:
+    assert "error" in inputs.painted(sent)[-1] and "internal" not in inputs.painted(sent)[-1]
+
+
+def test_a_drawing_larger_than_the_painter_is_refused() -> None:
+    large = Image.new("RGBA", (session.PREVIEW + 1, 2), (255, 80, 0, 128))
+    assert "larger than the painter" in inputs.painted(_uri(large))[-1]
+
+
+def test_the_painter_is_built_when_painting_begins(opened: session.Session) -> None:
+    page, _ = app.make(Worker())
+    assert not any("Editor" in type(block).__name__ for block in page.blocks.values())
+    painter, button, said = inputs.start_painting(opened)
+    height, width = opened.view.small.shape[:2]
+    assert f'<canvas width="{width}" height="{height}">' in painter and button["visible"] and not said
+    assert "put one in first" in inputs.start_painting(None)[-1]
+    assert inputs.stop_painting()[0] == ""
+
+
+def _uri(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def test_a_neutral_place_is_made_grey_first_and_only_once(opened: session.Session) -> None:
@@ -353,10 +380,19 @@ def test_a_lut_comes_last_and_stays_for_the_next_search(
 def test_the_progress_of_a_large_picture_is_told(enhanced: session.Session) -> None:
     shown = [said for *_, said in handlers.at_full_size(Worker(), enhanced)]
     assert shown[-1] == "" and (len(shown) == 1 or "<progress" in shown[0])
-    task = SimpleNamespace(state="running", stopping=False, note=40)
-    assert "40 %" in handlers.task_line(task) and 'value="40"' in handlers.task_line(task)
-    task.note = handlers.WRITING
-    assert "writing" in handlers.task_line(task)
+    task = SimpleNamespace(state="running", stopping=False, note=("writing 24.0 megapixels", time.monotonic() - 7))
+    assert "writing 24.0 megapixels… 7 s" in handlers.task_line(task) and "<progress" in handlers.task_line(task)
+
+
+def test_a_slow_file_is_seen_to_be_written(enhanced: session.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "TICK", 0.1)
+    go_on = threading.Event()
+    worker = Worker(Host(save=lambda image, text, name: go_on.wait(30) and "x.png"))
+    said = handlers.save(worker, enhanced)
+    seen = [one for one, _ in zip((one for one in said if "writing" in one), range(3), strict=False)]
+    assert len(seen) == 3  # it goes on telling though nothing has changed
+    go_on.set()
+    assert "saved as x.png" in [*said][-1]
 
 
 def test_a_second_opinion_and_guards_are_told(enhanced: session.Session) -> None:
@@ -509,7 +545,11 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     (folder / "c.png").write_bytes(b"no picture")
     worker, slot = saving_to(tmp_path / "out"), Slot()
     *_, (gallery, said) = batch.batch(worker, slot, None, str(folder), NAMES, (40, "soft"))
-    assert not slot.task and len(gallery) == 2 and "2 done; " in said and "c.png" in said
+    assert not slot.task and len(gallery) == 2 and "<span>2 done · 1 failed</span>" in said
+    rows = re.findall(r"<li( class=nuli-failed)?><span>(.*?)</span>", said)
+    assert [bool(failed) for failed, _ in rows] == [False, False, True] and 'class="nuli-status"' in said
+    assert [row.partition(":")[0] for _, row in rows] == ["a-nuli.png", "b-nuli.png", "c.png"]
+    assert str(tmp_path) not in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-nuli.png", "b-nuli.png"]
 
     shows = batch.batch(worker, slot, [str(folder / "a.png"), str(folder / "b.jpg")], "", ("seconds",), (600,))
@@ -517,6 +557,30 @@ def test_a_batch_saves_every_picture_and_tells_of_those_that_fail(dark: Image.Im
     slot.end()
     *_, last = shows
     assert "left" in last[1]
+
+
+@pytest.mark.parametrize("shown", ["/srv/a b/in", "C:\\Users\\me", "/tmp/gradio/0af3"])
+def test_no_row_of_a_batch_names_a_folder(shown: str) -> None:
+    slash = "\\" if "\\" in shown else "/"
+    text = f"{shown}{slash}x y.png: 3/4 read, see http://a.b/c/d"
+    expected = "x y.png: 3/4 read, see http://a.b/c/d"
+    assert batch.without_folders(text, Path(shown)).removeprefix(shown + slash) == expected
+    other = f"x.png: /srv/webui/out: no room; {shown.replace(' ', '')}{slash}y.png"
+    assert batch.without_folders(other) == "x.png: out: no room; y.png"
+
+
+def test_a_batch_goes_on_where_part_of_a_folder_is_refused(dark: Image.Image, tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "secret.png"
+    folder.mkdir()
+    dark.save(folder / "a.png")
+    dark.save(outside)
+    try:
+        (folder / "link.png").symlink_to(outside)
+    except OSError:
+        pytest.skip("no links here")
+    worker = saving_to(tmp_path / "out")
+    *_, (gallery, said) = batch.batch(worker, Slot(), None, str(folder), NAMES, (40, "soft"))
+    assert len(gallery) == 1 and "1 done · 1 failed" in said and str(tmp_path) not in said
 
 
 def test_a_batch_says_what_it_lacks(tmp_path: Path) -> None:
@@ -624,7 +688,7 @@ def test_interrupt_ends_a_batch_and_skip_a_picture(dark: Image.Image, tmp_path: 
     shows = batch.batch(Worker(host), Slot(), None, str(tmp_path / "in"), ("seconds",), (600,))
     *_, (gallery, said) = shows
     assert len(list((tmp_path / "out").iterdir())) == len(gallery) == done
-    assert said == drawing.line("1 done, 2 left" if done == 1 else "3 done")
+    assert f"<span>{'1 done · 2 left' if done == 1 else '3 done'}</span>" in said and "nuli-failed" not in said
 
 
 def test_no_more_work_is_taken_on_than_there_is_room_for(opened: session.Session) -> None:

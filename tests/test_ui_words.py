@@ -6,8 +6,10 @@ import ast
 import json
 import re
 import string
+import time
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,11 +19,12 @@ from nuli.ops.step import Step
 from nuli.options import INPUTS, table
 from nuli.presets import presets
 from nuli.scoring.registry import SCORERS
+from nuli.search.directions import DIRECTIONS
 
 gr = pytest.importorskip("gradio", reason="the user interface needs gradio: pip install 'nulie[ui]'")
 
 from nuli.hosting import Worker  # noqa: E402
-from nuli.ui import app, controls, session, steps  # noqa: E402
+from nuli.ui import app, controls, drawing, handlers, session, steps  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 NAMES = {*SCORERS, app.TITLE, "RGB"}
@@ -61,6 +64,7 @@ def shown() -> set[str]:
     found += [row.label for row in table()] + [controls.HINTS[row.name] for row in table()]
     found += [choice for row in table() for choice in row.choices or ()]
     found += [one.label for one in INPUTS] + list(presets())
+    found += [*DIRECTIONS, "as found", "another look"]  # in captions
     for op in OPS.values():
         row = session.Row(Step(op.name, op.identity))
         found += [text for text in texts_of(steps._item(0, row, False, ())) if not re.search(r"\d", text)]
@@ -91,6 +95,19 @@ def test_the_dictionaries_say_the_same() -> None:
         set(json.loads((ROOT / "localizations" / f"{name}.json").read_text("utf-8"))) for name in app.DICTIONARIES
     )
     assert one == other
+
+
+@pytest.mark.parametrize("language", app.DICTIONARIES)
+def test_what_stands_between_figures_is_kept(language: str) -> None:
+    words = json.loads((ROOT / "localizations" / f"{language}.json").read_text("utf-8"))
+    assert not [text for text, said in words.items() if text.count("{}") != said.count("{}")]
+    patterns = [re.compile(re.escape(text).replace(r"\{\}", ".+")) for text in words]
+    candidate = SimpleNamespace(direction="high key", before=3.0, after=3.5, distance=12.0)
+    task = SimpleNamespace(state="running", stopping=False, note=("writing 24.0 megapixels", time.monotonic()))
+    told = [drawing.caption(2, candidate), *texts_of(handlers.task_line(task)), "3 done · 1 failed · 2 left"]
+    parts = [part for text in told for part in text.split(" · ")]
+    parts = [re.sub(r"^\d+ (?=high key)", "", part) for part in parts if re.search("[a-z]{2}", part)]
+    assert not [part for part in parts if not any(pattern.fullmatch(part) for pattern in patterns)]
 
 
 def test_every_option_has_one_line_of_help() -> None:

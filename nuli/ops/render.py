@@ -149,16 +149,6 @@ def _fill_tile(
     target[rows, columns] = made if mask is None else blend(masked.pixels[rows, columns], made, mask)
 
 
-def tile_count(photo: Photo, steps: Sequence[Step], device: str | torch.device = "auto") -> int:
-    """About how often rendering a chain asks its `stop`: for each tile of each stage, 1 at least."""
-    height, width = photo.pixels.shape[:2]
-    acting = [step for step in steps if not step.is_noop]
-    side = _tile_side(height, width) if pick_device(device).type == "cpu" else _GPU_TILE
-    stages = _stages(acting, [None] * len(acting), min(height, width))
-    sides = [max(side, 4 * stage.halo) for stage in stages]
-    return max(1, sum(-(-height // side) * -(-width // side) for side in sides))
-
-
 @dataclass(frozen=True, eq=False)
 class _Stage:
     """Steps that are rendered together."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +25,8 @@ from .session import complete_infotext
 
 THUMBNAIL = 400
 """Long side of the results in the gallery, in pixels."""
+_FOLDERS = re.compile(r"(?<![\w.:/\\])(?:[A-Za-z]:)?[/\\](?:[^\s/\\:]+[/\\])+(?=[^\s/\\])")
+"""The folders of an absolute path, up to the name at its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +38,27 @@ class _Done:
     """Number and name of the picture that is worked on."""
     made: tuple[tuple[Image.Image, str], ...] = ()
     """What the gallery shows."""
-    troubles: tuple[str, ...] = ()
+    rows: tuple[tuple[str, bool], ...] = ()
+    """What became of each picture, in words, and whether it failed."""
+
+    def failing(self, text: str) -> _Done:
+        return replace(self, rows=(*self.rows, (text, True)))
 
     def __str__(self) -> str:
-        left = self.total - len(self.made) - len(self.troubles)
-        said = f"{len(self.made)} done" + (f", {left} left" if left else "")
-        return said + "".join(f"; {trouble}" for trouble in self.troubles)
+        failed = len(self.rows) - len(self.made)
+        counts = ((len(self.made), "done"), (failed, "failed"), (self.total - len(self.rows), "left"))
+        return " · ".join(f"{count} {what}" for count, what in counts if count or what == "done")
+
+
+def without_folders(text: str, *known: Path) -> str:
+    """A message with bare names in it: where the server keeps its files is nobody's business.
+
+    Args:
+        known: folders that may be in it, spaces and all; others are found by what paths look like.
+    """
+    for folder in known:
+        text = text.replace(str(folder) + os.sep, "")
+    return _FOLDERS.sub("", text)
 
 
 def batch(
@@ -52,8 +71,9 @@ def batch(
     """
     try:
         options = search_options(worker, names, values)
-        sources = _sources(worker, files, folder)
-        task = slot.start(worker, lambda task: _work(task, sources, options), "this batch")
+        sources, refused = _sources(worker, files, folder)
+        begun = _Done(len(sources) + len(refused), rows=tuple((without_folders(str(one)), True) for one in refused))
+        task = slot.start(worker, lambda task: _work(task, sources, options, begun), "this batch")
         shown = 0
         for _ in task.watch():
             done: _Done | None = task.note
@@ -63,14 +83,13 @@ def batch(
             yield gallery, drawing.busy(task, f"{done.at} · " if done and done.at else "")
         with suppress(StoppedError):  # while it waited its turn: what was done till then is told
             task.outcome.result()
-        done = task.note or _Done(len(sources))
-        yield list(done.made), drawing.line(str(done), "error" if done.troubles else "")
+        done = task.note or begun
+        yield list(done.made), drawing.report(str(done), done.rows)
     except Exception as error:
         yield gr.update(), explain(error)
 
 
-def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
-    done = _Done(len(sources))
+def _work(task: Task, sources: Sequence[Path], options: Options, done: _Done) -> None:
     for number, path in enumerate(sources, 1):
         done = replace(done, at=f"{number} of {len(sources)}: {path.name}")
         task.show(done)
@@ -83,20 +102,23 @@ def _work(task: Task, sources: Sequence[Path], options: Options) -> None:
                 finally:
                     if task.host.interrupted():
                         task.end()
-            done = replace(done, made=(*done.made, picture))
+            done = replace(done, made=(*done.made, picture), rows=(*done.rows, (picture[1], False)))
         except StoppedError:
             return
         except NuliError as error:
-            done = replace(done, troubles=(*done.troubles, str(error)))
+            said = without_folders(str(error), path.parent)
+            done = done.failing(said if path.name in said else f"{path.name}: {said}")
         except Exception as error:
             task.host.report(f"{path.name}: {type(error).__name__}: {error}")
-            done = replace(done, troubles=(*done.troubles, f"{path.name}: internal error: {error} (more in the log)"))
+            said = without_folders(str(error), path.parent)
+            done = done.failing(f"{path.name}: internal error: {said} (more in the log)")
         task.show(done)
         if task.stopping:
             return
 
 
-def _sources(worker: Worker, files: Any, folder: str) -> list[Path]:
+def _sources(worker: Worker, files: Any, folder: str) -> tuple[list[Path], list[NuliError]]:
+    """The pictures, and what went wrong with others. Raises ImageError where there are none."""
     # gradio 3 hands out open files, gradio 4 names
     named = [Path(getattr(file, "name", file)) for file in files or ()]
     if folder and folder.strip():
@@ -104,11 +126,9 @@ def _sources(worker: Worker, files: Any, folder: str) -> list[Path]:
             raise ImageError("folders of this machine can't be named here: put the files in instead")
         named.append(Path(folder.strip()).expanduser())
     sources, errors = find_sources(named, recursive=False, output=None)
-    if errors:
-        raise errors[0]
     if not sources:
-        raise ImageError("there are no pictures yet: put some in, or name a folder")
-    return sources
+        raise errors[0] if errors else ImageError("there are no pictures yet: put some in, or name a folder")
+    return sources, errors
 
 
 def _enhance(task: Task, path: Path, options: Options) -> tuple[Image.Image, str]:

@@ -83,12 +83,17 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     def show_steps(event: Any) -> Any:
         return event.then(listed, [state, lock], [panel.steps, *amounts], **EVENT)
 
+    def offer(event: Any) -> None:
+        """Show the results to pick from; emptied first, or gradio would still frame the one that was picked before."""
+        emptied = event.then(lambda: None, None, stage.gallery, **EVENT)
+        emptied.then(handlers.candidates, [state], stage.gallery, **EVENT)
+
     # the picture, and the search
     event = stage.image.change(handlers.opened, [state, stage.image, *amounts], [*shows, panel.said], **EVENT)
-    show_steps(event).then(active, [state], buttons, **EVENT).then(handlers.candidates, [state], stage.gallery, **EVENT)
+    offer(show_steps(event).then(active, [state], buttons, **EVENT))
     stage.other.click(lambda: None, None, stage.image, **EVENT)
     found = panel.enhance.click(run, [state, panel.match, *amounts, *options], [*shows, panel.said], **LONG_EVENT)
-    show_steps(found).then(handlers.candidates, [state], stage.gallery, **EVENT)
+    offer(show_steps(found))
     panel.stop.click(handlers.stop, [state], None, **_AT_ONCE)
     show_steps(stage.gallery.select(picked, [state], [*shows, panel.said], **EVENT))
 
@@ -127,13 +132,16 @@ def _connect(worker: Worker, stage: Stage, panel: Panel) -> None:
     # from outside
     masking = inputs.set_mask, [state, panel.mask, controls["feather"]]
     for listen in (panel.mask.change, controls["feather"].release):
-        masked = listen(*masking, [*shows, panel.mask_said], **EVENT)
-        masked.then(handlers.candidates, [state], stage.gallery, **EVENT)
+        offer(listen(*masking, [*shows, panel.mask_said], **EVENT))
     event.then(*masking, [*shows, panel.said], **EVENT)  # another picture comes under the mask that is there
     event.then(lambda: "", None, controls["neutral"], **EVENT)  # and has its own places
-    editing = [panel.editor, panel.use_painted]
-    panel.paint.click(inputs.start_painting, [state], [*editing, panel.mask_said], **EVENT)
-    panel.use_painted.click(inputs.painted, [panel.editor], [panel.mask, *editing, panel.mask_said], **EVENT)
+    painting = [panel.painter, panel.use_painted]
+    event.then(inputs.stop_painting, None, painting, **EVENT)
+    panel.paint.click(inputs.start_painting, [state], [*painting, panel.mask_said], **EVENT)
+    strokes = {_SCRIPT: "() => window.nuliPainted()"}  # in place of the box's text
+    panel.use_painted.click(
+        inputs.painted, [panel.messages], [panel.mask, *painting, panel.mask_said], **strokes, **EVENT
+    )
     picked_place = panel.picked.click(**act(inputs.neutral, panel.steps_said, panel.messages))
     show_steps(picked_place).then(inputs.neutral_option, [state, controls["neutral"]], controls["neutral"], **EVENT)
     if panel.lut is not None:

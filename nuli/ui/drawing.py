@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -47,6 +48,20 @@ def compare(before: Image.Image, after: Image.Image) -> str:
     )
 
 
+def painter(picture: Image.Image) -> str:
+    """The picture with a place to paint on over it; `javascript/nuli.js` paints, and reads the strokes."""
+    width, height = picture.size
+    return (
+        '<div class="nuli-painter">'
+        f'<div class="nuli-painted" style="--nuli-width:{width};--nuli-height:{height}">'
+        f'<img alt="Paint where to enhance" draggable="false" src="{data_uri(picture)}">'
+        f'<canvas width="{width}" height="{height}"></canvas></div>'
+        '<div class="nuli-brush"><label><span>Brush</span>'
+        '<input type="range" class="nuli-brush-size" min="1" max="30" step="1" value="8"></label>'
+        '<label><input type="checkbox" class="nuli-erase"><span>Erase</span></label></div></div>'
+    )
+
+
 def compared(session: Session | None) -> str:
     """The slider for what a session shows; nothing where the place is for putting a picture in."""
     return compare(preview(session, Recipe()), preview(session)) if session else ""
@@ -56,6 +71,15 @@ def line(text: str, kind: str = "") -> str:
     """A line that says something; kind "error" or "busy" marks it, and an error interrupts who listens."""
     role = "alert" if kind == "error" else "status"
     return f'<div class="nuli-status {kind}" role="{role}"><span>{html.escape(text)}</span></div>'
+
+
+def report(text: str, rows: Sequence[tuple[str, bool]]) -> str:
+    """A line, and below it one for each picture: what became of it, and whether it failed."""
+    lines = "".join(
+        f"<li{' class=nuli-failed' * failed}><span>{html.escape(said)}</span></li>" for said, failed in rows
+    )
+    shown = f'<ul class="nuli-rows">{lines}</ul>' if rows else ""
+    return f'<div class="nuli-status" role="status"><span>{html.escape(text)}</span>{shown}</div>'
 
 
 def busy(task: Task, first: str = "") -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +17,6 @@ from ..hosting import Task, Worker, search
 from ..imaging.photo import Photo
 from ..infotext import recipe_in
 from ..ops.lut import left_out, to_cube
-from ..ops.render import tile_count
 from ..options import Amounts, Options, options_from, with_named_lut
 from ..recipe import Recipe
 from . import drawing
@@ -221,7 +220,7 @@ def at_full_size(worker: Worker, session: Session | None) -> Iterator[tuple[Any,
     """The full-size picture, its place, and how it goes."""
     try:
         task = _rendering(worker, _idle(session))
-        for _ in task.watch():
+        for _ in task.watch(TICK):
             yield KEPT, KEPT, task_line(task)
         yield task.outcome.result(), gr.update(visible=True), ""
     except Exception as error:
@@ -233,43 +232,40 @@ def save(worker: Worker, session: Session | None) -> Iterator[str]:
     try:
         text = infotext(_idle(session))
         task = _rendering(worker, session, lambda image: worker.host.save(image, text, ""))
-        for _ in task.watch():
+        for _ in task.watch(TICK):
             yield task_line(task)
         yield drawing.line(f"saved as {task.outcome.result()}")
     except Exception as error:
         yield explain(error)
 
 
+TICK = 1.0
+"""Seconds after which a rendering tells again how long it has taken."""
+
+
 def _rendering(worker: Worker, session: Session, then: Callable[[Image.Image], Any] = lambda image: image) -> Task:
-    """A task that renders the picture at full size, and does something with it; its note is how far it is."""
-    photo, steps, device = session.view.photo, session.recipe.steps, worker.host.device()
+    """A task that renders the picture at full size, and does something with it; its note is what it does, and since
+    when. How much is left nobody can know: a table of colours takes no time, a file of many megapixels takes most."""
+    photo, device = session.view.photo, worker.host.device()
+    height, width = photo.pixels.shape[:2]
+    size = f"{height * width / 1e6:.1f}"
 
     def work(task: Task) -> Any:
-        asked, expected = itertools.count(1), tile_count(photo, steps, device)
-
-        def stop() -> bool:
-            task.show(min(99, 100 * next(asked) // expected))
-            return task.ended()
-
         with task.turn():
-            image = full_size(session, device, stop)
-        task.show(WRITING)
+            task.show((f"rendering {size} megapixels", time.monotonic()))
+            image = full_size(session, device, task.ended)
+        task.show((f"writing {size} megapixels", time.monotonic()))
         return then(image)
 
     return session.slot.start(worker, work, "the picture at full size")
 
 
-WRITING = 100
-"""Per cent at which all tiles are rendered, and the file is written."""
-
-
 def task_line(task: Task) -> str:
-    """How far a rendering is."""
-    if task.state == "queued" or task.stopping:
+    """What a rendering does, and for how long."""
+    if task.state == "queued" or task.stopping or task.note is None:
         return drawing.busy(task)
-    if task.note == WRITING:
-        return drawing.progress_line("writing…", None)
-    return drawing.progress_line(f"rendering at full size… {task.note or 0} %", (task.note or 0) / 100)
+    doing, since = task.note
+    return drawing.progress_line(f"{doing}… {time.monotonic() - since:.0f} s", None)
 
 
 def save_recipe(session: Session | None) -> tuple[Any, str]:

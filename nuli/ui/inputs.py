@@ -14,53 +14,53 @@ from ..imaging.photo import Photo
 from ..ops.lut_files import lut_steps
 from ..ops.neutral import neutral_at
 from ..recipe import Recipe
-from .controls import MAJOR
+from . import drawing
 from .handlers import KEPT, Shown, acting, explain
-from .session import Row, Session, masked, preview, with_changes
+from .session import PREVIEW, Row, Session, masked, preview, with_changes
+from .upload import read_upload
 
-BRUSH = "#ff5500"
-"""What a mask is painted in."""
-
-
-def mask_editor(elem_id: str) -> gr.components.Component:
-    """The component in which a mask is painted over the picture, where gradio stands; hidden at first."""
-    common = {"label": "Paint where to enhance", "elem_id": elem_id, "visible": False, "type": "pil"}
-    if MAJOR < 4:
-        return gr.Image(source="upload", tool="sketch", brush_radius=40, height=420, **common)
-    brush = gr.Brush(default_size=40, colors=[BRUSH], default_color=BRUSH, color_mode="fixed")
-    return gr.ImageEditor(sources=(), transforms=(), layers=False, brush=brush, **common)
+UNPAINTED = "nothing is painted yet: brush over what to enhance"
 
 
 def start_painting(session: Session | None) -> tuple[Any, Any, str]:
-    """The editor with the picture, the button that ends it, and what is said."""
+    """The painter over the picture, the button that ends it, and what is said."""
     try:
         if session is None:
             raise ImageError("there is no picture yet: put one in first")
-        picture = preview(session, Recipe()).convert("RGB")
-        value = picture if MAJOR < 4 else {"background": picture, "layers": [], "composite": picture}
-        return gr.update(value=value, visible=True), gr.update(visible=True), ""
+        return drawing.painter(preview(session, Recipe())), gr.update(visible=True), ""
     except Exception as error:
         return KEPT, KEPT, explain(error)
 
 
-def painted(value: Any) -> tuple[Any, Any, Any, str]:
-    """What was painted as a mask; the editor and its button, hidden again; and what is said."""
+def stop_painting() -> tuple[Any, Any]:
+    """The painter, empty again, and its button, hidden."""
+    return "", gr.update(visible=False)
+
+
+def painted(strokes: str) -> tuple[Any, Any, Any, str]:
+    """What was painted as a mask; the painter and its button, gone again; and what is said.
+
+    Args:
+        strokes: a transparent PNG with the strokes, as a data URI; "" where there are none. It comes from a browser.
+    """
     try:
-        return _strokes(value), gr.update(visible=False), gr.update(visible=False), ""
+        return _strokes(strokes), *stop_painting(), ""
     except Exception as error:
         return KEPT, KEPT, KEPT, explain(error)
 
 
-def _strokes(value: Any) -> Image.Image:
-    """The strokes of an editor, white on black. Raises ImageError where there are none."""
-    if value and "mask" in value:  # gradio 3
-        strokes = np.array(value["mask"].convert("L"))
-    else:
-        layers = [np.array(layer.convert("RGBA"))[..., 3] for layer in (value or {}).get("layers", ()) if layer]
-        strokes = np.max(layers, 0) if layers else np.zeros((1, 1), np.uint8)
-    if not strokes.any():
-        raise ImageError("nothing is painted yet: brush over what to enhance")
-    return Image.fromarray(strokes)
+def _strokes(uri: str) -> Image.Image:
+    """The strokes, white on black. Raises ImageError where there are none."""
+    if not uri:
+        raise ImageError(UNPAINTED)
+    photo = read_upload(str(uri))
+    if isinstance(photo, Exception):
+        raise photo
+    if photo is None or photo.alpha is None or not photo.alpha.any():
+        raise ImageError(UNPAINTED)
+    if max(photo.alpha.shape) > PREVIEW:
+        raise ImageError("what was painted is larger than the painter: load the page again")
+    return Image.fromarray(photo.alpha.astype(np.uint8))
 
 
 def set_mask(session: Session | None, mask: Photo | Exception | None, feather: float) -> Shown:

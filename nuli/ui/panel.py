@@ -11,7 +11,6 @@ from ..ops.registry import OPS
 from ..options import GROUPS, INPUTS
 from . import preset_controls, steps
 from .controls import AMOUNTS, HINTS, option_controls
-from .inputs import mask_editor
 from .stage import image_input
 
 FURTHER = (
@@ -113,7 +112,7 @@ class Panel:
         with gr.Row():
             self.paint = gr.Button("Paint a mask", size="sm", interactive=False, elem_id="nuli_paint")
             self.use_painted = gr.Button("Use what is painted", size="sm", visible=False, elem_id="nuli_use_painted")
-        self.editor = mask_editor("nuli_editor")
+        self.painter = gr.HTML("", elem_id="nuli_painter")
         self.mask_said = gr.HTML("", elem_id="nuli_mask_said")
         self.controls |= option_controls(["feather"], "nuli", defaults)
         _help(HINTS[match.name])

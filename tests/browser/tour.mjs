@@ -192,6 +192,27 @@ try {
     await audit('with everything open');
     await shoot('');
 
+    // a mask: painted from side to side, inside its box
+    await page.locator('#nuli_second').getByText('Mask and reference').first().click();
+    check('no painter before painting begins', (await page.locator('#nuli_tab canvas').count()) === 0);
+    await page.locator('#nuli_paint').click();
+    const canvas = page.locator('#nuli_painter canvas').first();
+    await canvas.waitFor();
+    await canvas.scrollIntoViewIfNeeded();
+    const [sheet, panel] = await Promise.all([canvas.boundingBox(), page.locator('#nuli_second').first().boundingBox()]);
+    check('the painter fits its box', sheet.x >= panel.x && sheet.x + sheet.width <= panel.x + panel.width, `${sheet.width} px in ${panel.width}`);
+    await page.mouse.move(sheet.x + sheet.width * 0.02, sheet.y + sheet.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(sheet.x + sheet.width * 0.98, sheet.y + sheet.height / 2, { steps: 6 });
+    await page.mouse.up();
+    const painted = await canvas.evaluate((e) => [0.1, 0.9].every((x) => e.getContext('2d').getImageData(e.width * x, e.height / 2, 1, 1).data[3]));
+    check('painted from side to side', painted);
+    await page.locator('#nuli_use_painted').click();
+    check('what is painted is the mask', await until('mask', async () => (await page.locator('#nuli_mask img').count()) && !(await page.locator('#nuli_painter canvas').count())));
+    await page.waitForTimeout(3000); // it is taken over
+    await page.locator('#nuli_mask button[aria-label="Clear"], #nuli_mask button[aria-label="Remove Image"]').first().click();
+    await page.waitForTimeout(3000);
+
     // hard mode searches long enough to be watched and stopped
     await page.locator('#nuli_mode').getByText('hard', { exact: true }).click();
     await page.locator('#nuli_seconds input[type=number]').fill('60');
@@ -233,6 +254,9 @@ try {
     // the language is the browser's
     page = await open({ locale: 'de-DE' });
     check('German', await until('German', async () => /Verbessern/.test(await text('#nuli_enhance'))), await text('#nuli_basics'));
+    const seen = (id) => page.locator(`${id} input`).first().evaluate((e) => Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').get.call(e));
+    const values = [await seen('#nuli_preset'), await seen('#nuli_add_name')];
+    check("a dropdown's value in German", values.join() === 'keine,Belichtung', values.join());
     page = await open({ locale: 'ja-JP', viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true });
     check('Japanese', await until('Japanese', async () => /補正/.test(await text('#nuli_enhance'))), await text('#nuli_basics'));
     await put(picture);
