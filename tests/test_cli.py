@@ -201,7 +201,7 @@ def test_in_place_only_when_asked(folder: Path, capsys: pytest.CaptureFixture[st
     assert source.read_bytes() == before
     assert main(["apply", "nuli1 contrast=1.3", str(source), "--in-place"]) == 0
     assert source.read_bytes() != before
-    assert sorted(p.name for p in folder.iterdir()) == ["a.jpg", "b.png", "notes.txt"]
+    assert sorted(p.name for p in folder.iterdir()) == [".nuli-journal.sqlite", "a.jpg", "b.png", "notes.txt"]
 
 
 def test_apply_of_nothing_copies_byte_for_byte(folder: Path) -> None:
