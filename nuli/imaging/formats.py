@@ -17,7 +17,7 @@ from .behind import MPF_PREFIX, mpf_block, write_behind
 from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
 from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
 from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
-from .tags import TRANSFER, insert_png_chunks, png_chunks, set_nclx
+from .tags import TRANSFER, colour_chunks, insert_png_chunks, set_nclx
 from .xmp import without_padding
 
 EXTENSIONS = {
@@ -81,7 +81,7 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
     elif kind == "JPEG":
         write_behind(file, meta.behind)
     elif kind == "PNG":
-        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
+        insert_png_chunks(file, colour_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
     elif kind == "AVIF" and meta.tags.cicp:
         set_nclx(file, meta.tags.cicp)
 

@@ -10,6 +10,7 @@ from PIL import Image, JpegImagePlugin
 
 from .behind import NOTHING, Behind
 from .beside import has_preview, left_beside
+from .containers import webp_chunks
 from .exif import PHOTOSHOP_TAG, XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
 from .icc import profile
 from .jpeg import EXIF_PREFIX, XMP_PREFIX, JpegParts, read_parts
@@ -214,14 +215,7 @@ def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
     """Whether the first picture in a WebP file is compressed without loss."""
-    stream.seek(12)
-    while len(head := stream.read(8)) == 8:
-        if head[:4] in (b"VP8 ", b"VP8L"):
-            return head[:4] == b"VP8L"
-        size = int.from_bytes(head[4:], "little")
-        # a frame of an animation: 16 bytes, then chunks of its own
-        stream.seek(16 if head[:4] == b"ANMF" else size + size % 2, 1)
-    return False
+    return next((name for name, _, _ in webp_chunks(stream) if name in (b"VP8 ", b"VP8L")), b"") == b"VP8L"
 
 
 def _jpeg(image: JpegImagePlugin.JpegImageFile, parts: JpegParts) -> dict[str, Any]:
