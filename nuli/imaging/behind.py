@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from ..errors import ImageError
 from .bombs import check_work
-from .containers import APP1, APP2, EOI, SOS, jpeg_segments
+from .containers import APP1, APP2, EOI, SOS, jpeg_segment, jpeg_segments
 from .exif import BYTE_ORDERS, entries
 from .pixels import TURNS
 from .structure import open_image
@@ -76,9 +76,6 @@ class Behind:
     def listed(self) -> tuple[Picture, ...]:
         """The pictures that MPF is to name."""
         return tuple(picture for picture in self.pictures if picture.attributes is not None)
-
-
-NOTHING = Behind()
 
 
 def end_of_picture(file: BinaryIO) -> int | None:
@@ -194,7 +191,7 @@ def turned_picture(picture: bytes, turn: Turn) -> bytes:
             raise ImageError("a map larger than its picture")
         check_work(image, io.BytesIO(picture))
         extra = b"".join(
-            struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+            jpeg_segment(marker, content)
             for marker, _, content in _segments(io.BytesIO(picture))
             if 0xE1 <= marker <= 0xEF and marker != 0xEE
         )

@@ -6,6 +6,7 @@ Untrusted: each walk ends where the file is cut short. Positions are those in th
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -15,7 +16,10 @@ _META_ROOM = 1 << 22  # bytes of an AVIF's description that are read
 _END_OF_RUN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _BLOCK = 1 << 20
 
-SOI, EOI, SOS, APP1, APP2 = 0xD8, 0xD9, 0xDA, 0xE1, 0xE2
+SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+APP1, APP2, APP13 = 0xE1, 0xE2, 0xED
+SEGMENT_ROOM = 65_533
+"""Bytes of data in a segment of a JPEG, at most."""
 
 
 def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -109,3 +113,15 @@ def _skip_run(file: BinaryIO) -> bool:
             return True
         last = block[-1:] if block.endswith(b"\xff") else b""
     return False
+
+
+def jpeg_segment(marker: int, data: bytes) -> bytes:
+    """A segment of a JPEG: its marker, its length, its data of at most SEGMENT_ROOM bytes."""
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def split_segments(marker: int, prefix: bytes, data: bytes) -> bytes:
+    """Data of any length as segments of a JPEG, each with the prefix."""
+    room = SEGMENT_ROOM - len(prefix)
+    parts = (data[place : place + room] for place in range(0, len(data), room))
+    return b"".join(jpeg_segment(marker, prefix + part) for part in parts)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .containers import avif_description, boxes, png_chunks
-from .exif import read_fields
+from .exif import fields_of
 from .icc import ADOBE_GAMMA, ADOBE_RGB, SRGB, Colours, of_cicp
 
 COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, b"cLLI": 8}
@@ -39,12 +39,6 @@ class Tags:
     """Why no profile can say it, in words: HDR."""
     bits: int = 8
     """Of a colour in the file."""
-
-    def note(self) -> str:
-        """What the user should know, "" for nothing."""
-        if not self.untold:
-            return ""
-        return f"{self.untold}: judged as if it were not, and kept so; as .png or .avif only"
 
 
 def read_tags(image: Image.Image, stream: BinaryIO | None, exif: bytes, has_icc: bool) -> Tags:
@@ -218,7 +212,7 @@ def set_nclx(file: BinaryIO, cicp: tuple[int, int]) -> None:
 
 def _of_exif(exif: bytes, is_tiff: bool) -> Colours | None:
     """The colours that EXIF names by DCF's "R03", Adobe RGB; and of a TIFF, those of its own tags (TIFF 6.0, 20)."""
-    fields = {field[0]: field for field in read_fields(BytesIO(exif))}
+    fields = fields_of(exif)
 
     def nested(tag: int, within: dict[int, Any]) -> dict[int, Any]:
         value = within[tag][3] if tag in within else ()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .exif import BYTE_ORDERS, entries
+from .exif import BYTE_ORDERS, INTEGERS, entries
 from .xmp import Packet, Property
 
 EXIF_NS, TIFF_NS = "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/tiff/1.0/"
@@ -24,7 +24,6 @@ _EMBEDDED = {  # pictures within XMP, stored as the picture itself is
 _SIZES = {(0x100, 0x101), (0xA002, 0xA003), (0x1001, 0x1002)}
 _ACROSS_AND_DOWN = _SIZES | {(0x11A, 0x11B), (0xA20E, 0xA20F)}  # resolutions, too
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
-_INTEGERS = {1: "B", 3: "H", 4: "I"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def turned_exif(exif: bytes, turn: Turn) -> bytes:
                     _swap(target, order, [fields.get(tag) for tag in pair], turn.size if pair in _SIZES else None)
             for tag, most in ((_SUBJECT_AREA, 4), (_SUBJECT_LOCATION, 2)):
                 kind, count, place = fields.get(tag, (0, 0, 0))
-                if kind in _INTEGERS and 2 <= count <= most:
-                    layout = f"{order}{count}{_INTEGERS[kind]}"
+                if kind in INTEGERS and 2 <= count <= most:
+                    layout = f"{order}{count}{INTEGERS[kind]}"
                     values = turn.subject(list(struct.unpack_from(layout, exif, place)))
                     with suppress(struct.error):
                         struct.pack_into(layout, target, place, *values)
@@ -105,8 +104,8 @@ def _swap(target: bytearray, order: str, pair: list, size: tuple[int, int] | Non
     if all(fields) and all(kind == 5 for kind, _ in fields):
         (_, a), (_, b) = fields
         target[a : a + 8], target[b : b + 8] = target[b : b + 8], target[a : a + 8]
-    elif any(fields) and all(field is None or field[0] in _INTEGERS for field in fields):
-        layouts = [field and order + _INTEGERS[field[0]] for field in fields]
+    elif any(fields) and all(field is None or field[0] in INTEGERS for field in fields):
+        layouts = [field and order + INTEGERS[field[0]] for field in fields]
         values: Iterable[int] = size or ()
         if all(fields):
             values = [struct.unpack_from(layouts[i], target, fields[i][1])[0] for i in (1, 0)]
@@ -154,10 +153,8 @@ def turned_xmp(packet: Packet, turn: Turn) -> tuple[str, ...]:
             packet.remove(item)
             lost.append("a face region that could not be turned")
     for namespace, words in _EMBEDDED.items():
-        items = list(packet.properties(lambda name, namespace=namespace: name[0] == namespace))
-        for item in items:
-            packet.remove(item)
-        lost += [words] * bool(items)
+        if packet.remove_all(lambda name, namespace=namespace: name[0] == namespace):
+            lost.append(words)
     return tuple(dict.fromkeys(lost))
 
 

@@ -130,6 +130,13 @@ class Packet:
         """Take a property away with all that it holds."""
         self._edits[item.place] = b""
 
+    def remove_all(self, wanted: Callable[[Name], bool] | Name) -> bool:
+        """Take away all properties of a name, or of names that fit; returns whether there are any."""
+        items = list(self.properties(wanted))
+        for item in items:
+            self.remove(item)
+        return bool(items)
+
     def result(self) -> bytes:
         """The packet with its changes; namespaces that nothing of it uses any more are not declared any more."""
         if not self._edits:
@@ -167,13 +174,11 @@ def without_padding(xmp: bytes) -> bytes:
     return _PADDING.sub(b"\n", xmp)
 
 
-def edit(xmp: bytes, *changes: Callable[[Packet], object]) -> bytes:
-    """A packet with some changes made, one after the other. Raises XmpError."""
-    for change in changes:
-        packet = Packet(xmp)
-        change(packet)
-        xmp = packet.result()
-    return xmp
+def edit(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
+    """A packet with a change made. Raises XmpError."""
+    packet = Packet(xmp)
+    change(packet)
+    return packet.result()
 
 
 def edited(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
