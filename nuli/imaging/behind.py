@@ -206,12 +206,11 @@ def turned_picture(picture: bytes, turn: Turn) -> bytes:
 
 
 def rearranged(behind: Behind, new: dict[int, bytes | None]) -> Behind:
-    """With other bytes for some of the pictures, by where they begin; None takes one away."""
+    """With these bytes for each of the pictures, by where they begin; None takes one away."""
     parts, pictures, last, length = [], [], 0, 0
     for picture in behind.pictures:
-        between = behind.data[last : picture.begin]
+        between, content = behind.data[last : picture.begin], new[picture.begin]
         last = picture.begin + picture.size
-        content = new.get(picture.begin, behind.data[picture.begin : last])
         parts.append(between)
         length += len(between)
         if content is not None:

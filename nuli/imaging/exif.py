@@ -183,6 +183,12 @@ def fields_of(exif: bytes) -> dict[int, Field]:
     return {field[0]: field for field in read_fields(io.BytesIO(exif))}
 
 
+def nested_fields(fields: dict[int, Field], tag: int) -> dict[int, Field]:
+    """The fields of the directory that a field points at; none where it does not."""
+    value = fields[tag][3] if tag in fields else ()
+    return {field[0]: field for field in value} if isinstance(value, list) else {}
+
+
 def pack_fields(fields: Collection[Field], start: int) -> bytes:
     """A TIFF directory, little-endian, that will lie at `start` with its data behind it."""
     table, data = bytearray(struct.pack("<H", len(fields))), bytearray()

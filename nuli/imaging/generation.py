@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from io import BytesIO
 
-from .exif import read_fields
+from .exif import BYTE_ORDERS, fields_of, nested_fields
 
 PARAMETERS = "parameters"
 _COMFY = {"prompt": (0x0110, 0x010D, 0x010E), "workflow": (0x010F, 0x010E, 0x010D)}
@@ -19,7 +18,6 @@ _COMFY = {"prompt": (0x0110, 0x010D, 0x010E), "workflow": (0x010F, 0x010E, 0x010
 _NESTED, _COMMENT = 0x8769, 0x9286
 ROOM = 1 << 21
 """Bytes of EXIF that are written, at most: half of what this program would read from a JPEG."""
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 
 Text = tuple[tuple[str, str], ...]
@@ -70,7 +68,7 @@ def from_exif(exif: bytes) -> Text:
     comment = _comment(exif)
     if re.search(r"\bSteps: \d", comment) or _is_json(comment):
         found[PARAMETERS] = comment
-    for _, kind, _, data in read_fields(BytesIO(exif)):
+    for _, kind, _, data in fields_of(exif).values():
         if kind == 2:
             key, colon, value = data.rstrip(b"\0").decode("utf-8", "replace").partition(":")
             if colon and key.lower() in _COMFY and _is_json(value):
@@ -84,11 +82,7 @@ def _is_json(text: str) -> bool:
 
 def _comment(exif: bytes) -> str:
     """What EXIF's UserComment says; "" where it is blank."""
-    fields = {field[0]: field[3] for field in read_fields(BytesIO(exif))}
-    nested = {field[0]: field[3] for field in fields.get(_NESTED, ())}
-    data = nested.get(_COMMENT, b"")
-    if not isinstance(data, bytes):
-        return ""
+    data = nested_fields(fields_of(exif), _NESTED).get(_COMMENT, (0, 0, 0, b""))[3]
     code, data = data[:8], data[8:]
     if code == b"UNICODE\0":
         # the standard leaves the order of bytes open: letters of few codes have their zeros first, or behind
@@ -114,7 +108,7 @@ def _table(exif: bytes, order: str, start: int) -> tuple[_Entries, int] | None:
 
 def _tables(exif: bytes) -> tuple[str, _Entries, _Entries, int] | None:
     """Byte order, first directory, the one of EXIF's own, and the first one's link; None where they are damaged."""
-    order = _ORDERS.get(exif[:4])
+    order = BYTE_ORDERS.get(exif[:4])
     if order is None or len(exif) < 8:
         return None
     first = _table(exif, order, struct.unpack_from(order + "I", exif, 4)[0])

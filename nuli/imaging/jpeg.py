@@ -170,24 +170,25 @@ def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[byte
     if packet is not None and len(items) > MAX_PICTURES:
         promises.remove_container(packet)
         items = []
-    places = _places(items)
-    named = [(place, item.length, item.semantic) for place, item in zip(places, items, strict=True) if _is_image(item)]
+    named = [(item.begin, item.length, item.semantic) for item in items if item.is_image]
     pictures = find_pictures(data, [(a, size, base + offset) for a, size, offset in entries[1:]], named[1:])
     behind = Behind(data, pictures, entries[0][0] if entries else Behind.attributes)
+    maps = [picture for picture in pictures if picture.kind == "map"]
     new: dict[int, bytes | None] = {}
     for picture in pictures:
+        content = data[picture.begin : picture.begin + picture.size]
         if picture.kind in ("preview", "other"):
-            new[picture.begin] = None
+            content = None
         elif picture.kind == "map" and turn:
-            content = data[picture.begin : picture.begin + picture.size]
-            new[picture.begin] = _turned(content, turn) if len(new) < MAX_MAPS else None
-            if new[picture.begin] is None:
+            content = _turned(content, turn) if picture in maps[:MAX_MAPS] else None
+            if content is None:
                 lost.append("a gain map or depth map that could not be turned")
+        new[picture.begin] = content
     others = sum(picture.kind == "other" for picture in pictures)
     if others:
         lost.append(f"{others} more {'picture' if others == 1 else 'pictures'} behind the first")
     if packet is not None:
-        _promise(packet, items, places, behind, new)
+        _promise(packet, items, behind, new)
         xmp = packet.result()
     previews = any(picture.kind == "preview" for picture in pictures)
     return xmp, rearranged(behind, new), lost, previews
@@ -201,50 +202,33 @@ def _turned(picture: bytes, turn: Turn) -> bytes | None:
         return None
 
 
-def _is_image(item: promises.Item) -> bool:
-    return item.mime.startswith("image/")
-
-
-def _places(items: list[promises.Item]) -> list[int]:
-    """Where behind the first picture a container's list says that each thing begins; of the first one, before it."""
-    places, place = [], 0
-    for number, item in enumerate(items):
-        places.append(place if number else -1)
-        place += item.padding + (item.length if number else 0)
-    return places
-
-
-def _promise(
-    packet: Packet, items: list[promises.Item], places: list[int], behind: Behind, new: dict[int, bytes | None]
-) -> None:
-    """Set right in a packet what it says of the things behind the picture, as `new` changes those."""
-    free = list(behind.pictures)
-    size = len(behind.data)
-    kept = maps = 0
+def _promise(packet: Packet, items: list[promises.Item], behind: Behind, new: dict[int, bytes | None]) -> None:
+    """Correct what a packet says of the things behind the picture, of which `new` has the new pictures (see
+    `rearranged`)."""
+    free, size, kept = list(behind.pictures), len(behind.data), False
     motion = size > 0
     if items and items[0].length:
         packet.set(items[0].fields["Length"], "0")  # the first picture gets another length, and none is needed
     for number, item in enumerate(items[1:], 1):
-        if not _is_image(item):
+        if not item.is_image:
             rest = sum(later.length + later.padding for later in items[number:])
-            if size > 0 and rest <= size:
-                kept += 1
+            if 0 < size >= rest:
+                kept = True
             else:
                 promises.remove_item(packet, item)
                 motion = motion and item.semantic != "MotionPhoto"
             continue
-        fits = [p for p in free if p.begin == places[number]] or [p for p in free if p.size == item.length]
+        fits = [p for p in free if p.begin == item.begin] or [p for p in free if p.size == item.length]
         if not fits and item.semantic == "GainMap":
             fits = [p for p in free if p.kind == "map"]
-        if not fits or (content := new.get(fits[0].begin, b"same")) is None:
+        if not fits or (content := new[fits[0].begin]) is None:
             promises.remove_item(packet, item)
         else:
-            kept += 1
+            kept = True
             if "Length" in item.fields:
-                packet.set(item.fields["Length"], str(fits[0].size if content == b"same" else len(content)))
+                packet.set(item.fields["Length"], str(len(content)))
         free = [p for p in free if p not in fits[:1]]
-    maps = sum(p.kind == "map" and new.get(p.begin, b"") is not None for p in behind.pictures)
-    if not maps:
+    if not any(p.kind == "map" and new[p.begin] is not None for p in behind.pictures):
         promises.remove_gain_map(packet)
     if items and not kept:
         promises.remove_container(packet)
@@ -252,10 +236,5 @@ def _promise(
     if offset > size or not motion:
         promises.remove_motion(packet)
     elif offset:
-        promises.set_video_offset(packet, offset + _growth(behind, new, size - offset))
-
-
-def _growth(behind: Behind, new: dict[int, bytes | None], place: int) -> int:
-    """How many bytes longer what lies behind a place gets."""
-    changed = (p for p in behind.pictures if p.begin in new and p.begin >= place)
-    return sum(len(new[p.begin] or b"") - p.size for p in changed)
+        later = (p for p in behind.pictures if p.begin >= size - offset)
+        promises.set_video_offset(packet, offset + sum(len(new[p.begin] or b"") - p.size for p in later))

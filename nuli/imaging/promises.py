@@ -28,6 +28,13 @@ class Item:
     mime: str
     length: int
     padding: int
+    begin: int
+    """Where behind the first picture it lies by the list; -1 for the first picture."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a picture."""
+        return self.mime.startswith("image/")
 
 
 def listed_items(packet: Packet) -> list[Item]:
@@ -42,10 +49,12 @@ def listed_items(packet: Packet) -> list[Item]:
     def word(fields: dict[str, Property], *names: str) -> str:
         return next((fields[name].value.strip() for name in names if name in fields), "")
 
-    return [
-        Item(f, word(f, "Semantic", "DataURI", "URI"), word(f, "Mime"), number(f, "Length"), number(f, "Padding"))
-        for f in groups
-    ]
+    items, place = [], 0
+    for f in groups:
+        length, padding, begin = number(f, "Length"), number(f, "Padding"), place if items else -1
+        place += padding + (length if items else 0)
+        items.append(Item(f, word(f, "Semantic", "DataURI", "URI"), word(f, "Mime"), length, padding, begin))
+    return items
 
 
 def remove_item(packet: Packet, item: Item) -> None:

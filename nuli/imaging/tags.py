@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .containers import avif_description, boxes, png_chunks
-from .exif import fields_of
+from .exif import fields_of, nested_fields
 from .icc import ADOBE_GAMMA, ADOBE_RGB, SRGB, Colours, of_cicp
 
 COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, b"cLLI": 8}
@@ -214,18 +214,14 @@ def _of_exif(exif: bytes, is_tiff: bool) -> Colours | None:
     """The colours that EXIF names by DCF's "R03", Adobe RGB; and of a TIFF, those of its own tags (TIFF 6.0, 20)."""
     fields = fields_of(exif)
 
-    def nested(tag: int, within: dict[int, Any]) -> dict[int, Any]:
-        value = within[tag][3] if tag in within else ()
-        return {field[0]: field for field in value} if isinstance(value, list) else {}
-
     def rationals(tag: int, count: int) -> list[float]:
         _, kind, values, data = fields.get(tag, (0, 0, 0, b""))
         numbers = np.frombuffer(data, "<u4").astype(float) if kind == 5 and values == count else np.zeros(0)
         return list(numbers[::2] / np.maximum(numbers[1::2], 1))
 
-    camera = nested(0x8769, fields)
+    camera = nested_fields(fields, 0x8769)
     space = camera.get(0xA001, (0, 0, 0, b""))[3][:2]
-    if nested(0xA005, camera).get(1, (0, 0, 0, b""))[3].startswith(b"R03") and space != b"\1\0":
+    if nested_fields(camera, 0xA005).get(1, (0, 0, 0, b""))[3].startswith(b"R03") and space != b"\1\0":
         return Colours(ADOBE_RGB, (ADOBE_GAMMA,))
     if not is_tiff:
         return None
