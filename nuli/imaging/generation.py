@@ -22,6 +22,7 @@ _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 
 Text = tuple[tuple[str, str], ...]
 _Entries = dict[int, bytes]
+_New = dict[int, tuple[int, bytes]]  # type and data of a field, by its tag
 
 
 def to_exif(exif: bytes, text: Text) -> tuple[bytes, tuple[str, ...]]:
@@ -31,35 +32,36 @@ def to_exif(exif: bytes, text: Text) -> tuple[bytes, tuple[str, ...]]:
     is not written over.
     """
     told = dict(reversed(text))  # of equal keywords the first counts
-    names = list(dict.fromkeys(key for key, _ in text))
-    tables = _tables(exif or _EMPTY)
+    names = tuple(dict.fromkeys(key for key, _ in text))
+    block = exif or _EMPTY
+    tables = _tables(block)
     if tables is None:
-        return exif, tuple(names)
+        return exif, names
     order, root, nested, link = tables
-    root_new: dict[int, tuple[int, bytes]] = {}
-    nested_new: dict[int, tuple[int, bytes]] = {}
-    room = ROOM - len(exif)
-    done = []
-    if told.get(PARAMETERS):
+    new_root: _New = {}
+    new_nested: _New = {}
+    room, done = ROOM - len(exif), set()
+
+    def add(key: str, new: _New, tag: int, kind: int, data: bytes) -> None:
+        nonlocal room
+        if len(data) <= room:
+            new[tag] = kind, data
+            room -= len(data)
+            done.add(key)
+
+    if parameters := told.get(PARAMETERS):
         comment = _comment(exif)
-        data = b"UNICODE\0" + told[PARAMETERS].encode("utf-16-be", "replace")
-        if comment == told[PARAMETERS]:
-            done.append(PARAMETERS)
-        elif not comment and len(data) <= room:
-            nested_new[_COMMENT] = 7, data
-            room -= len(data)
-            done.append(PARAMETERS)
+        if comment == parameters:
+            done.add(PARAMETERS)
+        elif not comment:
+            add(PARAMETERS, new_nested, _COMMENT, 7, b"UNICODE\0" + parameters.encode("utf-16-be", "replace"))
     for key, tags in _COMFY.items():
-        free = next((tag for tag in tags if tag not in root and tag not in root_new), None)
-        data = f"{key}:{told.get(key, '')}\0".encode("utf-8", "replace")
-        if _is_json(told.get(key, "")) and free and len(data) <= room:
-            root_new[free] = 2, data
-            room -= len(data)
-            done.append(key)
-    left = tuple(name for name in names if name not in done)
-    if not root_new and not nested_new:
-        return exif, left
-    return _with(exif or _EMPTY, order, root, nested, link, root_new, nested_new), left
+        free = next((tag for tag in tags if tag not in root and tag not in new_root), None)
+        if free and _is_json(told.get(key, "")):
+            add(key, new_root, free, 2, f"{key}:{told[key]}\0".encode("utf-8", "replace"))
+    if new_root or new_nested:
+        exif = _with(block, order, root, nested, link, new_root, new_nested)
+    return exif, tuple(name for name in names if name not in done)
 
 
 def from_exif(exif: bytes) -> Text:
@@ -127,26 +129,26 @@ def _with(
     root: _Entries,
     nested: _Entries,
     link: int,
-    root_new: dict[int, tuple[int, bytes]],
-    nested_new: dict[int, tuple[int, bytes]],
+    new_root: _New,
+    new_nested: _New,
 ) -> bytes:
     """An EXIF block with its two directories written anew at its end, those of the new fields first that say more for
     their length: some programs read the first segment of a JPEG alone."""
     out = bytearray(exif) + bytes(len(exif) % 2)
     at = len(out)
-    behind_root = at + 6 + 12 * len(root.keys() | root_new.keys() | ({_NESTED} if nested or nested_new else set()))
-    data_at = behind_root + (6 + 12 * len(nested.keys() | nested_new.keys()) if nested or nested_new else 0)
+    behind_root = at + 6 + 12 * len(root.keys() | new_root.keys() | ({_NESTED} if nested or new_nested else set()))
+    data_at = behind_root + (6 + 12 * len(nested.keys() | new_nested.keys()) if nested or new_nested else 0)
     data = bytearray()
 
-    def placed(fields: dict[int, tuple[int, bytes]]) -> _Entries:
+    def placed(fields: _New) -> _Entries:
         entries = {}
         for tag, (kind, value) in fields.items():
             entries[tag] = struct.pack(order + "HHII", tag, kind, len(value), data_at + len(data))
             data.extend(value + bytes(len(value) % 2))
         return entries
 
-    nested = nested | placed(nested_new)
-    root = root | placed(root_new)
+    nested = nested | placed(new_nested)
+    root = root | placed(new_root)
     if nested:
         root[_NESTED] = struct.pack(order + "HHII", _NESTED, 4, 1, behind_root)
     for entries, last in ((root, link), (nested, 0)):

@@ -97,10 +97,8 @@ def turned_exif(exif: bytes, turn: Turn) -> bytes:
 
 
 def _swap(target: bytearray, order: str, pair: list, size: tuple[int, int] | None) -> None:
-    """Exchange two fields of one value; where only one of two sizes is there, it becomes that of the picture."""
-    fields = [
-        (kind, place) if field and count == 1 else None for field in pair for kind, count, place in [field or (0, 0, 0)]
-    ]
+    """Exchange two fields of one value each; where only one of two sizes is there, it becomes that of the picture."""
+    fields = [(field[0], field[2]) if field and field[1] == 1 else None for field in pair]
     if all(fields) and all(kind == 5 for kind, _ in fields):
         (_, a), (_, b) = fields
         target[a : a + 8], target[b : b + 8] = target[b : b + 8], target[a : a + 8]
