@@ -62,10 +62,10 @@ class Behind:
     attributes: int = 0x030000
     """What MPF says of the first picture."""
     segments: bytes = b""
-    """Of the first picture, that promise a gain map."""
+    """The first picture's segments that promise a gain map."""
 
     def words(self) -> tuple[str, ...]:
-        """What there is, for the user."""
+        """Names, for the user, of what is there."""
         kinds = {picture.kind for picture in self.pictures}
         told = ["a gain map (HDR) or depth map"] * ("map" in kinds) + ["the original picture"] * ("original" in kinds)
         if len(self.data) > sum(picture.size for picture in self.pictures):
@@ -185,7 +185,10 @@ def _kind(picture: bytes, attributes: int | None) -> str:
 
 
 def turned_picture(picture: bytes, turn: Turn) -> bytes:
-    """A map of a picture turned as that is, at high quality, with its own metadata. Raises what Pillow raises."""
+    """A picture's map, turned as the picture is, as a JPEG of high quality with the map's own metadata.
+
+    Raises ImageError for a map that is larger than its picture, and whatever Pillow does.
+    """
     with open_image(io.BytesIO(picture), ["JPEG", "MPO"]) as image:
         if image.width * image.height > turn.width * turn.height:
             raise ImageError("a map larger than its picture")

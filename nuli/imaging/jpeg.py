@@ -155,7 +155,10 @@ def _read_behind(file: BinaryIO | None) -> tuple[bytes, int, list[str]]:
 
 
 def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[bytes, Behind, list[str], bool]:
-    """XMP and what lies behind the picture, brought into agreement; what is lost, and whether there were previews."""
+    """XMP and what lies behind the picture, so that one promises what the other holds.
+
+    Also what is lost, in words, and whether there were previews.
+    """
     data, end, lost = _read_behind(file)
     base, block = find_mpf(file) if file else (0, b"")
     base, entries = base - end, read_mpf(block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -157,19 +157,21 @@ def turned_xmp(packet: Packet, turn: Turn) -> tuple[str, ...]:
 
 
 def _structures(packet: Packet, turn: Turn) -> list[str]:
-    """Turn regions, crops and panoramas."""
+    """Turn regions, crops and panoramas; returns what was taken away, in words."""
     lost = []
 
-    def apply(fields: dict[str, Property], names: Iterable[str], change: Callable[..., Iterable[float]]) -> bool:
+    def apply(fields: dict[str, Property], names: Sequence[str], change: Callable[..., Iterable[float]]) -> bool:
+        """Give fields the values that `change` makes of them; returns False where one is missing or is no number."""
         values = [fields[name] for name in names if name in fields]
         numbers = _numbers(values)
-        if numbers is None or len(values) < len(list(names)):
+        if numbers is None or len(values) < len(names):
             return False
         for item, value in zip(values, change(*numbers), strict=True):
             packet.set(item, _text(value))
         return True
 
     def take(fields: dict[str, Property], names: Iterable[str], words: str) -> None:
+        """Take fields away, and say so."""
         for name in names:
             if name in fields:
                 packet.remove(fields[name])
@@ -209,21 +211,17 @@ def _structures(packet: Packet, turn: Turn) -> list[str]:
         angle = _numbers([fields["CropAngle"]]) if "CropAngle" in fields else [0.0]
         if angle != [0.0] or not apply(fields, crop, corners):
             take(fields, (*crop, "CropAngle", "HasCrop"), "a crop that could not be turned")
-    panorama = list(packet.properties(lambda name: name[0] == _GPANO))
-    if panorama:
-        fields = {item.name[1]: item for item in panorama}
-        for at, length, full, flips in (
-            ("CroppedAreaLeftPixels", "CroppedAreaImageWidthPixels", "FullPanoWidthPixels", (2, 3)),
-            ("CroppedAreaTopPixels", "CroppedAreaImageHeightPixels", "FullPanoHeightPixels", (3, 4)),
-        ):
-            if turn.orientation in flips and not apply(
-                fields, (at, length, full), lambda at, length, full: (full - at - length, length, full)
-            ):
-                take(fields, (at,), "where a panorama lies")
-        if turn.swaps:
-            for item in panorama:
-                packet.remove(item)
-            lost.append("that it is a panorama: turned by a quarter it is none")
+    if turn.swaps and packet.remove_all(lambda name: name[0] == _GPANO):
+        lost.append("that it is a panorama: turned by a quarter it is none")
+    panorama = {item.name[1]: item for item in packet.properties(lambda name: name[0] == _GPANO)}
+    for at, length, full, flips in (
+        ("CroppedAreaLeftPixels", "CroppedAreaImageWidthPixels", "FullPanoWidthPixels", (2, 3)),
+        ("CroppedAreaTopPixels", "CroppedAreaImageHeightPixels", "FullPanoHeightPixels", (3, 4)),
+    ):
+        if panorama and turn.orientation in flips:
+            names = (at, length, full)
+            if not apply(panorama, names, lambda at, length, full: (full - at - length, length, full)):
+                take(panorama, (at,), "where a panorama lies")
     return lost
 
 
@@ -242,7 +240,7 @@ def _exchange(packet: Packet, a: Property | None, b: Property | None, size: tupl
 
 
 def _numbers(items: list[Property]) -> list[float] | None:
-    """The values as finite numbers; None where one is none."""
+    """The values as numbers; None where one is not a number, or is too large."""
     try:
         numbers = [float(item.value) for item in items]
     except ValueError:

@@ -104,7 +104,7 @@ class Packet:
                 raise XmpError(str(error)) from error
 
     def properties(self, wanted: Callable[[Name], bool] | Name) -> Iterator[Property]:
-        """Those of a name, or of names that fit, attributes first."""
+        """The properties of a name, or of the names that `wanted` accepts; attributes come first."""
         for item in (*self.attributes, *self.nodes):
             if item.name == wanted or (callable(wanted) and wanted(item.name)):
                 yield item
@@ -131,7 +131,7 @@ class Packet:
         self._edits[item.place] = b""
 
     def remove_all(self, wanted: Callable[[Name], bool] | Name) -> bool:
-        """Take away all properties of a name, or of names that fit; returns whether there are any."""
+        """Take away all `properties`; returns whether there are any."""
         items = list(self.properties(wanted))
         for item in items:
             self.remove(item)
