@@ -149,6 +149,15 @@ def test_previews_of_cameras_are_removed_and_told(tmp_path):
     assert behind(result) == b"" and b"MPF\0" not in result and "previews" in notes[0]
 
 
+def test_flashpix_previews_are_removed_and_told(tmp_path):
+    data = jpeg(picture(), segment(0xE2, b"FPXR\0\0\2" + jpeg(picture(24, 16))), segment(0xE7, b"own"))
+    (tmp_path / "in.jpg").write_bytes(data)
+    photo = load_photo(tmp_path / "in.jpg")
+    assert any("FlashPix" in note for note in photo.notes)
+    made = save_photo(photo, photo.pixels // 2, tmp_path / "out.jpg").read_bytes()
+    assert b"FPXR" not in made and b"own" in made
+
+
 def test_other_pictures_are_not_lost_silently(tmp_path):
     for source in (previews(0x020002), previews(0), jpeg(picture()) + jpeg(picture())):
         path = tmp_path / "in.jpg"

@@ -70,6 +70,73 @@ def test_results_are_known_whatever_is_named(folder: Path, capsys: pytest.Captur
     assert contents(folder) == made
 
 
+def test_what_other_programs_write_to_a_result_makes_no_source_of_it(folder: Path) -> None:
+    enhance(folder, "-r")
+    path = folder / "a.jpg"
+    with Image.open(path) as image:
+        exif = image.getexif()
+    exif[0x4746] = 5  # a rating; and turned by a viewer
+    exif[0x0112] = 6
+    data = path.read_bytes()
+    block = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+    segment = b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block
+    path.write_bytes(data[:2] + segment + data[2:])
+    made = contents(folder)
+    for settings in ([], ["--seed", "2"], ["--redo"]):
+        enhance(folder, "-r", *settings, expected=int(bool(settings == ["--redo"])))
+        assert contents(folder) == made
+
+
+def test_a_recipe_is_applied_to_no_result(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    original = (folder / "b.jpg").read_bytes()
+    apply = [*APPLY, str(folder), "-r", "--in-place", "--jobs", "1"]
+    enhance(folder / "a.jpg")
+    made = contents(folder)
+    assert main(apply) == 0
+    now = contents(folder)
+    assert now["a.jpg"] == made["a.jpg"] and now["b.jpg"] != made["b.jpg"]
+    capsys.readouterr()
+    assert main(apply) == 0
+    assert "3 such pictures are left" in capsys.readouterr().err
+    assert main([*APPLY, str(folder / "b.jpg"), "--in-place"]) == 1
+    enhance(folder, "-r")
+    assert contents(folder) == now
+    (folder / "b.jpg").write_bytes(original)
+    assert main(apply) == 0
+    assert contents(folder) == now
+    assert main([*apply, "--no-journal"]) == 0
+    assert not contents(folder).items() & now.items()
+
+
+def test_a_result_is_known_through_a_link(folder: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    try:
+        for name in ("a", "b"):
+            (links / f"{name}.jpg").symlink_to(folder / f"{name}.jpg")
+    except OSError:
+        pytest.skip("this system makes no links")
+    enhance(folder / "a.jpg")
+    enhance(links / "b.jpg")
+    made = contents(folder)
+    enhance(links / "a.jpg", "--seed", "2", expected=1)
+    enhance(folder / "a.jpg", folder / "b.jpg", "--seed", "2")
+    assert contents(folder) == made
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp"])
+def test_a_gif_of_another_name_stays_one(
+    tmp_path: Path, photo: Image.Image, extension: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"a.{extension}"
+    photo.resize((48, 36)).save(path, "GIF")
+    before = path.read_bytes()
+    assert main([*APPLY, str(path), "--in-place"]) == 1
+    assert "its format is GIF" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert main([*APPLY, str(path), "-o", str(tmp_path / f"b.{extension}")]) == 0
+
+
 def test_redo_is_refused_where_the_original_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     enhance(folder, "-r")
     made = contents(folder)
@@ -118,6 +185,7 @@ def test_a_journal_of_the_first_days_is_understood(folder: Path) -> None:
     made = contents(folder)
     with closing(sqlite3.connect(folder / NAME)) as connection, connection:
         connection.execute("drop table written_over")
+        connection.execute("drop table pixels_written")
     assert find_results(folder.rglob("*.jpg")) == set(folder.rglob("*.jpg"))
     enhance(folder, "-r", "--seed", "2")
     assert contents(folder) == made

@@ -4,7 +4,8 @@ A row is written when a result is complete, just before it takes its place, with
 there. So after a crash at any moment a row and its file either fit together, or the picture is done again.
 
 What was written over its source has no original any more. Its content is noted too, so that it is known by another
-time, name or folder, and never enhanced again.
+time, name or folder, and never enhanced again. Where another program wrote to its metadata meanwhile, such as a rating,
+or turned it, its place and its pixels tell.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +21,11 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ImageError
+import numpy as np
+
+from ..errors import ImageError, NuliError
 from ..imaging.atomic import OnWritten
+from ..imaging.photo import load_photo
 from ..sources import FileTask, signature, signature_of
 
 NAME = ".nuli-journal.sqlite"
@@ -37,7 +42,10 @@ _TABLE = """done (
     target_size integer, target_time integer, record text) without rowid"""
 _RESULTS = "written_over (size integer, sha256 text, primary key (size, sha256)) without rowid"
 """What took the place of its source. Journals of the first days lack this table."""
-_SCHEMA = {f"CREATE TABLE {table}" for table in (_TABLE, _RESULTS)}
+_PIXELS = "pixels_written (sha256 text primary key) without rowid"
+"""The pixels of that. Older journals lack this table, too."""
+_TABLES = _TABLE, _RESULTS, _PIXELS
+_SCHEMA = {f"CREATE TABLE {table}" for table in _TABLES}
 _BLOCK = 1 << 20
 
 
@@ -63,7 +71,7 @@ class Journal:
                 raise sqlite3.DatabaseError("it holds something else")  # such as triggers, which are programs
             if found != _SCHEMA and (not found or os.access(path, os.W_OK)):
                 with self._connection:
-                    for table in (_TABLE, _RESULTS):
+                    for table in _TABLES:
                         self._connection.execute("create table if not exists " + table)
 
     def note(
@@ -72,13 +80,14 @@ class Journal:
         source: os.stat_result,
         target: os.stat_result,
         record: dict[str, Any],
-        written_over: str = "",
+        written_over: Path | None = None,
     ) -> None:
         """Note that a picture is done: the status of its source as it was read, and of the result.
 
         Args:
-            written_over: the SHA-256 of a result that takes the place of its source.
+            written_over: where a result is that takes the place of its source.
         """
+        digests = (_sha256(written_over), _sha256_of_pixels(written_over)) if written_over else None
         if task.source == task.target:  # what is there now is what a next run would read
             source = target
         stats = (*signature(source), *signature(target))
@@ -86,9 +95,10 @@ class Journal:
         with self._lock, self._advising(), self._connection:
             row = (*names, *stats, json.dumps(record))
             self._connection.execute("insert or replace into done values (?, ?, ?, ?, ?, ?, ?, ?)", row)
-            if written_over:
-                row = target.st_size, written_over
-                self._connection.execute("insert or ignore into written_over values (?, ?)", row)
+            if digests:
+                content, pixels = digests
+                self._connection.execute("insert or ignore into written_over values (?, ?)", (target.st_size, content))
+                self._connection.execute("insert or ignore into pixels_written values (?)", (pixels,))
 
     def noting(
         self, task: FileTask, source: os.stat_result, record: dict[str, Any], stop: Callable[[], bool]
@@ -105,7 +115,7 @@ class Journal:
             if in_place and not record["changed"] and signature(target) != signature(source):
                 return  # it is another one by now
             if in_place or not stop():
-                self.note(task, source, target, record, _sha256(made) if in_place and record["changed"] else "")
+                self.note(task, source, target, record, made if in_place and record["changed"] else None)
 
         return note
 
@@ -136,13 +146,19 @@ class Journal:
         with self._lock, self._advising():
             query = "select target_size, target_time, record from done where target = ?"
             row = self._connection.execute(query, (_key(path),)).fetchone()
-            if row is not None and row[:2] == found and _says_changed(row[2]):
+            was_changed = row is not None and _says_changed(row[2])
+            if was_changed and row[:2] == found:
                 return True
-            if not self._connection.execute("select 1 from sqlite_master where name = 'written_over'").fetchone():
-                return False
-            query = "select sha256 from written_over where size = ?"
-            candidates = {text for (text,) in self._connection.execute(query, found[:1])}
-        return bool(candidates) and _sha256(path) in candidates
+            contents = self._column("select sha256 from written_over where size = ?", found[:1])
+            pixels = self._column("select sha256 from pixels_written") if was_changed else set()
+        return (bool(contents) and _sha256(path) in contents) or (bool(pixels) and _sha256_of_pixels(path) in pixels)
+
+    def _column(self, query: str, values: tuple[Any, ...] = ()) -> set[str]:
+        """What a query finds; nothing where a journal that may only be read lacks the table."""
+        table = re.search(r"from (\w+)", query).group(1)
+        if not self._connection.execute("select 1 from sqlite_master where name = ?", (table,)).fetchone():
+            return set()
+        return {text for (text,) in self._connection.execute(query, values)}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -168,7 +184,8 @@ def find_results(paths: Iterable[Path]) -> set[Path]:
         journals: dict[Path, Journal | None] = {}
         found: set[Path] = set()
         for path in paths:
-            for folder in Path(os.path.abspath(path)).parents:
+            # a link leads to a file whose journal lies there
+            for folder in dict.fromkeys((*Path(os.path.abspath(path)).parents, *path.resolve().parents)):
                 if folder not in journals:
                     journal = Journal(folder / NAME, "") if (folder / NAME).exists() else None
                     journals[folder] = opened.enter_context(closing(journal)) if journal else None
@@ -202,3 +219,14 @@ def _sha256(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _sha256_of_pixels(path: Path) -> str:
+    """Of how often a picture has each value in each channel, which no turn changes; "" where it can't be read."""
+    try:
+        pixels = load_photo(path).pixels
+    except NuliError:
+        return ""
+    channels = pixels.reshape(-1, pixels.shape[2]).T
+    counts = [np.bincount(channel, minlength=1 + np.iinfo(pixels.dtype).max).astype("<i8") for channel in channels]
+    return hashlib.sha256(b"".join(count.tobytes() for count in counts)).hexdigest()

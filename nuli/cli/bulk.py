@@ -58,8 +58,10 @@ def journal_place(pictures: list[Path], output: Path | None, in_place: bool) -> 
     if not in_place and len(pictures) == 1 and not pictures[0].is_dir():
         return None
     folders = [path if path.is_dir() else path.absolute().parent for path in pictures]
-    if in_place and len({folder.absolute().anchor for folder in folders}) == 1:
-        folders.insert(0, Path(os.path.commonpath([folder.absolute() for folder in folders])))
+    if in_place:  # what a link leads to is written over
+        folders = [path.resolve() if path.is_dir() else path.resolve().parent for path in pictures]
+        if len({folder.anchor for folder in folders}) == 1:
+            folders.insert(0, Path(os.path.commonpath(folders)))
     return (output or next((folder for folder in folders if os.access(folder, os.W_OK)), folders[0])) / NAME
 
 

@@ -23,11 +23,13 @@ def apply(parsed: argparse.Namespace) -> int:
     """Apply one recipe to every picture named; returns the exit code."""
     options = parse_options(parsed)
     from ..bulk.inputs import Inputs
+    from ..bulk.journal import IS_RESULT, find_results
     from ..bulk.local import processors, run
     from ..bulk.work import FAILED, LookSettings
     from ..look import Look
     from ..recipe import Recipe
     from ..sources import plan_files
+    from .bulk import journal_place
     from .stop import Stop
 
     # processes work on processors, so that a GPU does one picture after the other
@@ -35,9 +37,16 @@ def apply(parsed: argparse.Namespace) -> int:
     text = _recipe_text(parsed.recipe)
     look = Look.from_json(text) if parsed.frozen else Look(Recipe.parse(text), None)
     look = (look.only(parsed.steps) if parsed.steps is not None else look).scaled(options.amounts)
-    settings = LookSettings(options, look, in_place=parsed.in_place, inputs=Inputs(parsed.mask))
     tasks, errors = plan_files(parsed.pictures, parsed.recursive, parsed.output, parsed.in_place)
-    code, done = max([complain(error) for error in errors], default=0), 0
+    code, done, place = max([complain(error) for error in errors], default=0), 0, None
+    if parsed.in_place and not parsed.no_journal and tasks:
+        results = find_results([task.source for task in tasks])
+        if results:
+            tell(f"nuli: {min(results)}: {IS_RESULT}; {len(results)} such pictures are left as they are")
+            code = code if len(tasks) > 1 else 1
+        tasks = [task for task in tasks if task.source not in results]
+        place = journal_place(parsed.pictures, None, True)
+    settings = LookSettings(options, look, in_place=parsed.in_place, journal=place, inputs=Inputs(parsed.mask))
     with Stop() as stop:
         for task, record in run(tasks, settings, min(jobs, len(tasks)) if len(tasks) > 1 else 0, stop):
             done += 1

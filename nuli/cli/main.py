@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pictures(sub)
     _add_output(sub)
     _add_jobs(sub)
+    _add_no_journal(sub)
     sub.add_argument("--mask", metavar="FILE|FOLDER|alpha", help=INPUTS[0].help)
     for name in ("strength", "light", "colour", "detail", "feather", "device"):
         _add_option(sub, rows[name])
@@ -199,6 +200,11 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_no_journal(parser: argparse.ArgumentParser) -> None:
+    """Add what lets a picture be written over again."""
+    parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done, nor ask that")
+
+
 def _add_bulk(parser: argparse.ArgumentParser) -> None:
     """Add how a command goes about many pictures."""
     _add_jobs(parser)
@@ -217,7 +223,7 @@ def _add_bulk(parser: argparse.ArgumentParser) -> None:
         help="of the Ray cluster, auto for the one that this machine is in (without: RAY_ADDRESS, else a new one here)",
     )
     parser.add_argument("--redo", action="store_true", help="do pictures again that were done before by these options")
-    parser.add_argument("--no-journal", action="store_true", help="do not note which pictures are done")
+    _add_no_journal(parser)
     parser.add_argument(
         "--summary", type=Path, metavar="FILE.csv|.json", help="write what became of each picture, failures too"
     )

@@ -80,6 +80,8 @@ def read_parts(
             lost.append("content credentials (C2PA)" if b"c2pa" in data else "data in JUMBF boxes")
         elif 0xE3 <= marker <= 0xE5 and data.startswith(b"\xff\xd8\xff"):
             lost.append("a preview of the old picture")
+        elif data.startswith(b"FPXR\0"):
+            lost.append("FlashPix data, which may show the old picture")
         elif data.startswith(b"SCALADO"):
             pass  # says where pixels lie in the compressed data
         else:

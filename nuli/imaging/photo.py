@@ -120,7 +120,11 @@ def check_fits(photo: Photo, path: str | os.PathLike) -> str:
     """
     path = Path(path)
     kind, in_place = format_to_write(path), _is_source(photo, path)
-    if in_place and photo.meta.format in _HOLDERS:
+    if in_place and photo.meta.format:
+        if photo.meta.format not in _HOLDERS:
+            raise ImageError(
+                f"named {path.suffix}, but its format is {photo.meta.format}, which is not written: choose another name"
+            )
         kind = photo.meta.format
     if reason := refusal(photo.meta, kind):
         raise ImageError(reason)
