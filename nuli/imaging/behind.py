@@ -16,8 +16,10 @@ from typing import BinaryIO
 
 from ..errors import ImageError
 from .bombs import check_work
+from .containers import APP1, APP2, EOI, SOS, jpeg_segment, jpeg_segments
+from .exif import BYTE_ORDERS, entries
 from .pixels import TURNS
-from .structure import MAX_PARTS, open_image
+from .structure import open_image
 from .turn import Turn
 
 MPF_PREFIX = b"MPF\0"
@@ -28,9 +30,7 @@ MAX_PICTURES = 64
 """Pictures behind the first that are told apart."""
 MAX_MAPS = 8
 """Maps that are turned with a picture, each with no more pixels than it has."""
-_END_OF_RUN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _ZEROS = re.compile(rb"\0*")
-_BLOCK = 1 << 20
 _ENTRIES = 0xB002
 _PREVIEW, _GAIN_MAP, _ORIGINAL = 0x01, 0x05, 0x04  # first of the three bytes that tell a picture's type
 _MAPS = (
@@ -39,7 +39,6 @@ _MAPS = (
     b"photo:2018:aux:",
     b"photo:2020:aux:",
 )
-_SEGMENT_LIMIT = 256
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ class Behind:
     attributes: int = 0x030000
     """What MPF says of the first picture."""
     segments: bytes = b""
-    """Of the first picture, that promise a gain map."""
+    """The first picture's segments that promise a gain map."""
 
     def words(self) -> tuple[str, ...]:
-        """What there is, for the user."""
+        """Names, for the user, of what is there."""
         kinds = {picture.kind for picture in self.pictures}
         told = ["a gain map (HDR) or depth map"] * ("map" in kinds) + ["the original picture"] * ("original" in kinds)
         if len(self.data) > sum(picture.size for picture in self.pictures):
@@ -79,83 +78,35 @@ class Behind:
         return tuple(picture for picture in self.pictures if picture.attributes is not None)
 
 
-NOTHING = Behind()
-
-
 def end_of_picture(file: BinaryIO) -> int | None:
-    """Where the first picture in a JPEG ends, from the place where the file is; None where no end is found."""
-    if file.read(2) != b"\xff\xd8":
-        return None
-    for _ in range(MAX_PARTS):
-        byte = file.read(1)
-        while byte == b"\xff" and (byte := file.read(1)) == b"\xff":
-            pass
-        if not byte:
-            return None
-        marker = byte[0]
-        if marker == 0xD9:
-            return file.tell()
-        if marker in (0, 1) or 0xD0 <= marker <= 0xD8:
-            continue
-        length = int.from_bytes(file.read(2), "big")
-        file.seek(max(0, length - 2), 1)
-        if marker == 0xDA and not _skip_run(file):
-            return None
-    return None
+    """Where the first picture in a JPEG ends, from the position of the file on; None where no end is found."""
+    return next((place for marker, place, _ in jpeg_segments(file) if marker == EOI), None)
 
 
-def _skip_run(file: BinaryIO) -> bool:
-    """Go on to the marker that ends a run of compressed pixels; returns whether there is one."""
-    last = b""
-    while block := file.read(_BLOCK):
-        if found := _END_OF_RUN.search(last + block):
-            file.seek(found.start() - len(last) - len(block), 1)
-            return True
-        last = block[-1:] if block.endswith(b"\xff") else b""
-    return False
-
-
-def _segments(picture: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and data of the segments before the pixels of a JPEG."""
-    place = 2
-    for _ in range(_SEGMENT_LIMIT):
-        if picture[place : place + 1] != b"\xff" or len(picture) < place + 4:
+def _segments(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
+    """Marker, position and data of the segments before the pixels of a JPEG that begins where the file is."""
+    for marker, place, length in jpeg_segments(file):
+        if marker in (SOS, EOI):
             return
-        marker, length = picture[place + 1], int.from_bytes(picture[place + 2 : place + 4], "big")
-        if marker == 0xFF:
-            place += 1
-            continue
-        if marker == 0xDA:
-            return
-        yield marker, picture[place + 4 : place + 2 + length]
-        place += 2 + length
+        yield marker, place, file.read(length)
 
 
 def find_mpf(file: BinaryIO) -> tuple[int, bytes]:
     """Where in a JPEG its MPF block begins, and the block; 0 and nothing where there is none."""
-    place = 2
-    for _ in range(MAX_PARTS):
-        file.seek(place)
-        head = file.read(8)
-        if len(head) < 8 or head[0] != 0xFF or head[1] == 0xDA:
-            break
-        length = int.from_bytes(head[2:4], "big")
-        if head[1] == 0xE2 and head[4:] == MPF_PREFIX:
-            return place + 8, file.read(max(0, length - 6))
-        place += 1 if head[1] == 0xFF else 2 + length
+    file.seek(0)
+    for marker, place, data in _segments(file):
+        if marker == APP2 and data.startswith(MPF_PREFIX):
+            return place + len(MPF_PREFIX), data[len(MPF_PREFIX) :]
     return 0, b""
 
 
 def read_mpf(mpf: bytes) -> list[tuple[int, int, int]]:
     """Attributes, size and offset of the pictures that an MPF block lists, the first one among them."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(mpf[:4])
+    order = BYTE_ORDERS.get(mpf[:4])
     found: list[tuple[int, int, int]] = []
-    with suppress(struct.error):
+    with suppress(struct.error):  # cut short: what was read up to there holds
         if order:
-            (start,) = struct.unpack_from(order + "I", mpf, 4)
-            (count,) = struct.unpack_from(order + "H", mpf, start)
-            for at in range(start + 2, start + 2 + 12 * count, 12):
-                tag, _, length, place = struct.unpack_from(order + "HHII", mpf, at)
+            for tag, _, length, place in entries(mpf, order, *struct.unpack_from(order + "I", mpf, 4)):
                 if tag == _ENTRIES:
                     for entry in range(place, place + min(length, 16 * MAX_PICTURES), 16):
                         found.append(struct.unpack_from(order + "III", mpf, entry))
@@ -200,7 +151,7 @@ def find_pictures(
             found.setdefault(begin, Picture(begin, size))
             names[begin] = "original" if semantic == "Original" else "map"
     # one that no index names begins right behind the one before
-    place = 0
+    file, place = io.BytesIO(data), 0
     for _ in range(MAX_PICTURES):
         while place in found:
             place += max(1, found[place].size)
@@ -209,7 +160,8 @@ def find_pictures(
             continue
         if data[place : place + 3] != b"\xff\xd8\xff":
             break
-        end = end_of_picture(_at(data, place)) or len(data)
+        file.seek(place)
+        end = end_of_picture(file) or len(data)
         found[place] = Picture(place, end - place)
         place = end
     pictures, last = [], 0
@@ -222,31 +174,28 @@ def find_pictures(
     return tuple(pictures)
 
 
-def _at(data: bytes, place: int) -> BinaryIO:
-    stream = io.BytesIO(data)
-    stream.seek(place)
-    return stream
-
-
 def _kind(picture: bytes, attributes: int | None) -> str:
     """What a further picture is for; empty where neither it nor MPF tells."""
     what = (attributes or 0) >> 16 & 0xFF
-    for marker, content in _segments(picture):
-        is_map = marker == 0xE2 and content.startswith(ISO_GAIN_MAP)
-        if is_map or (marker == 0xE1 and any(name in content for name in _MAPS)):
+    for marker, _, content in _segments(io.BytesIO(picture)):
+        is_map = marker == APP2 and content.startswith(ISO_GAIN_MAP)
+        if is_map or (marker == APP1 and any(name in content for name in _MAPS)):
             return "map"
     return {_PREVIEW: "preview", _GAIN_MAP: "map", _ORIGINAL: "original"}.get(what, "")
 
 
 def turned_picture(picture: bytes, turn: Turn) -> bytes:
-    """A map of a picture turned as that is, at high quality, with its own metadata. Raises what Pillow raises."""
+    """A picture's map, turned as the picture is, as a JPEG of high quality with the map's own metadata.
+
+    Raises ImageError for a map that is larger than its picture, and whatever Pillow does.
+    """
     with open_image(io.BytesIO(picture), ["JPEG", "MPO"]) as image:
         if image.width * image.height > turn.width * turn.height:
             raise ImageError("a map larger than its picture")
         check_work(image, io.BytesIO(picture))
         extra = b"".join(
-            struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
-            for marker, content in _segments(picture)
+            jpeg_segment(marker, content)
+            for marker, _, content in _segments(io.BytesIO(picture))
             if 0xE1 <= marker <= 0xEF and marker != 0xEE
         )
         turned = image.transpose(TURNS[turn.orientation])
@@ -260,12 +209,11 @@ def turned_picture(picture: bytes, turn: Turn) -> bytes:
 
 
 def rearranged(behind: Behind, new: dict[int, bytes | None]) -> Behind:
-    """With other bytes for some of the pictures, by where they begin; None takes one away."""
+    """With these bytes for each of the pictures, by where they begin; None takes one away."""
     parts, pictures, last, length = [], [], 0, 0
     for picture in behind.pictures:
-        between = behind.data[last : picture.begin]
+        between, content = behind.data[last : picture.begin], new[picture.begin]
         last = picture.begin + picture.size
-        content = new.get(picture.begin, behind.data[picture.begin : last])
         parts.append(between)
         length += len(between)
         if content is not None:

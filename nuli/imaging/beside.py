@@ -8,10 +8,13 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from .structure import MAX_PARTS
+from .containers import avif_description, boxes, png_chunks, webp_chunks, webp_end
+from .tags import COLOUR_CHUNKS, avif_properties
 
+# what Pillow reads and `formats` writes, and what speaks of the old pixels alone; sBIT: new pixels fill all bits
+_PNG_CHUNKS = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs tEXt zTXt iTXt tIME hIST sBIT bKGD sPLT".split())
+_PNG_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are told by themselves
 _WEBP_CHUNKS = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP "}
-_META_ROOM = 1 << 22  # bytes of an AVIF's description that are looked at
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _AUXILIARY = re.compile(rb"auxC\0\0\0\0([ -~]{1,100})")
 _ALPHA = {b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"}
@@ -32,60 +35,46 @@ def left_beside(image: Image.Image, stream: BinaryIO | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(look(stream))) if look and stream else ()
 
 
-def _behind_png(stream: BinaryIO) -> Iterator[str]:
-    place, size = 8, stream.seek(0, 2)
-    while place < size:
-        stream.seek(place)
-        head = stream.read(8)
-        place += 12 + int.from_bytes(head[:4], "big")
-        if head[4:] == b"IEND":
-            if place < size:
+def _in_png(file: BinaryIO) -> Iterator[str]:
+    size, names = file.seek(0, 2), set()
+    for name, place, length in png_chunks(file):
+        names.add(name)
+        if name == b"IEND":
+            if place + length + 4 < size:
                 yield "bytes behind the picture"
-            return
-
-
-def _in_webp(stream: BinaryIO) -> Iterator[str]:
-    size = stream.seek(0, 2)
-    stream.seek(4)
-    end = min(size, 8 + int.from_bytes(stream.read(4), "little"))
-    place = 12
-    for _ in range(MAX_PARTS):
-        if place + 8 > end:
             break
-        stream.seek(place)
-        head = stream.read(8)
-        if head[:4] not in _WEBP_CHUNKS:
-            is_c2pa = head[:4] == b"C2PA"
-            yield "content credentials (C2PA)" if is_c2pa else f"WebP chunk {head[:4].decode('ascii', 'replace')}"
-        length = int.from_bytes(head[4:], "little")
-        place += 8 + length + length % 2
-    if end + end % 2 < size:
+    # whoever made a chunk that nobody knows allows copying it by a small last letter (PNG, 5.4); its place may matter
+    unknown = sorted(names - COLOUR_CHUNKS.keys() - _PNG_CHUNKS)
+    yield from (f"PNG chunk {name.decode('ascii', 'replace')}" for name in unknown[:20])
+
+
+def _in_webp(file: BinaryIO) -> Iterator[str]:
+    for name, _, _ in webp_chunks(file):
+        if name == b"C2PA":
+            yield "content credentials (C2PA)"
+        elif name not in _WEBP_CHUNKS:
+            yield f"WebP chunk {name.decode('ascii', 'replace')}"
+    end = webp_end(file)
+    if end + end % 2 < file.seek(0, 2):
         yield "bytes behind the picture"
 
 
-def _in_avif(stream: BinaryIO) -> Iterator[str]:
-    place = 0
-    for _ in range(1024):
-        stream.seek(place)
-        head = stream.read(24)
-        size, begin = int.from_bytes(head[:4], "big"), 8
-        if size == 1:
-            size, begin = int.from_bytes(head[8:16], "big"), 16
-        if head[4:8] == b"uuid" and head[begin : begin + 16] == _C2PA_BOX[: len(head) - begin]:
+def _in_avif(file: BinaryIO) -> Iterator[str]:
+    for kind, start, _ in boxes(file, 0, file.seek(0, 2)):
+        file.seek(start)
+        if kind == b"uuid" and file.read(16) == _C2PA_BOX:
             yield "content credentials (C2PA)"
-        if head[4:8] == b"meta":
-            stream.seek(place)
-            meta = stream.read(min(size, _META_ROOM) if size else _META_ROOM)
-            if re.search(rb"infe.{8,10}tmap", meta, re.DOTALL):
-                yield "a gain map (HDR)"
-            elif any(kind not in _ALPHA for kind in _AUXILIARY.findall(meta)):
-                yield "auxiliary pictures (a gain map or depth map)"
-        if size < 8 or place + size >= 1 << 62:
-            break
-        place += size
+    description, _ = avif_description(file)
+    if re.search(rb"infe.{8,10}tmap", description, re.DOTALL):
+        yield "a gain map (HDR)"
+    elif any(kind not in _ALPHA for kind in _AUXILIARY.findall(description)):
+        yield "auxiliary pictures (a gain map or depth map)"
+    for kind, _, _ in avif_properties(file):
+        if kind in (b"clli", b"mdcv", b"cclv", b"amve"):
+            yield f"light levels ({kind.decode()})"
 
 
-_LOOKS: dict[str, Callable[[BinaryIO], Iterator[str]]] = {"PNG": _behind_png, "WEBP": _in_webp, "AVIF": _in_avif}
+_LOOKS: dict[str, Callable[[BinaryIO], Iterator[str]]] = {"PNG": _in_png, "WEBP": _in_webp, "AVIF": _in_avif}
 
 
 def has_preview(text: str) -> bool:

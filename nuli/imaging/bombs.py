@@ -8,7 +8,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .atomic import MAX_PIXELS
-from .structure import MAX_PARTS
+from .containers import MAX_PARTS
 
 MAX_SCANNED = 20 * MAX_PIXELS
 """Pixels of all scans of a JPEG together. A progressive one has about ten scans, each of which goes over all pixels,

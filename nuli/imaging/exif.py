@@ -1,5 +1,6 @@
 """EXIF blocks and TIFF directories: changed in place where other data hold offsets, or read and packed anew."""
 
+import io
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -7,12 +8,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-ORIENTATION, XMP_TAG, PHOTOSHOP_TAG = 0x0112, 700, 34377
+ORIENTATION, X_RESOLUTION, XMP_TAG, PHOTOSHOP_TAG = 0x0112, 282, 700, 34377
 _STRIP_OFFSETS, _STRIP_LENGTHS, _JPEG_OFFSET, _JPEG_LENGTH = 273, 279, 513, 514
 BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 # TIFF field types: bytes in one value, bytes in the units that byte order swaps
 FIELD_TYPES = {1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (8, 4), 6: (1, 1), 7: (1, 1)}
 FIELD_TYPES |= {8: (2, 2), 9: (4, 4), 10: (8, 4), 11: (4, 4), 12: (8, 8), 13: (4, 4)}
+INTEGERS = {1: "B", 3: "H", 4: "I"}
+"""Types of unsigned numbers, as `struct` names them."""
 _NESTED = {0x8769, 0x8825, 0xA005}  # the EXIF, GPS and interoperability directories
 _FIELD_ROOM = 1 << 24  # bytes of fields that one file may fill: many fields can point at the same data
 # TIFF tags that say how the pixels of one file lie in it (or that have a place of their own in Meta):
@@ -34,15 +37,11 @@ def upright_exif(exif: bytes) -> tuple[bytes, int]:
     target, orientation = bytearray(exif), 1
     with suppress(struct.error):  # cut short: what was read up to there holds
         if order:
-            (start,) = struct.unpack_from(order + "I", exif, 4)
-            (count,) = struct.unpack_from(order + "H", exif, start)
-            for at in range(start + 2, start + 2 + 12 * count, 12):
-                tag, kind, values = struct.unpack_from(order + "HHI", exif, at)
-                if tag == ORIENTATION and values == 1 and kind in (1, 3, 4):
-                    layout = order + {1: "B", 3: "H", 4: "I"}[kind]
-                    (value,) = struct.unpack_from(layout, exif, at + 8)
+            for tag, kind, values, place in entries(exif, order, *struct.unpack_from(order + "I", exif, 4)):
+                if tag == ORIENTATION and values == 1 and kind in INTEGERS:
+                    (value,) = struct.unpack_from(order + INTEGERS[kind], exif, place)
                     if 2 <= value <= 8:
-                        struct.pack_into(layout, target, at + 8, 1)
+                        struct.pack_into(order + INTEGERS[kind], target, place, 1)
                         orientation = value
     return bytes(target), orientation
 
@@ -177,6 +176,17 @@ def read_fields(stream: BinaryIO) -> list[Field]:
         return sorted(fields.values())
 
     return directory(number(head[4:]), _NESTED)
+
+
+def fields_of(exif: bytes) -> dict[int, Field]:
+    """The fields of an EXIF block by their tags, see `read_fields`."""
+    return {field[0]: field for field in read_fields(io.BytesIO(exif))}
+
+
+def nested_fields(fields: dict[int, Field], tag: int) -> dict[int, Field]:
+    """The fields of the directory that a field points at; none where it does not."""
+    value = fields[tag][3] if tag in fields else ()
+    return {field[0]: field for field in value} if isinstance(value, list) else {}
 
 
 def pack_fields(fields: Collection[Field], start: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,10 +13,12 @@ from PIL import Image, PngImagePlugin, features
 from ..errors import ImageError
 from . import generation
 from .behind import MPF_PREFIX, mpf_block, write_behind
-from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, pack_block, pack_fields, read_fields
-from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX, extended_segments, jpeg_segment, photoshop_segments
+from .containers import APP1, APP2, APP13, SEGMENT_ROOM, jpeg_segment, split_segments
+from .exif import ORIENTATION, PHOTOSHOP_TAG, XMP_TAG, fields_of, pack_block, pack_fields
+from .jpeg import EXIF_PREFIX, XMP_PREFIX, extended_segments
 from .metadata import XMP_KEYWORD, Meta, icc_for, without_promises
-from .tags import TRANSFER, insert_png_chunks, png_chunks, set_nclx
+from .photoshop import PREFIX as PHOTOSHOP_PREFIX
+from .tags import TRANSFER, colour_chunks, insert_png_chunks, set_nclx
 from .xmp import without_padding
 
 EXTENSIONS = {
@@ -81,7 +82,7 @@ def write_image(image: Image.Image, file: BinaryIO, kind: str, meta: Meta) -> No
     elif kind == "JPEG":
         write_behind(file, meta.behind)
     elif kind == "PNG":
-        insert_png_chunks(file, png_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
+        insert_png_chunks(file, colour_chunks(meta.tags, meta.format == kind, bool(meta.icc)))
     elif kind == "AVIF" and meta.tags.cicp:
         set_nclx(file, meta.tags.cicp)
 
@@ -90,9 +91,8 @@ def exif_and_text(meta: Meta, kind: str) -> tuple[bytes, generation.Text, tuple[
     """EXIF and text to write in a format, and the keywords of text that it has no place for: what image generators say
     goes where their readers look."""
     exif = meta.exif
-    if meta.format == "TIFF" != kind and any(field[0] == TRANSFER for field in read_fields(BytesIO(exif))):
-        # a large table, which the profile has now
-        exif = pack_block([field for field in read_fields(BytesIO(exif)) if field[0] != TRANSFER])
+    if meta.format == "TIFF" != kind and (fields := fields_of(exif)).pop(TRANSFER, None):
+        exif = pack_block(fields.values())  # without a large table, which the profile has now
     if kind == "PNG":
         known = {key for key, _ in meta.text}
         found = generation.from_exif(meta.exif) if meta.format != kind else ()
@@ -101,11 +101,6 @@ def exif_and_text(meta: Meta, kind: str) -> tuple[bytes, generation.Text, tuple[
         return b"", (), tuple(dict.fromkeys(key for key, _ in meta.text))
     exif, left = generation.to_exif(exif, meta.text)
     return exif, (), left
-
-
-def holds_untold(meta: Meta, kind: str) -> bool:
-    """Whether a format can say of colours what no profile can: PNG and AVIF by numbers."""
-    return kind == meta.format or (kind in ("PNG", "AVIF") and meta.tags.cicp is not None)
 
 
 def _save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
@@ -122,8 +117,9 @@ def _save_options(meta: Meta, kind: str, mode: str) -> dict[str, Any]:
         options |= {"exif": meta.exif, "xmp": meta.xmp}
     elif kind == "AVIF":
         # an orientation, Pillow would take out itself, and on the way spoil text that is not ASCII
-        exif = [field for field in read_fields(BytesIO(meta.exif)) if field[0] != ORIENTATION]
-        options |= {"quality": 90, "exif": pack_block(exif), "xmp": meta.xmp}
+        fields = fields_of(meta.exif)
+        fields.pop(ORIENTATION, None)
+        options |= {"quality": 90, "exif": pack_block(fields.values()), "xmp": meta.xmp}
     elif kind == "TIFF":
         options |= _tiff_options(meta)
     return options
@@ -134,7 +130,7 @@ def _add_tiff_fields(file: BinaryIO, meta: Meta) -> None:
 
     Pillow itself cannot write nested directories into a compressed TIFF, and spoils text that is not ASCII.
     """
-    fields = {field[0]: field for field in read_fields(BytesIO(meta.exif))}
+    fields = fields_of(meta.exif)
     if meta.photoshop:
         fields[PHOTOSHOP_TAG] = (PHOTOSHOP_TAG, 1, len(meta.photoshop), meta.photoshop)
     if meta.xmp:
@@ -165,16 +161,13 @@ def _png_chunks(meta: Meta) -> PngImagePlugin.PngInfo:
 
 def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
     """Options of Pillow\'s save for a JPEG; without quantization tables that fit the mode, those of quality 95."""
-    room = SEGMENT_ROOM - len(EXIF_PREFIX)
-    parts = [meta.exif[at : at + room] for at in range(0, len(meta.exif), room)]
-    extra = b"".join(jpeg_segment(0xE1, EXIF_PREFIX + part) for part in parts)
-    xmp = _fitting_xmp(meta)
-    if xmp:
-        extra += jpeg_segment(0xE1, XMP_PREFIX + xmp) + extended_segments(meta.extended)
+    extra = split_segments(APP1, EXIF_PREFIX, meta.exif)
+    if xmp := fitting_xmp(meta.xmp):
+        extra += jpeg_segment(APP1, XMP_PREFIX + xmp) + extended_segments(meta.extended)
     if meta.behind.listed:
         block = mpf_block(meta.behind, 0, 0)  # its numbers come once the picture is written
-        extra += jpeg_segment(0xE2, MPF_PREFIX + block)
-    extra += meta.behind.segments + meta.segments + photoshop_segments(meta.photoshop)
+        extra += jpeg_segment(APP2, MPF_PREFIX + block)
+    extra += meta.behind.segments + meta.segments + split_segments(APP13, PHOTOSHOP_PREFIX, meta.photoshop)
     options: dict[str, Any] = {"extra": extra, "comment": meta.comment[:SEGMENT_ROOM]}
     if len(meta.qtables) != len(mode):  # "L" or "RGB"
         return options | {"quality": 95, "subsampling": 0}
@@ -184,12 +177,10 @@ def _jpeg_options(meta: Meta, mode: str) -> dict[str, Any]:
     return options | {"qtables": tables, "subsampling": meta.subsampling, "progressive": meta.progressive}
 
 
-def _fitting_xmp(meta: Meta) -> bytes:
+def fitting_xmp(xmp: bytes) -> bytes:
     """XMP as far as a segment of a JPEG can hold it: without its padding, or not at all."""
-    for xmp in (meta.xmp, without_padding(meta.xmp)):
-        if len(XMP_PREFIX + xmp) <= SEGMENT_ROOM:
-            return xmp
-    return b""
+    room = SEGMENT_ROOM - len(XMP_PREFIX)
+    return next((packet for packet in (xmp, without_padding(xmp)) if len(packet) <= room), b"")
 
 
 def _tiff_options(meta: Meta) -> dict[str, Any]:

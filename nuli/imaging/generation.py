@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from io import BytesIO
 
-from .exif import read_fields
+from .exif import BYTE_ORDERS, fields_of, nested_fields
 
 PARAMETERS = "parameters"
 _COMFY = {"prompt": (0x0110, 0x010D, 0x010E), "workflow": (0x010F, 0x010E, 0x010D)}
@@ -19,11 +18,11 @@ _COMFY = {"prompt": (0x0110, 0x010D, 0x010E), "workflow": (0x010F, 0x010E, 0x010
 _NESTED, _COMMENT = 0x8769, 0x9286
 ROOM = 1 << 21
 """Bytes of EXIF that are written, at most: half of what this program would read from a JPEG."""
-_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _EMPTY = b"II*\0\x08\0\0\0" + bytes(6)
 
 Text = tuple[tuple[str, str], ...]
 _Entries = dict[int, bytes]
+_New = dict[int, tuple[int, bytes]]  # type and data of a field, by its tag
 
 
 def to_exif(exif: bytes, text: Text) -> tuple[bytes, tuple[str, ...]]:
@@ -33,35 +32,36 @@ def to_exif(exif: bytes, text: Text) -> tuple[bytes, tuple[str, ...]]:
     is not written over.
     """
     told = dict(reversed(text))  # of equal keywords the first counts
-    names = list(dict.fromkeys(key for key, _ in text))
-    tables = _tables(exif or _EMPTY)
+    names = tuple(dict.fromkeys(key for key, _ in text))
+    block = exif or _EMPTY
+    tables = _tables(block)
     if tables is None:
-        return exif, tuple(names)
+        return exif, names
     order, root, nested, link = tables
-    root_new: dict[int, tuple[int, bytes]] = {}
-    nested_new: dict[int, tuple[int, bytes]] = {}
-    room = ROOM - len(exif)
-    done = []
-    if told.get(PARAMETERS):
+    new_root: _New = {}
+    new_nested: _New = {}
+    room, done = ROOM - len(exif), set()
+
+    def add(key: str, new: _New, tag: int, kind: int, data: bytes) -> None:
+        nonlocal room
+        if len(data) <= room:
+            new[tag] = kind, data
+            room -= len(data)
+            done.add(key)
+
+    if parameters := told.get(PARAMETERS):
         comment = _comment(exif)
-        data = b"UNICODE\0" + told[PARAMETERS].encode("utf-16-be", "replace")
-        if comment == told[PARAMETERS]:
-            done.append(PARAMETERS)
-        elif not comment and len(data) <= room:
-            nested_new[_COMMENT] = 7, data
-            room -= len(data)
-            done.append(PARAMETERS)
+        if comment == parameters:
+            done.add(PARAMETERS)
+        elif not comment:
+            add(PARAMETERS, new_nested, _COMMENT, 7, b"UNICODE\0" + parameters.encode("utf-16-be", "replace"))
     for key, tags in _COMFY.items():
-        free = next((tag for tag in tags if tag not in root and tag not in root_new), None)
-        data = f"{key}:{told.get(key, '')}\0".encode("utf-8", "replace")
-        if _is_json(told.get(key, "")) and free and len(data) <= room:
-            root_new[free] = 2, data
-            room -= len(data)
-            done.append(key)
-    left = tuple(name for name in names if name not in done)
-    if not root_new and not nested_new:
-        return exif, left
-    return _with(exif or _EMPTY, order, root, nested, link, root_new, nested_new), left
+        free = next((tag for tag in tags if tag not in root and tag not in new_root), None)
+        if free and _is_json(told.get(key, "")):
+            add(key, new_root, free, 2, f"{key}:{told[key]}\0".encode("utf-8", "replace"))
+    if new_root or new_nested:
+        exif = _with(block, order, root, nested, link, new_root, new_nested)
+    return exif, tuple(name for name in names if name not in done)
 
 
 def from_exif(exif: bytes) -> Text:
@@ -70,7 +70,7 @@ def from_exif(exif: bytes) -> Text:
     comment = _comment(exif)
     if re.search(r"\bSteps: \d", comment) or _is_json(comment):
         found[PARAMETERS] = comment
-    for _, kind, _, data in read_fields(BytesIO(exif)):
+    for _, kind, _, data in fields_of(exif).values():
         if kind == 2:
             key, colon, value = data.rstrip(b"\0").decode("utf-8", "replace").partition(":")
             if colon and key.lower() in _COMFY and _is_json(value):
@@ -84,11 +84,7 @@ def _is_json(text: str) -> bool:
 
 def _comment(exif: bytes) -> str:
     """What EXIF's UserComment says; "" where it is blank."""
-    fields = {field[0]: field[3] for field in read_fields(BytesIO(exif))}
-    nested = {field[0]: field[3] for field in fields.get(_NESTED, ())}
-    data = nested.get(_COMMENT, b"")
-    if not isinstance(data, bytes):
-        return ""
+    data = nested_fields(fields_of(exif), _NESTED).get(_COMMENT, (0, 0, 0, b""))[3]
     code, data = data[:8], data[8:]
     if code == b"UNICODE\0":
         # the standard leaves the order of bytes open: letters of few codes have their zeros first, or behind
@@ -114,7 +110,7 @@ def _table(exif: bytes, order: str, start: int) -> tuple[_Entries, int] | None:
 
 def _tables(exif: bytes) -> tuple[str, _Entries, _Entries, int] | None:
     """Byte order, first directory, the one of EXIF's own, and the first one's link; None where they are damaged."""
-    order = _ORDERS.get(exif[:4])
+    order = BYTE_ORDERS.get(exif[:4])
     if order is None or len(exif) < 8:
         return None
     first = _table(exif, order, struct.unpack_from(order + "I", exif, 4)[0])
@@ -133,26 +129,26 @@ def _with(
     root: _Entries,
     nested: _Entries,
     link: int,
-    root_new: dict[int, tuple[int, bytes]],
-    nested_new: dict[int, tuple[int, bytes]],
+    new_root: _New,
+    new_nested: _New,
 ) -> bytes:
     """An EXIF block with its two directories written anew at its end, those of the new fields first that say more for
     their length: some programs read the first segment of a JPEG alone."""
     out = bytearray(exif) + bytes(len(exif) % 2)
     at = len(out)
-    behind_root = at + 6 + 12 * len(root.keys() | root_new.keys() | ({_NESTED} if nested or nested_new else set()))
-    data_at = behind_root + (6 + 12 * len(nested.keys() | nested_new.keys()) if nested or nested_new else 0)
+    behind_root = at + 6 + 12 * len(root.keys() | new_root.keys() | ({_NESTED} if nested or new_nested else set()))
+    data_at = behind_root + (6 + 12 * len(nested.keys() | new_nested.keys()) if nested or new_nested else 0)
     data = bytearray()
 
-    def placed(fields: dict[int, tuple[int, bytes]]) -> _Entries:
+    def placed(fields: _New) -> _Entries:
         entries = {}
         for tag, (kind, value) in fields.items():
             entries[tag] = struct.pack(order + "HHII", tag, kind, len(value), data_at + len(data))
             data.extend(value + bytes(len(value) % 2))
         return entries
 
-    nested = nested | placed(nested_new)
-    root = root | placed(root_new)
+    nested = nested | placed(new_nested)
+    root = root | placed(new_root)
     if nested:
         root[_NESTED] = struct.pack(order + "HHII", _NESTED, 4, 1, behind_root)
     for entries, last in ((root, link), (nested, 0)):

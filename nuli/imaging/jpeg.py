@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from PIL import JpegImagePlugin
 
@@ -17,7 +17,6 @@ from .behind import (
     MAX_MAPS,
     MAX_PICTURES,
     MPF_PREFIX,
-    NOTHING,
     Behind,
     end_of_picture,
     find_mpf,
@@ -26,6 +25,7 @@ from .behind import (
     rearranged,
     turned_picture,
 )
+from .containers import APP1, jpeg_segment
 from .photoshop import PREFIX as PHOTOSHOP_PREFIX
 from .photoshop import kept_resources
 from .turn import Turn
@@ -34,31 +34,9 @@ from .xmp import Packet, XmpError, edited, is_empty
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
-SEGMENT_ROOM = 65_533
 _OWN = (EXIF_PREFIX, XMP_PREFIX, EXTENSION_PREFIX, PHOTOSHOP_PREFIX, MPF_PREFIX, b"ICC_PROFILE\0")
 """What is written from elsewhere, or put together anew."""
 _CHUNK = 65_400  # bytes of extended XMP in a segment
-
-
-@dataclass(frozen=True)
-class JpegParts:
-    """What is to be written again with new pixels."""
-
-    xmp: bytes = b""
-    extended: bytes = b""
-    """Extended XMP, whole, without its GUID."""
-    photoshop: bytes = b""
-    segments: bytes = b""
-    """Other segments, as they were."""
-    behind: Behind = NOTHING
-    notes: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-    """What is worth keeping and can't be kept, in words."""
-
-
-def jpeg_segment(marker: int, data: bytes) -> bytes:
-    """A segment of a JPEG: its marker, its length, its data of at most SEGMENT_ROOM bytes."""
-    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
 
 def read_parts(
@@ -67,8 +45,10 @@ def read_parts(
     xmp: bytes,
     turn: Turn | None,
     clean: Callable[[bytes], tuple[bytes, tuple[str, ...]]],
-) -> JpegParts:
-    """What a JPEG carries, made right for new pixels.
+) -> tuple[bytes, dict[str, Any], tuple[str, ...], tuple[str, ...]]:
+    """What a JPEG carries, made right for new pixels: XMP, and the fields of Meta that only a JPEG has.
+
+    Also notes for the user, and what is worth keeping and can't be kept, in words.
 
     Args:
         file: what it lies in; None where what lies behind the picture is not to be had.
@@ -77,11 +57,11 @@ def read_parts(
         clean: takes stale previews out of a packet and turns what is tied to pixels; says what was lost, too.
     """
     blocks = [(0xE0 + int(name[3:]), data) for name, data in image.applist if name.startswith("APP")]
-    photoshop, places = kept_resources(
+    photoshop, gone = kept_resources(
         b"".join(data[len(PHOTOSHOP_PREFIX) :] for _, data in blocks if data.startswith(PHOTOSHOP_PREFIX)),
         turn is not None,
     )
-    lost = ["Photoshop's paths, guides and slices"] * places
+    lost = list(gone)
     whole = _extended(blocks, xmp)
     if not whole and any(data.startswith(EXTENSION_PREFIX) for _, data in blocks):
         lost.append("extended XMP that is not whole")
@@ -112,14 +92,28 @@ def read_parts(
         except XmpError:
             extended = b""
             lost.append("extended XMP that can't be read")
-    xmp = _with_guid(xmp, extended)
+    xmp = edited(xmp, lambda packet: promises.set_extension(packet, _guid(extended)))
     notes = ("previews of the old picture that cameras and viewers use: removed",) * previews
-    return JpegParts(xmp, extended, photoshop, segments, behind, notes, tuple(dict.fromkeys(lost)))
+    tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
+    fields = {
+        "extended": extended,
+        "photoshop": photoshop,
+        "segments": segments,
+        "behind": behind,
+        "qtables": tuple(tables) if all(tables) else (),
+        # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
+        "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
+        "progressive": bool(image.info.get("progressive")),
+    }
+    return xmp, fields, notes, tuple(dict.fromkeys(lost))
 
 
 def _extended(blocks: list[tuple[int, bytes]], xmp: bytes) -> bytes:
     """The extended XMP that a packet promises, whole; empty where it isn't."""
-    guid = _guid(xmp)
+    try:
+        guid = promises.promised_extension(Packet(xmp)).encode() if xmp else b""
+    except XmpError:
+        return b""
     parts: dict[int, bytes] = {}
     length, head = 0, len(EXTENSION_PREFIX) + 40
     for _, data in blocks:
@@ -133,46 +127,18 @@ def _extended(blocks: list[tuple[int, bytes]], xmp: bytes) -> bytes:
     return whole if guid and len(whole) == length else b""
 
 
-def _guid(xmp: bytes) -> bytes:
-    try:
-        found = next(Packet(xmp).properties((promises.NOTE_NS, "HasExtendedXMP")), None) if xmp else None
-    except XmpError:
-        return b""
-    return found.value.strip().upper().encode() if found else b""
-
-
-def _with_guid(xmp: bytes, extended: bytes) -> bytes:
-    """A packet that promises that extended XMP, or none."""
-
-    def change(packet: Packet) -> None:
-        for item in list(packet.properties((promises.NOTE_NS, "HasExtendedXMP"))):
-            if extended:
-                packet.set(item, guid_of(extended))
-            else:
-                packet.remove(item)
-
-    return edited(xmp, change)
-
-
-def guid_of(extended: bytes) -> str:
-    """The name of extended XMP: its MD5 digest."""
-    return hashlib.md5(extended, usedforsecurity=False).hexdigest().upper()
+def _guid(extended: bytes) -> str:
+    """The name of extended XMP, its MD5 digest; "" where there is none."""
+    return hashlib.md5(extended, usedforsecurity=False).hexdigest().upper() if extended else ""
 
 
 def extended_segments(extended: bytes) -> bytes:
     """Extended XMP as segments."""
-    head = EXTENSION_PREFIX + guid_of(extended).encode() + struct.pack(">I", len(extended))
+    head = EXTENSION_PREFIX + _guid(extended).encode() + struct.pack(">I", len(extended))
     return b"".join(
-        jpeg_segment(0xE1, head + struct.pack(">I", place) + extended[place : place + _CHUNK])
+        jpeg_segment(APP1, head + struct.pack(">I", place) + extended[place : place + _CHUNK])
         for place in range(0, len(extended), _CHUNK)
     )
-
-
-def photoshop_segments(resources: bytes) -> bytes:
-    """Photoshop's resources as segments."""
-    room = SEGMENT_ROOM - len(PHOTOSHOP_PREFIX)
-    parts = (resources[place : place + room] for place in range(0, len(resources), room))
-    return b"".join(jpeg_segment(0xED, PHOTOSHOP_PREFIX + part) for part in parts)
 
 
 def _read_behind(file: BinaryIO | None) -> tuple[bytes, int, list[str]]:
@@ -191,7 +157,10 @@ def _read_behind(file: BinaryIO | None) -> tuple[bytes, int, list[str]]:
 
 
 def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[bytes, Behind, list[str], bool]:
-    """XMP and what lies behind the picture, brought into agreement; what is lost, and whether there were previews."""
+    """XMP and what lies behind the picture, so that one promises what the other holds.
+
+    Also what is lost, in words, and whether there were previews.
+    """
     data, end, lost = _read_behind(file)
     base, block = find_mpf(file) if file else (0, b"")
     base, entries = base - end, read_mpf(block)
@@ -206,24 +175,25 @@ def _settled(file: BinaryIO | None, xmp: bytes, turn: Turn | None) -> tuple[byte
     if packet is not None and len(items) > MAX_PICTURES:
         promises.remove_container(packet)
         items = []
-    places = _places(items)
-    named = [(place, item.length, item.semantic) for place, item in zip(places, items, strict=True) if _is_image(item)]
+    named = [(item.begin, item.length, item.semantic) for item in items if item.is_image]
     pictures = find_pictures(data, [(a, size, base + offset) for a, size, offset in entries[1:]], named[1:])
     behind = Behind(data, pictures, entries[0][0] if entries else Behind.attributes)
+    maps = [picture for picture in pictures if picture.kind == "map"]
     new: dict[int, bytes | None] = {}
     for picture in pictures:
+        content = data[picture.begin : picture.begin + picture.size]
         if picture.kind in ("preview", "other"):
-            new[picture.begin] = None
+            content = None
         elif picture.kind == "map" and turn:
-            content = data[picture.begin : picture.begin + picture.size]
-            new[picture.begin] = _turned(content, turn) if len(new) < MAX_MAPS else None
-            if new[picture.begin] is None:
+            content = _turned(content, turn) if picture in maps[:MAX_MAPS] else None
+            if content is None:
                 lost.append("a gain map or depth map that could not be turned")
+        new[picture.begin] = content
     others = sum(picture.kind == "other" for picture in pictures)
     if others:
         lost.append(f"{others} more {'picture' if others == 1 else 'pictures'} behind the first")
     if packet is not None:
-        _promise(packet, items, places, behind, new)
+        _promise(packet, items, behind, new)
         xmp = packet.result()
     previews = any(picture.kind == "preview" for picture in pictures)
     return xmp, rearranged(behind, new), lost, previews
@@ -237,50 +207,33 @@ def _turned(picture: bytes, turn: Turn) -> bytes | None:
         return None
 
 
-def _is_image(item: promises.Item) -> bool:
-    return item.mime.startswith("image/")
-
-
-def _places(items: list[promises.Item]) -> list[int]:
-    """Where behind the first picture a container's list says that each thing begins; of the first one, before it."""
-    places, place = [], 0
-    for number, item in enumerate(items):
-        places.append(place if number else -1)
-        place += item.padding + (item.length if number else 0)
-    return places
-
-
-def _promise(
-    packet: Packet, items: list[promises.Item], places: list[int], behind: Behind, new: dict[int, bytes | None]
-) -> None:
-    """Set right in a packet what it says of the things behind the picture, as `new` changes those."""
-    free = list(behind.pictures)
-    size = len(behind.data)
-    kept = maps = 0
+def _promise(packet: Packet, items: list[promises.Item], behind: Behind, new: dict[int, bytes | None]) -> None:
+    """Correct what a packet says of the things behind the picture, of which `new` has the new pictures (see
+    `rearranged`)."""
+    free, size, kept = list(behind.pictures), len(behind.data), False
     motion = size > 0
     if items and items[0].length:
         packet.set(items[0].fields["Length"], "0")  # the first picture gets another length, and none is needed
     for number, item in enumerate(items[1:], 1):
-        if not _is_image(item):
+        if not item.is_image:
             rest = sum(later.length + later.padding for later in items[number:])
-            if size > 0 and rest <= size:
-                kept += 1
+            if 0 < size >= rest:
+                kept = True
             else:
                 promises.remove_item(packet, item)
                 motion = motion and item.semantic != "MotionPhoto"
             continue
-        fits = [p for p in free if p.begin == places[number]] or [p for p in free if p.size == item.length]
+        fits = [p for p in free if p.begin == item.begin] or [p for p in free if p.size == item.length]
         if not fits and item.semantic == "GainMap":
             fits = [p for p in free if p.kind == "map"]
-        if not fits or (content := new.get(fits[0].begin, b"same")) is None:
+        if not fits or (content := new[fits[0].begin]) is None:
             promises.remove_item(packet, item)
         else:
-            kept += 1
+            kept = True
             if "Length" in item.fields:
-                packet.set(item.fields["Length"], str(fits[0].size if content == b"same" else len(content)))
+                packet.set(item.fields["Length"], str(len(content)))
         free = [p for p in free if p not in fits[:1]]
-    maps = sum(p.kind == "map" and new.get(p.begin, b"") is not None for p in behind.pictures)
-    if not maps:
+    if not any(p.kind == "map" and new[p.begin] is not None for p in behind.pictures):
         promises.remove_gain_map(packet)
     if items and not kept:
         promises.remove_container(packet)
@@ -288,10 +241,5 @@ def _promise(
     if offset > size or not motion:
         promises.remove_motion(packet)
     elif offset:
-        promises.set_video_offset(packet, offset + _growth(behind, new, size - offset))
-
-
-def _growth(behind: Behind, new: dict[int, bytes | None], place: int) -> int:
-    """How many bytes longer what lies behind a place gets."""
-    changed = (p for p in behind.pictures if p.begin in new and p.begin >= place)
-    return sum(len(new[p.begin] or b"") - p.size for p in changed)
+        later = (p for p in behind.pictures if p.begin >= size - offset)
+        promises.set_video_offset(packet, offset + sum(len(new[p.begin] or b"") - p.size for p in later))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
-from .exif import read_fields
-from .formats import DEEP, NO_ALPHA, exif_and_text, holds_untold
-from .jpeg import EXIF_PREFIX, SEGMENT_ROOM, XMP_PREFIX
+from .containers import SEGMENT_ROOM
+from .exif import X_RESOLUTION, fields_of
+from .formats import DEEP, NO_ALPHA, exif_and_text, fitting_xmp
+from .jpeg import EXIF_PREFIX
 from .metadata import Meta
-from .xmp import without_padding
 
 _HOLDS = {"BMP": frozenset[str](), "JPEG": frozenset({"exif", "xmp", "comment", "photoshop", "extended", "segments"})}
 _HOLDS |= dict.fromkeys(("PNG", "WEBP", "AVIF"), frozenset({"exif", "xmp"}))
@@ -25,7 +23,8 @@ _WORDS = {
 
 def refusal(meta: Meta, kind: str) -> str:
     """Why a picture can't be written in a format at all, and what to do; "" where it can."""
-    if meta.tags.untold and not holds_untold(meta, kind):
+    by_numbers = kind in ("PNG", "AVIF") and meta.tags.cicp is not None
+    if meta.tags.untold and kind != meta.format and not by_numbers:
         return (
             f"{meta.tags.untold}: {kind} cannot say so; write .png or .avif, or convert the picture to SDR sRGB first"
         )
@@ -49,12 +48,12 @@ def losses(meta: Meta, kind: str, *, alpha: bool, deep: bool) -> tuple[str, ...]
     exif, _, left = exif_and_text(meta, kind)
     names = [word for part, word in _WORDS.items() if getattr(meta, part) and part not in _HOLDS[kind]]
     names += meta.behind.words() if kind != "JPEG" else ()
-    if kind == "JPEG" and len(XMP_PREFIX + without_padding(meta.xmp)) > SEGMENT_ROOM:
+    if kind == "JPEG" and meta.xmp and not fitting_xmp(meta.xmp):
         names.append("XMP of more than 64 KB")
     if kind == "JPEG" and len(meta.comment) > SEGMENT_ROOM:
         names.append("the end of the comment")
-    if meta.dpi and kind in ("WEBP", "AVIF"):
-        names += [] if any(field[0] == 282 for field in read_fields(BytesIO(exif))) else ["dots per inch"]
+    if meta.dpi and kind in ("WEBP", "AVIF") and X_RESOLUTION not in fields_of(exif):
+        names.append("dots per inch")
     dropped = [*names, *(f"text {name!r}" for name in left[:12]), *(["more text"] if len(left) > 12 else [])]
     chunks = [name.decode() for name, _ in meta.tags.chunks if name in (b"mDCV", b"cLLI")]
     if kind != meta.format or kind != "PNG":

@@ -8,13 +8,14 @@ from typing import Any, BinaryIO
 
 from PIL import Image, JpegImagePlugin
 
-from .behind import NOTHING, Behind
+from .behind import Behind
 from .beside import has_preview, left_beside
+from .containers import webp_chunks
 from .exif import PHOTOSHOP_TAG, XMP_TAG, drop_thumbnail, pack_block, read_fields, upright_exif
 from .icc import profile
-from .jpeg import EXIF_PREFIX, XMP_PREFIX, JpegParts, read_parts
+from .jpeg import EXIF_PREFIX, XMP_PREFIX, read_parts
 from .photoshop import kept_resources
-from .promises import remove_all, remove_previews
+from .promises import remove_jpegs, remove_previews
 from .tags import Tags, read_tags
 from .turn import Turn, turned_exif, turned_xmp
 from .xmp import Packet, XmpError, edit, edited
@@ -41,7 +42,7 @@ class Meta:
     extended: bytes = b""  # JPEG: extended XMP, whole
     photoshop: bytes = b""  # JPEG and TIFF: Photoshop's resources (IPTC), without thumbnails
     segments: bytes = b""  # JPEG: others, as they were
-    behind: Behind = NOTHING  # JPEG: gain maps, videos and all else behind the picture
+    behind: Behind = field(default_factory=Behind)  # JPEG: gain maps, videos and all else behind the picture
     qtables: tuple[tuple[int, ...], ...] = ()  # JPEG: one for each component
     subsampling: int = 0  # JPEG: Pillow's number
     progressive: bool = False  # JPEG
@@ -76,7 +77,7 @@ def clean_xmp(xmp: bytes, turn: Turn | None) -> tuple[bytes, tuple[str, ...]]:
 
 def without_promises(xmp: bytes) -> bytes:
     """XMP that promises nothing that only a JPEG can hold."""
-    return edited(xmp, remove_all)
+    return edited(xmp, remove_jpegs)
 
 
 def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta, int, tuple[str, ...], tuple[str, ...]]:
@@ -100,14 +101,13 @@ def read_meta(image: Image.Image, stream: BinaryIO | None = None) -> tuple[Meta,
         format_fields["lossless"] = stream is not None and _is_lossless_webp(stream)
     elif kind == "TIFF":
         resources = _bytes(getattr(image, "tag_v2", {}).get(PHOTOSHOP_TAG))
-        format_fields["photoshop"], places = kept_resources(resources, turn is not None)
-        lost += ("Photoshop's paths, guides and slices",) * places
+        format_fields["photoshop"], gone = kept_resources(resources, turn is not None)
+        lost += gone
         format_fields["compression"] = info.get("compression", "")
         orientation = 1
     if isinstance(image, JpegImagePlugin.JpegImageFile):
-        parts = read_parts(image, stream, xmp, turn, lambda packet: clean_xmp(packet, turn))
-        xmp, notes, lost = parts.xmp, parts.notes, (*lost, *parts.lost)
-        format_fields = _jpeg(image, parts)
+        xmp, format_fields, notes, gone = read_parts(image, stream, xmp, turn, lambda packet: clean_xmp(packet, turn))
+        lost += gone
     else:
         xmp = without_promises(xmp)
     if b"\xff\xd8\xff" in exif:
@@ -214,26 +214,4 @@ def _text(info: dict[Any, Any], kind: str | None) -> tuple[tuple[str, str], ...]
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
     """Whether the first picture in a WebP file is compressed without loss."""
-    stream.seek(12)
-    while len(head := stream.read(8)) == 8:
-        if head[:4] in (b"VP8 ", b"VP8L"):
-            return head[:4] == b"VP8L"
-        size = int.from_bytes(head[4:], "little")
-        # a frame of an animation: 16 bytes, then chunks of its own
-        stream.seek(16 if head[:4] == b"ANMF" else size + size % 2, 1)
-    return False
-
-
-def _jpeg(image: JpegImagePlugin.JpegImageFile, parts: JpegParts) -> dict[str, Any]:
-    """The fields of Meta that only a JPEG has."""
-    tables = [tuple(image.quantization.get(table, ())) for *_, table in image.layer]
-    return {
-        "extended": parts.extended,
-        "photoshop": parts.photoshop,
-        "segments": parts.segments,
-        "behind": parts.behind,
-        "qtables": tuple(tables) if all(tables) else (),
-        # what Pillow cannot write (4:1:1, 4:4:0...) becomes 4:4:4, which loses nothing
-        "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
-        "progressive": bool(image.info.get("progressive")),
-    }
+    return next((name for name, _, _ in webp_chunks(stream) if name in (b"VP8 ", b"VP8L")), b"") == b"VP8L"

@@ -248,8 +248,9 @@ def _from_image(image: Image.Image, file: BinaryIO | None = None, at_least: int 
     if image.mode in ("CMYK", "LAB"):
         meta = replace(meta, icc=b"", tags=Tags())  # they described those colours, not what they became
     pixels, alpha = to_arrays(image, mode, convert, orientation)
-    notes += (meta.tags.note(),) if meta.tags.note() else ()
-    lost = tuple(f"{name}: left out" for name in (*lost, *meta.tags.left))
+    if meta.tags.untold:
+        notes += (f"{meta.tags.untold}: judged as if it were not, and kept so; as .png or .avif only",)
+    lost = tuple(f"{name}: left out" for name in lost)
     if deep or meta.tags.bits > 8:
         lost += (f"{16 if deep else meta.tags.bits} bits a colour: read as 8, Pillow has no more",)
     # what lies behind a JPEG was looked at

@@ -26,14 +26,11 @@ def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:
         place = end
 
 
-def kept_resources(data: bytes, turned: bool) -> tuple[bytes, bool]:
+def kept_resources(data: bytes, turned: bool) -> tuple[bytes, tuple[str, ...]]:
     """The resources without previews of the old picture and, where the pixels are turned, without places in them.
 
-    Also whether places were taken away.
+    Also what was lost, in words.
     """
-    resources = list(_resources(data))
-    places = turned and any(number in _PLACES for number, _ in resources)
-    kept = b"".join(
-        resource for number, resource in resources if number not in _PREVIEWS and not (turned and number in _PLACES)
-    )
-    return kept, places
+    resources = [(number, resource) for number, resource in _resources(data) if number not in _PREVIEWS]
+    kept = [resource for number, resource in resources if not (turned and number in _PLACES)]
+    return b"".join(kept), ("Photoshop's paths, guides and slices",) * (len(kept) < len(resources))

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 from .xmp import RDF, Packet, Property
 
-XMP_NS = "http://ns.adobe.com/xap/1.0/"
-NOTE_NS = "http://ns.adobe.com/xmp/note/"
+_XMP = "http://ns.adobe.com/xap/1.0/"
+_EXTENSION = ("http://ns.adobe.com/xmp/note/", "HasExtendedXMP")
 _GOOGLE = "http://ns.google.com/photos/1.0/"
 _DYNAMIC_DEPTH = "http://ns.google.com/photos/dd/1.0/"
-_CONTAINERS = {_GOOGLE + "container/", _DYNAMIC_DEPTH + "container/"}
 _ITEMS = {_GOOGLE + "container/item/", _DYNAMIC_DEPTH + "item/"}
-_THUMBNAIL = "http://ns.adobe.com/xap/1.0/g/img/"
-GAIN_MAP_NAMESPACES = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/")
-_MOTION_NAMESPACES = ("http://ns.oplus.com/photos/1.0/camera/", "http://ns.xiaomi.com/photos/1.0/camera/")
+_THUMBNAIL = _XMP + "g/img/"
+_GAIN_MAP = ("http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/")
+_MOTION = ("http://ns.oplus.com/photos/1.0/camera/", "http://ns.xiaomi.com/photos/1.0/camera/")
 _CAMERA = _GOOGLE + "camera/"
 _CONTENT_CREDENTIALS = ("http://purl.org/dc/terms/", "provenance")
 
@@ -29,6 +28,13 @@ class Item:
     mime: str
     length: int
     padding: int
+    begin: int
+    """Where behind the first picture it lies by the list; -1 for the first picture."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a picture."""
+        return self.mime.startswith("image/")
 
 
 def listed_items(packet: Packet) -> list[Item]:
@@ -43,10 +49,12 @@ def listed_items(packet: Packet) -> list[Item]:
     def word(fields: dict[str, Property], *names: str) -> str:
         return next((fields[name].value.strip() for name in names if name in fields), "")
 
-    return [
-        Item(f, word(f, "Semantic", "DataURI", "URI"), word(f, "Mime"), number(f, "Length"), number(f, "Padding"))
-        for f in groups
-    ]
+    items, place = [], 0
+    for f in groups:
+        length, padding, begin = number(f, "Length"), number(f, "Padding"), place if items else -1
+        place += padding + (length if items else 0)
+        items.append(Item(f, word(f, "Semantic", "DataURI", "URI"), word(f, "Mime"), length, padding, begin))
+    return items
 
 
 def remove_item(packet: Packet, item: Item) -> None:
@@ -60,32 +68,18 @@ def remove_item(packet: Packet, item: Item) -> None:
 
 def remove_container(packet: Packet) -> None:
     """Take the list itself away, and the depth maps that refer to it."""
-    wanted = {*_CONTAINERS, *_ITEMS}
-    for item in list(packet.properties(lambda n: n[0] in wanted or n[0].startswith(_DYNAMIC_DEPTH))):
-        packet.remove(item)
+    packet.remove_all(lambda name: name[0].startswith((_GOOGLE + "container/", _DYNAMIC_DEPTH)))
 
 
 def remove_gain_map(packet: Packet) -> None:
     """Take away what says that there is a gain map."""
-    for item in list(packet.properties(lambda name: name[0] in GAIN_MAP_NAMESPACES)):
-        packet.remove(item)
-
-
-def _is_motion(name: tuple[str, str]) -> bool:
-    return name[0] in _MOTION_NAMESPACES or (
-        name[0] == _CAMERA and name[1].startswith(("MotionPhoto", "MicroVideo", "MotionVideo"))
-    )
-
-
-def promises_motion(packet: Packet) -> bool:
-    """Whether the packet says that there is a video."""
-    return next(packet.properties(_is_motion), None) is not None
+    packet.remove_all(lambda name: name[0] in _GAIN_MAP)
 
 
 def remove_motion(packet: Packet) -> None:
     """Take away what says that there is a video."""
-    for item in list(packet.properties(_is_motion)):
-        packet.remove(item)
+    words = ("MotionPhoto", "MicroVideo", "MotionVideo")
+    packet.remove_all(lambda name: name[0] in _MOTION or (name[0] == _CAMERA and name[1].startswith(words)))
 
 
 def video_offset(packet: Packet) -> int:
@@ -97,31 +91,38 @@ def video_offset(packet: Packet) -> int:
 
 
 def set_video_offset(packet: Packet, offset: int) -> None:
-    """Say so."""
+    """Give the older syntax another number of bytes."""
     for item in packet.properties((_CAMERA, "MicroVideoOffset")):
         packet.set(item, str(offset))
 
 
-def remove_all(packet: Packet) -> None:
+def promised_extension(packet: Packet) -> str:
+    """The name of the extended XMP that the packet promises; "" where it promises none."""
+    item = next(packet.properties(_EXTENSION), None)
+    return item.value.strip().upper() if item else ""
+
+
+def set_extension(packet: Packet, name: str) -> None:
+    """Where extended XMP is promised, promise the one of that name; with "", none."""
+    for item in packet.properties(_EXTENSION):
+        if name:
+            packet.set(item, name)
+        else:
+            packet.remove(item)
+
+
+def remove_jpegs(packet: Packet) -> None:
     """Take away every promise of what only a JPEG can hold."""
     remove_gain_map(packet)
     remove_motion(packet)
     remove_container(packet)
-    remove_extension(packet)
-
-
-def remove_extension(packet: Packet) -> None:
-    """Take away the promise of extended XMP."""
-    for item in list(packet.properties((NOTE_NS, "HasExtendedXMP"))):
-        packet.remove(item)
+    set_extension(packet, "")
 
 
 def remove_previews(packet: Packet) -> None:
     """Take away thumbnails of the old picture, and the link to a signature of it."""
-    for item in list(packet.properties((XMP_NS, "Thumbnails"))):
-        packet.remove(item)
-    for item in list(packet.properties((_THUMBNAIL, "image"))):
-        packet.remove(item)
-    for item in list(packet.properties(_CONTENT_CREDENTIALS)):
+    packet.remove_all((_XMP, "Thumbnails"))
+    packet.remove_all((_THUMBNAIL, "image"))
+    for item in packet.properties(_CONTENT_CREDENTIALS):
         if "jumbf" in item.value or "c2pa" in item.value:
             packet.remove(item)

@@ -13,10 +13,9 @@ from PIL import Image
 from PIL.JpegImagePlugin import MARKER
 
 from ..errors import ImageError
+from .containers import MAX_PARTS, png_chunks
 from .exif import FIELD_TYPES
 
-MAX_PARTS = 65_536
-"""Parts of a file: chunks, segments, blocks, strips, tiles. Large files may have more, where they are not tiny."""
 MAX_EXIF_SEGMENTS = 64
 """Segments of 64 KB that a JPEG's EXIF may come in; Pillow copies all before, for each."""
 MAX_COMMENTS = 1 << 20
@@ -48,20 +47,10 @@ def open_image(file: BinaryIO, formats: Sequence[str]) -> Image.Image:
     return Image.open(file, formats=formats)
 
 
-def _count(parts: Iterator[None], most: int) -> None:
+def _count(parts: Iterator[object], most: int) -> None:
     for number, _ in enumerate(parts):
         if number >= most:
             raise ImageError(f"consists of more than {most} parts: save it anew first")
-
-
-def _chunks(file: BinaryIO) -> Iterator[None]:
-    """The chunks of a PNG."""
-    place = 8
-    file.seek(place)
-    while len(head := file.read(8)) == 8:
-        place += 12 + int.from_bytes(head[:4], "big")
-        file.seek(place)
-        yield
 
 
 def _segments(file: BinaryIO) -> Iterator[None]:
@@ -119,8 +108,8 @@ def _blocks(file: BinaryIO) -> Iterator[None]:
                 raise ImageError(f"its comments are over the limit of {MAX_COMMENTS >> 20} MB: save it anew first")
 
 
-_WALKS: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[None]], int], ...] = (
-    (b"\x89PNG", _chunks, 1024),
+_WALKS: tuple[tuple[bytes, Callable[[BinaryIO], Iterator[object]], int], ...] = (
+    (b"\x89PNG", png_chunks, 1024),
     (b"\xff\xd8", _segments, 1024),
     (b"GIF8", _blocks, 128),  # 255 bytes are the most
 )

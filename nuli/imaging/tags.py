@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,15 +14,12 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .exif import read_fields
+from .containers import avif_description, boxes, png_chunks
+from .exif import fields_of, nested_fields
 from .icc import ADOBE_GAMMA, ADOBE_RGB, SRGB, Colours, of_cicp
 
-_COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, b"cLLI": 8}
+COLOUR_CHUNKS = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"mDCV": 24, b"cLLI": 8}
 """PNG's chunks of colour (PNG, third edition, 11.3.2), and their lengths."""
-# what Pillow reads and `formats` writes, and what speaks of the old pixels alone; sBIT: new pixels fill all bits
-_OTHER_CHUNKS = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs tEXt zTXt iTXt tIME hIST sBIT bKGD sPLT".split())
-_OTHER_CHUNKS |= {b"acTL", b"fcTL", b"fdAT"}  # frames, which are told by themselves
-_META_ROOM = 1 << 22  # bytes of an AVIF's description that are looked at
 TRANSFER = 301
 """TIFF's tag of a table of light over code values."""
 _HDR = {16: "PQ", 18: "HLG"}
@@ -42,14 +39,6 @@ class Tags:
     """Why no profile can say it, in words: HDR."""
     bits: int = 8
     """Of a colour in the file."""
-    left: tuple[str, ...] = ()
-    """What the file holds besides, that no result will."""
-
-    def note(self) -> str:
-        """What the user should know, "" for nothing."""
-        if not self.untold:
-            return ""
-        return f"{self.untold}: judged as if it were not, and kept so; as .png or .avif only"
 
 
 def read_tags(image: Image.Image, stream: BinaryIO | None, exif: bytes, has_icc: bool) -> Tags:
@@ -60,7 +49,7 @@ def read_tags(image: Image.Image, stream: BinaryIO | None, exif: bytes, has_icc:
         has_icc: whether there is a profile; PNG's cICP goes before it, all else behind.
     """
     if image.format == "PNG":
-        tags = _png(_chunks(stream) if stream else list(_told_by_pillow(image.info)), has_icc)
+        tags = _png(tuple(_chunks(stream) if stream else _told_by_pillow(image.info)), has_icc)
     elif image.format == "AVIF" and stream:
         tags = _avif(stream, has_icc)
     else:
@@ -68,27 +57,21 @@ def read_tags(image: Image.Image, stream: BinaryIO | None, exif: bytes, has_icc:
     if tags.colours or tags.cicp or tags.chunks or has_icc:
         return tags
     colours = _of_exif(exif, image.format == "TIFF")
-    return Tags(None if colours and colours.is_srgb else colours, bits=tags.bits, left=tags.left)
+    return Tags(None if colours and colours.is_srgb else colours, bits=tags.bits)
 
 
 # ---------------------------------------------------------------- PNG
 
 
-def _chunks(stream: BinaryIO) -> list[tuple[bytes, bytes]]:
-    """The name of each chunk of a PNG, and of those of colour the data."""
-    place = stream.seek(8)
-    found: dict[bytes, bytes] = {}
-    while len(head := stream.read(8)) == 8:
-        length, name = int.from_bytes(head[:4], "big"), head[4:]
-        # of equal ones the first counts
-        data = stream.read(length) if _COLOUR_CHUNKS.get(name) == length else b""
-        if name not in _COLOUR_CHUNKS or data:
-            found.setdefault(name, data)
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Name and data of the chunks of colour of a PNG; of equal ones, the first counts."""
+    seen: set[bytes] = set()
+    for name, _, length in png_chunks(stream):
+        if name not in seen and COLOUR_CHUNKS.get(name) == length and len(data := stream.read(length)) == length:
+            seen.add(name)
+            yield name, data
         if name == b"IEND":
-            break
-        place += 12 + length
-        stream.seek(place)
-    return list(found.items())
+            return
 
 
 def _told_by_pillow(info: dict[Any, Any]) -> Iterator[tuple[bytes, bytes]]:
@@ -102,10 +85,9 @@ def _told_by_pillow(info: dict[Any, Any]) -> Iterator[tuple[bytes, bytes]]:
             yield b"cHRM", struct.pack(">8I", *(round(value * 100_000) for value in info["chromaticity"]))
 
 
-def _png(chunks: Sequence[tuple[bytes, bytes]], has_icc: bool) -> Tags:
+def _png(chunks: tuple[tuple[bytes, bytes], ...], has_icc: bool) -> Tags:
     """What chunks say: cICP before iCCP, that before sRGB, and that before gAMA and cHRM."""
-    kept = tuple(chunk for chunk in chunks if chunk[0] in _COLOUR_CHUNKS)
-    told, colours, cicp, untold = dict(kept), None, None, ""
+    told, colours, cicp, untold = dict(chunks), None, None, ""
     if b"cICP" in told:
         primaries, transfer, matrix, full = told[b"cICP"]
         if matrix or not full:
@@ -115,10 +97,7 @@ def _png(chunks: Sequence[tuple[bytes, bytes]], has_icc: bool) -> Tags:
             colours, untold = _meaning(cicp)
     elif not has_icc and b"sRGB" not in told:
         colours = _of_gamma(told)
-    # whoever made a chunk that nobody knows allows copying it by a small last letter (PNG, 5.4); its place may matter
-    names = {name for name, _ in chunks} - _COLOUR_CHUNKS.keys() - _OTHER_CHUNKS
-    left = tuple(f"PNG chunk {name.decode('ascii', 'replace')}" for name in sorted(names))
-    return Tags(colours, cicp, kept, untold, left=left[:20])
+    return Tags(colours, cicp, chunks, untold)
 
 
 def _of_gamma(told: dict[bytes, bytes]) -> Colours | None:
@@ -140,7 +119,7 @@ def _meaning(cicp: tuple[int, int]) -> tuple[Colours | None, str]:
     return (None if colours.is_srgb else colours), ""
 
 
-def png_chunks(tags: Tags, same_format: bool, has_icc: bool) -> bytes:
+def colour_chunks(tags: Tags, same_format: bool, has_icc: bool) -> bytes:
     """The chunks of colour to write in a PNG: as they were, or what says the same. Beside an AVIF's own profile
     (`has_icc`), its numbers count for nothing, and would go before it in a PNG."""
     chunks = tags.chunks if same_format else ()
@@ -169,50 +148,21 @@ def insert_png_chunks(file: BinaryIO, chunks: bytes) -> None:
 # ---------------------------------------------------------------- AVIF
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of what is in each box of ISO/IEC 14496-12, as far as they are whole."""
-    while start + 8 <= end:
-        size, head = int.from_bytes(data[start : start + 4], "big"), 8
-        if size == 1:
-            size, head = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        stop = end if size == 0 else start + size
-        if stop > end or stop < start + head:
-            return
-        yield data[start + 4 : start + 8], start + head, stop
-        start = stop
-
-
-def _properties(stream: BinaryIO) -> list[tuple[bytes, bytes, int]]:
-    """Kind, data and place in the file of each property of an AVIF's first picture (ISO/IEC 23008-12, 9.3).
+def avif_properties(stream: BinaryIO) -> list[tuple[bytes, bytes, int]]:
+    """Kind, data and position in the file of each property of an AVIF's first picture (ISO/IEC 23008-12, 9.3).
 
     Untrusted: what is damaged is left out, and the work is bounded by the size of the description.
     """
-    place = 0
-    for _ in range(64):
-        stream.seek(place)
-        head = stream.read(16)
-        size = int.from_bytes(head[:4], "big")
-        size = int.from_bytes(head[8:16], "big") if size == 1 else size
-        if head[4:8] == b"meta":
-            stream.seek(place)
-            meta = stream.read(min(size, _META_ROOM))
-            return _in_meta(meta, place)
-        if size < 8 or place + size >= 1 << 62:
-            break
-        place += size
-    return []
-
-
-def _in_meta(meta: bytes, place: int) -> list[tuple[bytes, bytes, int]]:
-    """The properties of the first picture in a meta box that lies at a place in the file."""
-    parts = {kind: (start, end) for kind, start, end in _boxes(meta, 12, len(meta))}
+    meta, place = avif_description(stream)
     found: list[tuple[bytes, bytes, int]] = []
-    with suppress(KeyError, struct.error):
+    with suppress(KeyError, IndexError, struct.error):
+        file = BytesIO(meta)
+        parts = {kind: (start, end) for kind, start, end in boxes(file, 4, len(meta))}
         start, _ = parts[b"pitm"]
         wide = meta[start] > 0
         (first,) = struct.unpack_from(">I" if wide else ">H", meta, start + 4)
-        inner = {kind: span for kind, *span in _boxes(meta, *parts[b"iprp"])}
-        properties = list(_boxes(meta, *inner[b"ipco"]))
+        inner = {kind: span for kind, *span in boxes(file, *parts[b"iprp"])}
+        properties = list(boxes(file, *inner[b"ipco"]))
         at, end = inner[b"ipma"]
         version, flags = meta[at], meta[at + 3]
         (count,) = struct.unpack_from(">I", meta, at + 4)
@@ -235,23 +185,21 @@ def _in_meta(meta: bytes, place: int) -> list[tuple[bytes, bytes, int]]:
 
 
 def _avif(stream: BinaryIO, has_icc: bool) -> Tags:
-    """What an AVIF's first picture says: nclx, bits of a colour, light levels."""
-    cicp, bits, left = None, 8, []
-    for kind, data, _ in _properties(stream):
+    """What an AVIF's first picture says: nclx, and bits of a colour."""
+    cicp, bits = None, 8
+    for kind, data, _ in avif_properties(stream):
         if kind == b"colr" and data[:4] == b"nclx" and len(data) >= 11 and not cicp:
             cicp = struct.unpack_from(">HH", data, 4)
         elif kind == b"pixi" and len(data) > 5:
             bits = max(data[5 : 5 + data[4]])
-        elif kind in (b"clli", b"mdcv", b"cclv", b"amve"):
-            left.append(f"light levels ({kind.decode()})")
     colours, untold = _meaning(cicp) if cicp and not has_icc else (None, "")
-    return Tags(colours, cicp, untold=untold, bits=bits, left=tuple(dict.fromkeys(left)))
+    return Tags(colours, cicp, untold=untold, bits=bits)
 
 
 def set_nclx(file: BinaryIO, cicp: tuple[int, int]) -> None:
     """Name primaries and transfer function in an AVIF that Pillow has just written, which always says sRGB's; the
     matrix and the range are those that it wrote the pixels with. Raises ImageError where there is no place."""
-    place = next((at for kind, data, at in _properties(file) if kind == b"colr" and data[:4] == b"nclx"), None)
+    place = next((at for kind, data, at in avif_properties(file) if kind == b"colr" and data[:4] == b"nclx"), None)
     if place is None:
         raise ImageError("this Pillow writes no colours that could be named in an AVIF: write .png")
     file.seek(place + 4)
@@ -264,20 +212,16 @@ def set_nclx(file: BinaryIO, cicp: tuple[int, int]) -> None:
 
 def _of_exif(exif: bytes, is_tiff: bool) -> Colours | None:
     """The colours that EXIF names by DCF's "R03", Adobe RGB; and of a TIFF, those of its own tags (TIFF 6.0, 20)."""
-    fields = {field[0]: field for field in read_fields(BytesIO(exif))}
-
-    def nested(tag: int, within: dict[int, Any]) -> dict[int, Any]:
-        value = within[tag][3] if tag in within else ()
-        return {field[0]: field for field in value} if isinstance(value, list) else {}
+    fields = fields_of(exif)
 
     def rationals(tag: int, count: int) -> list[float]:
         _, kind, values, data = fields.get(tag, (0, 0, 0, b""))
         numbers = np.frombuffer(data, "<u4").astype(float) if kind == 5 and values == count else np.zeros(0)
         return list(numbers[::2] / np.maximum(numbers[1::2], 1))
 
-    camera = nested(0x8769, fields)
+    camera = nested_fields(fields, 0x8769)
     space = camera.get(0xA001, (0, 0, 0, b""))[3][:2]
-    if nested(0xA005, camera).get(1, (0, 0, 0, b""))[3].startswith(b"R03") and space != b"\1\0":
+    if nested_fields(camera, 0xA005).get(1, (0, 0, 0, b""))[3].startswith(b"R03") and space != b"\1\0":
         return Colours(ADOBE_RGB, (ADOBE_GAMMA,))
     if not is_tiff:
         return None

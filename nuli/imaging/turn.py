@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .exif import BYTE_ORDERS, entries
+from .exif import BYTE_ORDERS, INTEGERS, entries
 from .xmp import Packet, Property
 
 EXIF_NS, TIFF_NS = "http://ns.adobe.com/exif/1.0/", "http://ns.adobe.com/tiff/1.0/"
@@ -24,7 +24,6 @@ _EMBEDDED = {  # pictures within XMP, stored as the picture itself is
 _SIZES = {(0x100, 0x101), (0xA002, 0xA003), (0x1001, 0x1002)}
 _ACROSS_AND_DOWN = _SIZES | {(0x11A, 0x11B), (0xA20E, 0xA20F)}  # resolutions, too
 _SUBJECT_AREA, _SUBJECT_LOCATION = 0x9214, 0xA214
-_INTEGERS = {1: "B", 3: "H", 4: "I"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def turned_exif(exif: bytes, turn: Turn) -> bytes:
                     _swap(target, order, [fields.get(tag) for tag in pair], turn.size if pair in _SIZES else None)
             for tag, most in ((_SUBJECT_AREA, 4), (_SUBJECT_LOCATION, 2)):
                 kind, count, place = fields.get(tag, (0, 0, 0))
-                if kind in _INTEGERS and 2 <= count <= most:
-                    layout = f"{order}{count}{_INTEGERS[kind]}"
+                if kind in INTEGERS and 2 <= count <= most:
+                    layout = f"{order}{count}{INTEGERS[kind]}"
                     values = turn.subject(list(struct.unpack_from(layout, exif, place)))
                     with suppress(struct.error):
                         struct.pack_into(layout, target, place, *values)
@@ -98,15 +97,13 @@ def turned_exif(exif: bytes, turn: Turn) -> bytes:
 
 
 def _swap(target: bytearray, order: str, pair: list, size: tuple[int, int] | None) -> None:
-    """Exchange two fields of one value; where only one of two sizes is there, it becomes that of the picture."""
-    fields = [
-        (kind, place) if field and count == 1 else None for field in pair for kind, count, place in [field or (0, 0, 0)]
-    ]
+    """Exchange two fields of one value each; where only one of two sizes is there, it becomes that of the picture."""
+    fields = [(field[0], field[2]) if field and field[1] == 1 else None for field in pair]
     if all(fields) and all(kind == 5 for kind, _ in fields):
         (_, a), (_, b) = fields
         target[a : a + 8], target[b : b + 8] = target[b : b + 8], target[a : a + 8]
-    elif any(fields) and all(field is None or field[0] in _INTEGERS for field in fields):
-        layouts = [field and order + _INTEGERS[field[0]] for field in fields]
+    elif any(fields) and all(field is None or field[0] in INTEGERS for field in fields):
+        layouts = [field and order + INTEGERS[field[0]] for field in fields]
         values: Iterable[int] = size or ()
         if all(fields):
             values = [struct.unpack_from(layouts[i], target, fields[i][1])[0] for i in (1, 0)]
@@ -154,27 +151,27 @@ def turned_xmp(packet: Packet, turn: Turn) -> tuple[str, ...]:
             packet.remove(item)
             lost.append("a face region that could not be turned")
     for namespace, words in _EMBEDDED.items():
-        items = list(packet.properties(lambda name, namespace=namespace: name[0] == namespace))
-        for item in items:
-            packet.remove(item)
-        lost += [words] * bool(items)
+        if packet.remove_all(lambda name, namespace=namespace: name[0] == namespace):
+            lost.append(words)
     return tuple(dict.fromkeys(lost))
 
 
 def _structures(packet: Packet, turn: Turn) -> list[str]:
-    """Turn regions, crops and panoramas."""
+    """Turn regions, crops and panoramas; returns what was taken away, in words."""
     lost = []
 
-    def apply(fields: dict[str, Property], names: Iterable[str], change: Callable[..., Iterable[float]]) -> bool:
+    def apply(fields: dict[str, Property], names: Sequence[str], change: Callable[..., Iterable[float]]) -> bool:
+        """Give fields the values that `change` makes of them; returns False where one is missing or is no number."""
         values = [fields[name] for name in names if name in fields]
         numbers = _numbers(values)
-        if numbers is None or len(values) < len(list(names)):
+        if numbers is None or len(values) < len(names):
             return False
         for item, value in zip(values, change(*numbers), strict=True):
             packet.set(item, _text(value))
         return True
 
     def take(fields: dict[str, Property], names: Iterable[str], words: str) -> None:
+        """Take fields away, and say so."""
         for name in names:
             if name in fields:
                 packet.remove(fields[name])
@@ -214,21 +211,17 @@ def _structures(packet: Packet, turn: Turn) -> list[str]:
         angle = _numbers([fields["CropAngle"]]) if "CropAngle" in fields else [0.0]
         if angle != [0.0] or not apply(fields, crop, corners):
             take(fields, (*crop, "CropAngle", "HasCrop"), "a crop that could not be turned")
-    panorama = list(packet.properties(lambda name: name[0] == _GPANO))
-    if panorama:
-        fields = {item.name[1]: item for item in panorama}
-        for at, length, full, flips in (
-            ("CroppedAreaLeftPixels", "CroppedAreaImageWidthPixels", "FullPanoWidthPixels", (2, 3)),
-            ("CroppedAreaTopPixels", "CroppedAreaImageHeightPixels", "FullPanoHeightPixels", (3, 4)),
-        ):
-            if turn.orientation in flips and not apply(
-                fields, (at, length, full), lambda at, length, full: (full - at - length, length, full)
-            ):
-                take(fields, (at,), "where a panorama lies")
-        if turn.swaps:
-            for item in panorama:
-                packet.remove(item)
-            lost.append("that it is a panorama: turned by a quarter it is none")
+    if turn.swaps and packet.remove_all(lambda name: name[0] == _GPANO):
+        lost.append("that it is a panorama: turned by a quarter it is none")
+    panorama = {item.name[1]: item for item in packet.properties(lambda name: name[0] == _GPANO)}
+    for at, length, full, flips in (
+        ("CroppedAreaLeftPixels", "CroppedAreaImageWidthPixels", "FullPanoWidthPixels", (2, 3)),
+        ("CroppedAreaTopPixels", "CroppedAreaImageHeightPixels", "FullPanoHeightPixels", (3, 4)),
+    ):
+        if panorama and turn.orientation in flips:
+            names = (at, length, full)
+            if not apply(panorama, names, lambda at, length, full: (full - at - length, length, full)):
+                take(panorama, (at,), "where a panorama lies")
     return lost
 
 
@@ -247,7 +240,7 @@ def _exchange(packet: Packet, a: Property | None, b: Property | None, size: tupl
 
 
 def _numbers(items: list[Property]) -> list[float] | None:
-    """The values as finite numbers; None where one is none."""
+    """The values as numbers; None where one is not a number, or is too large."""
     try:
         numbers = [float(item.value) for item in items]
     except ValueError:

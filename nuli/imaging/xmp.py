@@ -108,7 +108,7 @@ class Packet:
                 raise XmpError(str(error)) from error
 
     def properties(self, wanted: Callable[[Name], bool] | Name) -> Iterator[Property]:
-        """Those of a name, or of names that fit, attributes first."""
+        """The properties of a name, or of the names that `wanted` accepts; attributes come first."""
         for item in (*self.attributes, *self.nodes):
             if item.name == wanted or (callable(wanted) and wanted(item.name)):
                 yield item
@@ -133,6 +133,13 @@ class Packet:
     def remove(self, item: Property) -> None:
         """Take a property away with all that it holds."""
         self._edits[item.place] = b""
+
+    def remove_all(self, wanted: Callable[[Name], bool] | Name) -> bool:
+        """Take away all `properties`; returns whether there are any."""
+        items = list(self.properties(wanted))
+        for item in items:
+            self.remove(item)
+        return bool(items)
 
     def result(self) -> bytes:
         """The packet with its changes; namespaces that nothing of it uses any more are not declared any more."""
@@ -172,13 +179,11 @@ def without_padding(xmp: bytes) -> bytes:
     return before.rstrip() + b"\n" + end + after if end else xmp
 
 
-def edit(xmp: bytes, *changes: Callable[[Packet], object]) -> bytes:
-    """A packet with some changes made, one after the other. Raises XmpError."""
-    for change in changes:
-        packet = Packet(xmp)
-        change(packet)
-        xmp = packet.result()
-    return xmp
+def edit(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
+    """A packet with a change made. Raises XmpError."""
+    packet = Packet(xmp)
+    change(packet)
+    return packet.result()
 
 
 def edited(xmp: bytes, change: Callable[[Packet], object]) -> bytes:
