@@ -40,8 +40,9 @@ class Scorer(Protocol):
     differentiable: bool
     """Whether gradients flow from the scores to the views."""
     cheap: bool
-    """Whether it costs less to score a view than to make it: the search then thinks less about what to try, and never
-    asks for gradients. Without this attribute it is False."""
+    """Whether it costs less to score a view than to make it: the search then thinks less about what to try, never asks
+    for gradients, and on a CPU has several threads score pieces of a batch at the same time, with one torch thread each.
+    Another scorer is called by one thread at a time, with torch's own threads. Without this attribute it is False."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
     networks: Sequence[nn.Module]
