@@ -41,7 +41,7 @@ class Scorer(Protocol):
     """Whether gradients flow from the scores to the views."""
     cheap: bool
     """Whether it costs less to score a view than to make it: the search then thinks less about what to try, never asks
-    for gradients, and on a CPU has several threads score pieces of a batch at the same time, with one torch thread each.
+    for gradients, and on a CPU several threads score pieces of a batch at the same time, each with one torch thread.
     Another scorer is called by one thread at a time, with torch's own threads. Without this attribute it is False."""
     score_range: tuple[float, float]
     """The span that scores usually fall in; margins and guards are measured in tenths of it."""
