@@ -307,7 +307,8 @@ def test_long_room_in_xmp_takes_no_time(tmp_path, spaces):
     for image_format, size in (("JPEG", 60_000), ("PNG", 1 << 20)):
         info = PngImagePlugin.PngInfo()
         info.add_itxt("XML:com.adobe.xmp", (spaces % (b" " * size)).decode())
-        how = {"xmp": spaces % (b" " * size)} if image_format == "JPEG" else {"pnginfo": info}
+        extra = {"extra": xmp_segment(spaces % (b" " * size))}
+        how = extra if image_format == "JPEG" else {"pnginfo": info}
         picture().save(path, image_format, **how)
         photo = load_photo(path)
         save_photo(photo, photo.pixels, tmp_path / "out.jpg")

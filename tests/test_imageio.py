@@ -373,8 +373,9 @@ def test_jpeg_keeps_iptc_extended_xmp_and_comment(tmp_path):
     guid = hashlib.md5(more).hexdigest().upper().encode()
     extended = b"http://ns.adobe.com/xmp/extension/\0" + guid + struct.pack(">II", len(more), 0) + more
     xmp = more.replace(b'a:b="c" xmlns:a="a:"', b'n:HasExtendedXMP="%s" xmlns:n="http://ns.adobe.com/xmp/note/"' % guid)
-    extra = b"".join(struct.pack(">BBH", 0xFF, m, len(d) + 2) + d for m, d in [(0xED, iptc), (0xE1, extended)])
-    path = write(tmp_path / "a.jpg", Image.fromarray(smooth()), extra=extra, comment=b"by hand", xmp=xmp)
+    parts = [(0xED, iptc), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp), (0xE1, extended)]
+    extra = b"".join(struct.pack(">BBH", 0xFF, m, len(d) + 2) + d for m, d in parts)
+    path = write(tmp_path / "a.jpg", Image.fromarray(smooth()), extra=extra, comment=b"by hand")
     photo = load_photo(path)
     with Image.open(save_photo(photo, photo.pixels, tmp_path / "b.jpg")) as again:
         assert {iptc, extended, b"by hand"} <= {data for _, data in again.applist}
