@@ -302,15 +302,13 @@ def test_a_file_made_to_keep_its_reader_busy_does_not(tmp_path):
 @pytest.mark.parametrize("spaces", [b"<x a='1'%s/>", b"<x%sa='1'/>", b"<x a%s='1'/>", b"<x>%s</x>", b"<x/>%s"])
 def test_long_room_in_xmp_takes_no_time(tmp_path, spaces):
     """A pattern that looks for the end of spaces anew at each of them would take minutes."""
-    path = tmp_path / "in.jpg"
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", (spaces % (b" " * (1 << 20))).decode())
+    picture().save(tmp_path / "in.png", pnginfo=info)
+    (tmp_path / "in.jpg").write_bytes(jpeg(picture(), xmp_segment(spaces % (b" " * 60_000))))
     begin = time.process_time()
-    for image_format, size in (("JPEG", 60_000), ("PNG", 1 << 20)):
-        info = PngImagePlugin.PngInfo()
-        info.add_itxt("XML:com.adobe.xmp", (spaces % (b" " * size)).decode())
-        extra = {"extra": xmp_segment(spaces % (b" " * size))}
-        how = extra if image_format == "JPEG" else {"pnginfo": info}
-        picture().save(path, image_format, **how)
-        photo = load_photo(path)
+    for name in ("in.png", "in.jpg"):
+        photo = load_photo(tmp_path / name)
         save_photo(photo, photo.pixels, tmp_path / "out.jpg")
     assert time.process_time() - begin < 2
 
