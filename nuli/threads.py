@@ -26,6 +26,7 @@ R = TypeVar("R")
 
 _ours = threading.local()
 """`workers` of a thread of ours: how many threads it may share work out to."""
+_beginning = threading.Lock()
 _END = object()
 
 
@@ -98,8 +99,9 @@ def _begin(shares: int) -> None:
     are not ours, so a second thread, which ends at once, sets that number back.
     """
     _ours.workers = shares
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    restore = threading.Thread(target=torch.set_num_threads, args=(before,))
-    restore.start()
-    restore.join()
+    with _beginning:  # two of ours at once would take each other's number for the host's
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restore = threading.Thread(target=torch.set_num_threads, args=(before,))
+        restore.start()
+        restore.join()

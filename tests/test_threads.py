@@ -12,7 +12,7 @@ from PIL import Image
 
 import nuli
 from nuli.scoring.vivid import Vivid
-from nuli.threads import parallel_map, run_multithreaded, run_single_threaded
+from nuli.threads import _begin, parallel_map, run_multithreaded, run_single_threaded
 
 
 @pytest.fixture
@@ -64,6 +64,21 @@ def test_the_number_of_threads_of_a_host_stays(photo: Image.Image) -> None:
     for event in nuli.enhance_iter(photo, mode="hard", evaluations=40, device="cpu"):
         # this thread's, and that of one that begins to compute while we do
         assert (torch.get_num_threads(), threads_of_a_new_thread()) == (4, 4), event
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_threads_of_ours_that_begin_at_once_leave_the_number_as_it_is() -> None:
+    for count in range(20):
+        ready = threading.Barrier(8)
+
+        def begin(ready: threading.Barrier = ready) -> int:
+            ready.wait(10)
+            _begin(1)
+            return torch.get_num_threads()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert [one.result() for one in [pool.submit(begin) for _ in range(8)]] == [1] * 8
+        assert threads_of_a_new_thread() == 4, count
 
 
 @pytest.mark.parametrize("mode", ["soft", "hard"])
