@@ -17,11 +17,11 @@ from nuli.scoring.weights import (
     CLIP_VIT_L14,
     LAION_HEAD,
     WeightsFile,
-    _sha256,
     cache_dir,
     download,
     ensure,
     locate,
+    sha256_of,
     verify,
 )
 
@@ -264,8 +264,8 @@ def test_the_files_of_laion():
 
 def test_verify_hashes_a_file_once_and_again_after_a_change(file, tmp_path, monkeypatch):
     hashed = []
-    sha256 = _sha256
-    monkeypatch.setattr(weights, "_sha256", lambda path: hashed.append(path) or sha256(path))
+    sha256 = sha256_of
+    monkeypatch.setattr(weights, "sha256_of", lambda path: hashed.append(path) or sha256(path))
     path = tmp_path / "thing.pt"
     path.write_bytes(BODY)
     verify(file, path)
@@ -299,7 +299,7 @@ def test_ensure(server, file, cache, tmp_path, monkeypatch):
     path = ensure(file, allow_download=True)
     assert path == cache / "thing.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(weights, "_sha256", lambda path: pytest.fail("hashed again"))
+        patch.setattr(weights, "sha256_of", lambda path: pytest.fail("hashed again"))
         assert ensure(file) == path
     assert len(server.seen) == 1
     path.write_bytes(b"half of it")

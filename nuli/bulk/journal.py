@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ImageError, NuliError
-from ..imaging.atomic import OnWritten
+from ..imaging.atomic import OnWritten, sha256_of
 from ..imaging.photo import load_photo
 from ..sources import FileTask, signature, signature_of
 
@@ -46,7 +46,6 @@ _PIXELS = "pixels_written (sha256 text primary key) without rowid"
 """The pixels of that. Older journals lack this table, too."""
 _TABLES = _TABLE, _RESULTS, _PIXELS
 _SCHEMA = {f"CREATE TABLE {table}" for table in _TABLES}
-_BLOCK = 1 << 20
 
 
 class Journal:
@@ -87,7 +86,7 @@ class Journal:
         Args:
             written_over: where a result is that takes the place of its source.
         """
-        digests = (_sha256(written_over), _sha256_of_pixels(written_over)) if written_over else None
+        digests = (sha256_of(written_over), _sha256_of_pixels(written_over)) if written_over else None
         if task.source == task.target:  # what is there now is what a next run would read
             source = target
         stats = (*signature(source), *signature(target))
@@ -151,7 +150,7 @@ class Journal:
                 return True
             contents = self._column("select sha256 from written_over where size = ?", found[:1])
             pixels = self._column("select sha256 from pixels_written") if was_changed else set()
-        return (bool(contents) and _sha256(path) in contents) or (bool(pixels) and _sha256_of_pixels(path) in pixels)
+        return (bool(contents) and sha256_of(path) in contents) or (bool(pixels) and _sha256_of_pixels(path) in pixels)
 
     def _column(self, query: str, values: tuple[Any, ...] = ()) -> set[str]:
         """What a query finds; nothing where a journal that may only be read lacks the table."""
@@ -211,14 +210,6 @@ def _says_changed(record: str) -> bool:
         return bool(json.loads(record)["changed"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return True
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _sha256_of_pixels(path: Path) -> str:

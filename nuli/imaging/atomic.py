@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
@@ -29,6 +30,7 @@ OnWritten = Callable[[Path], None]
 
 MAX_PIXELS = 178_956_970  # where Pillow, too, stops by default
 
+_BLOCK = 1 << 20
 _PART = re.compile(r"\.nuli-[0-9a-f]{16}\.part")
 _STALE_AFTER, _SURELY_STALE_AFTER = 60, 24 * 3600  # seconds since the last byte was written, where clocks are right
 _clean_folders: set[Path] = set()  # where this process has looked for what killed ones left
@@ -140,6 +142,15 @@ def copy_file(source: Path, path: str | os.PathLike[str], on_written: OnWritten 
     """Copy a file byte for byte, see `atomic_write`. Raises ImageError."""
     with as_image_error(source, "copied"), open(source, "rb") as original, atomic_write(path, on_written) as file:
         shutil.copyfileobj(original, file)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str, follow: bool = True) -> None:

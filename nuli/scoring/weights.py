@@ -5,7 +5,6 @@ Nothing here imports torch. Nothing is downloaded unless a caller says so.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from ..errors import WeightsError
+from ..imaging.atomic import sha256_of
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here so far, and the bytes of the whole file (None: unknown)."""
@@ -139,7 +139,7 @@ def download(file: WeightsFile, folder: Path | None = None, progress: Progress |
                 return target
         _gather(file, part, target, progress)
         with _disk(target):
-            digest = _sha256(part)
+            digest = sha256_of(part)
             if digest != file.sha256:
                 part.unlink()
                 raise WeightsError(
@@ -254,20 +254,12 @@ def _disk(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _is_right(file: WeightsFile, path: Path) -> bool:
     note = _note(file)
     if note.is_file() and note.read_bytes() == _state(path):
         return True
     before = _state(path)
-    right = _sha256(path) == file.sha256
+    right = sha256_of(path) == file.sha256
     if right:
         _remember(file, before)
     return right
