@@ -47,8 +47,10 @@ class FetchError(Exception):
 
 def run(folder: Path, *command: str) -> str:
     """Run a command in a folder, quietly, and return its output; raise FetchError with what it said when it fails."""
-    unasked = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}  # git asks for a password where a repository is gone
-    done = subprocess.run(command, cwd=folder, env=unasked, capture_output=True, text=True, errors="replace")
+    # The repository that a git hook runs in is not meant; and git asks for a password where a repository is gone.
+    kept = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
+    env = {**kept, "GIT_TERMINAL_PROMPT": "0"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise FetchError(done.stderr.strip() or done.stdout.strip() or f"{command[0]} failed")
     return done.stdout
