@@ -138,7 +138,11 @@ def checkout(rows: list[dict[str, str]], folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def target(row: dict[str, str], folder: Path, copy: str = "sha256") -> Path:
