@@ -21,8 +21,6 @@ SHARED_ORDINARY = ROOT.parent / "shared" / "data" / "ordinary"
 COLUMNS = ["package", "registry", "version", "file", "licence", "author", "source", "sha256"]
 FILES = ("food/soup.png", "people/Zoë [1] *.png", "street.jpg")
 
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-
 
 def git(folder: Path, *command: str) -> str:
     done = subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, encoding="utf-8")
@@ -47,6 +45,8 @@ class Hub:
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch, photo_path) -> Hub:
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
     folder, work = tmp_path / "hub", tmp_path / "work"
     home = tmp_path / "home"
     for made in (folder, work, home):
@@ -108,7 +108,6 @@ def pixels(files: list[Path]) -> list[bytes]:
     return [Image.open(file).tobytes() for file in files]
 
 
-@needs_git
 def test_pictures_of_a_named_commit(hub, tmp_path, capsys):
     folder = tmp_path / "pictures"
     assert fetch.fetch_all(folder) == 0
@@ -125,7 +124,6 @@ def test_pictures_of_a_named_commit(hub, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-@needs_git
 def test_only_the_listed_files_are_downloaded(hub, tmp_path):
     folder = tmp_path / "checkout"
     folder.mkdir()
@@ -135,7 +133,6 @@ def test_only_the_listed_files_are_downloaded(hub, tmp_path):
     assert [path.name for path in folder.rglob("*.png") if ".git" not in path.parts] == ["soup.png"]
 
 
-@needs_git
 def test_another_checksum_is_left_out(hub, tmp_path, capsys):
     write_lists([hub.row(sha256="0" * 64), *hub.rows[1:]])
     folder = tmp_path / "pictures"
@@ -144,7 +141,6 @@ def test_another_checksum_is_left_out(hub, tmp_path, capsys):
     assert len(fetch.ordinary(folder)) == 1 and len(list(folder.iterdir())) == 3
 
 
-@needs_git
 @pytest.mark.parametrize(
     "changed",
     [{"version": "1" * 40}, {"package": "someone/gone"}, {"file": "moved.png"}],
@@ -166,7 +162,6 @@ def test_without_git_it_says_so(hub, tmp_path, monkeypatch, capsys):
     assert "needs git, which is not installed" in capsys.readouterr().err
 
 
-@needs_git
 def test_the_repository_that_a_hook_runs_in_is_left_alone(hub, tmp_path, monkeypatch):
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -195,7 +190,6 @@ def test_pictures_of_a_local_folder(hub, tmp_path, monkeypatch, capsys):
     assert "2 of 3 pictures" in (said := capsys.readouterr()).out and "1 of them scaled copies" in said.out
 
 
-@needs_git
 def test_what_the_local_folder_lacks_is_fetched(hub, tmp_path):
     local, folder = tmp_path / "local", tmp_path / "pictures"
     local.mkdir()
