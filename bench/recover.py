@@ -22,7 +22,7 @@ import math
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -100,15 +100,15 @@ PEERS: dict[str, Enhancer] = {
 }
 
 
-def find_enhancer(name: str, options: dict[str, Any]) -> Enhancer:
-    """nuli with these options, one of PEERS, or "module:function". Raises ValueError."""
+def find_enhancer(name: str, options: dict[str, Any], peers: Mapping[str, Enhancer] = PEERS) -> Enhancer:
+    """nuli with these options, one of the peers, or "module:function". Raises ValueError."""
     if name == "nuli":
         return partial(run_nuli, **options)
-    if name in PEERS:
-        return PEERS[name]
+    if name in peers:
+        return peers[name]
     module, colon, function = name.partition(":")
     if not colon:
-        raise ValueError(f"no enhancer {name!r}: choose from nuli, {', '.join(PEERS)}, or give module:function")
+        raise ValueError(f"no enhancer {name!r}: choose from nuli, {', '.join(peers)}, or give module:function")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
