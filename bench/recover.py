@@ -104,11 +104,11 @@ PEERS: dict[str, Enhancer] = {
 
 
 def find_enhancer(name: str, options: dict[str, Any], peers: Mapping[str, Enhancer] = PEERS) -> Enhancer:
-    """nuli with these options, one of the peers, or "module:function". Raises ValueError."""
-    if name == "nuli":
-        return partial(run_nuli, **options)
+    """One of the peers, nuli with these options, or "module:function". Raises ValueError."""
     if name in peers:
         return peers[name]
+    if name == "nuli":
+        return partial(run_nuli, **options)
     module, colon, function = name.partition(":")
     if not colon:
         raise ValueError(f"no enhancer {name!r}: choose from nuli, {', '.join(peers)}, or give module:function")

@@ -59,9 +59,9 @@ def brightness(x: np.ndarray, factor: float = 1.12) -> np.ndarray:
     return x * factor
 
 
-def other_version(x: np.ndarray, direction: str, **options: Any) -> np.ndarray:
-    """nuli's result of that name, gentle or bolder; its main one where it has no such other."""
-    result = nuli.enhance(x, **options)
+def nuli_version(x: np.ndarray, direction: str, **options: Any) -> np.ndarray:
+    """What nuli makes of a file of 8 bits: its other result of that name, its main one where there is none."""
+    result = nuli.enhance(to_bytes(x), **options)
     for other in result.others:
         if other.direction == direction:
             return as_float(other.render())
@@ -75,7 +75,7 @@ PEERS: dict[str, Enhancer] = {
     "saturation": saturation,
     "brightness": brightness,
 }
-VERSIONS = ("gentle", "bolder")
+VERSIONS = ("nuli", "gentle", "bolder")
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--referee", type=Path, help="the weights of idealo's NIMA, aesthetic (no marks)")
     parser.add_argument("--count", type=int, help="so many pictures, in the order of their names (all)")
-    parser.add_argument("--size", type=int, default=480, help="short side in pixels, at most (480)")
+    parser.add_argument("--size", type=int, default=640, help="short side in pixels, at most (640)")
     parser.add_argument(
         "--enhancers", default=",".join(["nuli", *PEERS]), help="(%(default)s), gentle, bolder, or module:function"
     )
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--strength", type=float, default=1.0, help="for nuli (1)")
     asked = parser.parse_args(arguments)
     options = {name: getattr(asked, name) for name in ("scorer", "evaluations", "strength")} | {"device": "cpu"}
-    peers = PEERS | {name: partial(other_version, direction=name, **options) for name in VERSIONS}
+    peers = PEERS | {name: partial(nuli_version, direction=name, **options) for name in VERSIONS}
     try:
         enhancers = {name: find_enhancer(name, options, peers) for name in asked.enhancers.split(",")}
         referee = Referee(asked.referee) if asked.referee else None
