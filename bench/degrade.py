@@ -25,6 +25,8 @@ TRIES = 200
 
 LUMA = np.array([0.299, 0.587, 0.114])
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+BRIGHT = 0.4
+"""Light from which on a photo's exposure may be made for it; 1 is white."""
 SENSORS = np.array(
     [
         [[0.6596, -0.2079, -0.0562], [-0.4782, 1.3016, 0.1933], [-0.0970, 0.1581, 0.5181]],  # Sony RX100
@@ -143,6 +145,7 @@ def unfinished(
     crosstalk: float,
     mireds: float,
     green: float,
+    protected: float,
     flare: float,
     *cameras: float,
 ) -> np.ndarray:
@@ -153,11 +156,16 @@ def unfinished(
         flat: how much of the tone curve is missing, 0..1.
         crosstalk: how much the colours still are the sensor's, 0..1: its channels overlap, which makes them pale.
         mireds, green: the white balance, as for `wrong_white`.
+        protected: how much of that the brightest are spared, 0..1, because the exposure was made for them.
         flare: share of the light that the lens spreads over the whole picture.
         cameras: weights of SENSORS.
     """
     mix = np.eye(3) + crosstalk * (sensor(cameras) - np.eye(3))
-    light = to_sensor(x) @ mix.T * 2 ** (-size * stops) * wrong_gains(size * mireds, size * green)
+    light = to_sensor(x) @ mix.T
+    gains = 2 ** (-size * stops) * wrong_gains(size * mireds, size * green)
+    # the highlight-preserving gains of Brooks et al., which begin earlier here
+    bright = np.maximum((light.mean(2, keepdims=True) - BRIGHT) / (1 - BRIGHT), 0) ** 2 * protected
+    light *= np.maximum(bright + (1 - bright) * gains, gains)
     light += flare * (light.mean((0, 1)) - light)
     y = np.clip(light, 0, 1) ** (1 / 2.2)
     return y + (1 - flat) * (smoothstep(y) - y)
@@ -196,7 +204,10 @@ UNSEEN: Family = {
 }
 CAMERA: Family = {wrong_white: [(-250, 250), (-0.15, 0.15)]}
 UNFINISHED: Family = {
-    unfinished: [(-0.1, 2), (0.4, 1), (0.1, 0.8), (-35, 35), (-0.05, 0.05), (0, 0.04), (0, 1), (0, 1), (0, 1)]
+    unfinished: [
+        *[(-0.1, 2), (0.4, 1), (0.1, 0.8), (-35, 35), (-0.05, 0.05), (0.3, 1), (0, 0.04)],
+        *[(0, 1)] * len(SENSORS),
+    ]
 }
 WASHED: Family = {pale: [(0.55, 0.65), (0.45, 0.55), (0.05, 0.12)]}
 TRACKS: dict[str, tuple[Family, int]] = {

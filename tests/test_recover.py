@@ -136,7 +136,7 @@ def test_the_right_white_leaves_a_picture_alone(small: np.ndarray) -> None:
 
 def test_developed_as_before(small: np.ndarray) -> None:
     """No less light, the whole tone curve, sRGB's colours, the right white and a lens without flare."""
-    assert degrade.unfinished(small, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1) == pytest.approx(small, abs=1e-5)
+    assert degrade.unfinished(small, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1) == pytest.approx(small, abs=1e-5)
 
 
 def chroma(lab: np.ndarray) -> float:
@@ -145,13 +145,16 @@ def chroma(lab: np.ndarray) -> float:
 
 def test_unfinished_is_dark_flat_and_pale(small: np.ndarray) -> None:
     good = ciede2000.to_lab(small)
-    flat = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1))
+    flat = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1))
     assert flat[..., 0].std() < 0.9 * good[..., 0].std()
-    dark = ciede2000.to_lab(degrade.unfinished(small, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1))
+    dark = ciede2000.to_lab(degrade.unfinished(small, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1))
     assert dark[..., 0].mean() < flat[..., 0].mean() - 10
+    protected = ciede2000.to_lab(degrade.unfinished(small, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1))
+    assert dark[..., 0].mean() < protected[..., 0].mean() < flat[..., 0].mean() - 5
+    assert protected[..., 0].max() > dark[..., 0].max() + 10
     for camera in np.eye(3):
         assert degrade.sensor(camera) @ np.ones(3) == pytest.approx(np.ones(3))
-        pale = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 1, 0, 0, 0, *camera))
+        pale = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 1, 0, 0, 0, 0, *camera))
         assert chroma(pale) < 0.9 * chroma(flat)
 
 
