@@ -40,7 +40,7 @@ MOVED = 2.0
 """CIEDE2000."""
 CLIPPED = 0.02
 """Of the pixels."""
-CELL, BAR, PAIRS, ABREAST = 300, 14, 20, 2
+CELL, BAR, PAIRS, ABREAST = 300, 14, 21, 3
 """The sheet: pixels of a picture's long side and of the line above it, pairs on a page, and in a row of it."""
 
 
@@ -120,22 +120,29 @@ def table(findings: Sequence[Finding], refereed: bool) -> str:
     return "\n".join(lines)
 
 
-def page(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Image.Image:
-    """Titles, and the pictures before and after beside each other."""
+Pair = tuple[str, Image.Image, Image.Image]
+"""A title, and thumbnails of a picture before and after."""
+
+
+def thumbnail(x: np.ndarray) -> Image.Image:
+    image = Image.fromarray(to_bytes(x))
+    image.thumbnail((CELL - 2, CELL - 2))
+    return image
+
+
+def page(pairs: Sequence[Pair]) -> Image.Image:
     rows = -(-len(pairs) // ABREAST)
     image = Image.new("RGB", (2 * CELL * ABREAST, (CELL + BAR) * rows), "white")
     pen = ImageDraw.Draw(image)
     for number, (title, *pair) in enumerate(pairs):
         left, top = number % ABREAST * 2 * CELL, number // ABREAST * (CELL + BAR)
-        pen.text((left + 2, top + 1), title, "black")
+        pen.text((left + 2, top + 1), title.encode("ascii", "replace").decode(), "black")
         for i, picture in enumerate(pair):
-            small = Image.fromarray(to_bytes(picture))
-            small.thumbnail((CELL - 2, CELL - 2))
-            image.paste(small, (left + i * CELL, top + BAR))
+            image.paste(picture, (left + i * CELL, top + BAR))
     return image
 
 
-def write_sheet(pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], file: Path) -> None:
+def write_sheet(pairs: Sequence[Pair], file: Path) -> None:
     for number, first in enumerate(range(0, len(pairs), PAIRS), 1):
         page(pairs[first : first + PAIRS]).save(file.with_name(f"{file.stem}-{number}{file.suffix}"))
 
@@ -163,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     findings: list[Finding] = []
-    pairs = []
+    pairs: list[Pair] = []
     try:
         for number, (picture, x) in enumerate(read(list_images(asked.folder)[: asked.count], asked.size), 1):
             before = referee.score(x) if referee else math.nan
@@ -174,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 findings.append(found)
                 if i == 0 and asked.sheet:
                     marks = f", {before:.2f} to {after:.2f}" if referee else ""
-                    pairs.append((f"{number} {picture[-40:]}: dE {found.moved:.1f}{marks}", x, y))
+                    pairs.append((f"{number} {picture[-40:]}: dE {found.moved:.1f}{marks}", thumbnail(x), thumbnail(y)))
     except NuliError as error:
         parser.error(str(error))
     if not findings:
@@ -184,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.sheet:
         write_sheet(pairs, asked.sheet)
     if asked.csv:
-        with asked.csv.open("w", newline="") as file:
+        with asked.csv.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(field.name for field in fields(Finding))
             rows.writerows(map(astuple, findings))

@@ -30,7 +30,7 @@ def folder(photo: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("snapshots")
     photo.save(folder / "a.jpg")
     photo.rotate(90, expand=True).save(folder / "b.png")
-    photo.crop((0, 0, 90, 90)).save(folder / "c.png")
+    photo.crop((0, 0, 90, 90)).save(folder / "c-写真.png")
     return folder
 
 
@@ -53,10 +53,10 @@ def test_table_sheet_and_list(folder: Path, tmp_path: Path, capsys: pytest.Captu
     assert lines[1].split() == ["identity", "0.00", "0%", "0%"]
     assert float(lines[2].split()[1]) > 2 and lines[2].split()[2] == "100%"
     with Image.open(tmp_path / "sheet-1.png") as sheet:
-        assert sheet.size == (4 * snapshots.CELL, 2 * (snapshots.CELL + snapshots.BAR))
-    with (tmp_path / "list.csv").open() as file:
+        assert sheet.size == (6 * snapshots.CELL, snapshots.CELL + snapshots.BAR)
+    with (tmp_path / "list.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["picture"] for row in rows[::3]] == ["a.jpg", "b.png", "c.png"]
+    assert [row["picture"] for row in rows[::3]] == ["a.jpg", "b.png", "c-写真.png"]
 
 
 def test_versions_of_nuli(folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
