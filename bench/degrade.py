@@ -4,18 +4,20 @@
 "unseen-strong" share no step with them and none with nuli's ops: they tell whether an enhancer that was
 fitted to the first kind helps with another. Strong chains are the mild ones at twice the size.
 
-Two tracks beside them have one fault each: "cast" is a camera's wrong white balance, 10 to 15 dE of it, and "washed" a
-pale picture with grey blacks, as a diffusion model without its VAE makes them.
+Three tracks beside them have one fault each: "cast" is a camera's wrong white balance, 10 to 15 dE of it, "washed" a
+pale picture with grey blacks, as a diffusion model without its VAE makes them, and "unfinished" a photo as it leaves a
+camera or a raw converter that adds nothing: flat, dark because the exposure protected the lights, pale, its white
+balance slightly wrong.
 
 Every step takes the picture [H,W,3] in 0..1, the size of the chain (1 or 2), and values from its ranges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from ciede2000 import mean_difference, to_linear, to_srgb
+from ciede2000 import TO_XYZ, mean_difference, to_linear, to_srgb
 
 SMALLEST = 1.5
 """Mean CIEDE2000 by which a chain must change the picture; others are drawn anew."""
@@ -23,6 +25,16 @@ TRIES = 200
 
 LUMA = np.array([0.299, 0.587, 0.114])
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+BRIGHT = 0.4
+"""Light from which on a photo's exposure may be made for it; 1 is white."""
+SENSORS = np.array(
+    [
+        [[0.6596, -0.2079, -0.0562], [-0.4782, 1.3016, 0.1933], [-0.0970, 0.1581, 0.5181]],  # Sony RX100
+        [[0.4913, -0.0541, -0.0202], [-0.6130, 1.3513, 0.2906], [-0.1564, 0.2151, 0.7183]],  # Sony A7R
+        [[0.8380, -0.2630, -0.0639], [-0.2887, 1.0725, 0.2496], [-0.0627, 0.1427, 0.5438]],  # Olympus E-M10
+    ]
+)
+"""From CIE XYZ to the channels of cameras, as Adobe's DNG converter states them for D65."""
 
 
 def exposure(x: np.ndarray, size: int, stops: float) -> np.ndarray:
@@ -95,18 +107,74 @@ def black_lift(x: np.ndarray, size: int, amount: float) -> np.ndarray:
     return 1 - (1 - x) * (1 - size * amount)
 
 
-def wrong_white(x: np.ndarray, size: int, mireds: float, green: float) -> np.ndarray:
-    """The light taken for warmer or cooler by so many mireds: the sensor's channels gain before the tone curve.
+def to_sensor(x: np.ndarray) -> np.ndarray:
+    """The light on the sensor that became sRGB values [H,W,3], 0..1.
 
-    The channels see narrow bands of a black body (Wien's law); the curve is smoothstep after the power 1/2.2.
+    The tone curve is taken to be smoothstep after the power 1/2.2, as in T. Brooks et al.: Unprocessing Images for
+    Learned Raw Denoising. CVPR 2019.
+    """
+    return (0.5 - np.sin(np.arcsin(1 - 2 * x) / 3)) ** 2.2
+
+
+def smoothstep(y: np.ndarray) -> np.ndarray:
+    return y * y * (3 - 2 * y)
+
+
+def wrong_gains(mireds: float, green: float) -> np.ndarray:
+    """What the sensor's channels gain, [3], where the light is taken for warmer or cooler by so many mireds.
+
+    The luminance of grey is kept. The channels see narrow bands of a black body (Wien's law).
     """
     bands = np.array([600e-9, 540e-9, 455e-9])
-    logs = -size * mireds * 1e-6 * 0.014388 / bands
-    logs += size * np.array([0, green, 0]) - logs[1]
+    logs = -mireds * 1e-6 * 0.014388 / bands
+    logs += np.array([0, green, 0]) - logs[1]
     gains = np.exp(logs)
-    sensor = (0.5 - np.sin(np.arcsin(1 - 2 * x) / 3)) ** 2.2
-    y = np.clip(sensor * (gains / (gains @ LUMINANCE)), 0, 1) ** (1 / 2.2)
-    return y * y * (3 - 2 * y)
+    return gains / (gains @ LUMINANCE)
+
+
+def wrong_white(x: np.ndarray, size: int, mireds: float, green: float) -> np.ndarray:
+    """The light taken for warmer or cooler before the tone curve."""
+    return smoothstep(np.clip(to_sensor(x) * wrong_gains(size * mireds, size * green), 0, 1) ** (1 / 2.2))
+
+
+def unfinished(
+    x: np.ndarray,
+    size: int,
+    stops: float,
+    flat: float,
+    crosstalk: float,
+    mireds: float,
+    green: float,
+    protected: float,
+    flare: float,
+    *cameras: float,
+) -> np.ndarray:
+    """As a camera leaves a photo before anybody develops it.
+
+    Args:
+        stops: how much less light.
+        flat: how much of the tone curve is missing, 0..1.
+        crosstalk: how much the colours still are the sensor's, 0..1: its channels overlap, which makes them pale.
+        mireds, green: the white balance, as for `wrong_white`.
+        protected: how much of that the brightest are spared, 0..1, because the exposure was made for them.
+        flare: share of the light that the lens spreads over the whole picture.
+        cameras: weights of SENSORS.
+    """
+    mix = np.eye(3) + crosstalk * (sensor(cameras) - np.eye(3))
+    light = to_sensor(x) @ mix.T
+    gains = 2 ** (-size * stops) * wrong_gains(size * mireds, size * green)
+    # the highlight-preserving gains of Brooks et al., which begin earlier here
+    bright = np.maximum((light.mean(2, keepdims=True) - BRIGHT) / (1 - BRIGHT), 0) ** 2 * protected
+    light *= np.maximum(bright + (1 - bright) * gains, gains)
+    light += flare * (light.mean((0, 1)) - light)
+    y = np.clip(light, 0, 1) ** (1 / 2.2)
+    return y + (1 - flat) * (smoothstep(y) - y)
+
+
+def sensor(weights: Sequence[float]) -> np.ndarray:
+    """The matrix from linear sRGB to the channels of a camera between SENSORS; white stays white."""
+    matrix = np.tensordot(weights, SENSORS, 1) @ TO_XYZ
+    return matrix / matrix.sum(1, keepdims=True)
 
 
 def pale(x: np.ndarray, size: int, spread: float, chroma: float, lift: float) -> np.ndarray:
@@ -135,6 +203,12 @@ UNSEEN: Family = {
     black_lift: [(0.01, 0.07)],
 }
 CAMERA: Family = {wrong_white: [(-250, 250), (-0.15, 0.15)]}
+UNFINISHED: Family = {
+    unfinished: [
+        *[(-0.1, 2), (0.4, 1), (0.1, 0.8), (-35, 35), (-0.05, 0.05), (0.3, 1), (0, 0.04)],
+        *[(0, 1)] * len(SENSORS),
+    ]
+}
 WASHED: Family = {pale: [(0.55, 0.65), (0.45, 0.55), (0.05, 0.12)]}
 TRACKS: dict[str, tuple[Family, int]] = {
     "mild": (COMMON, 1),
@@ -143,8 +217,9 @@ TRACKS: dict[str, tuple[Family, int]] = {
     "unseen-strong": (UNSEEN, 2),
     "cast": (CAMERA, 1),
     "washed": (WASHED, 1),
+    "unfinished": (UNFINISHED, 1),
 }
-LIMITS = {"cast": (10.0, 15.0)}
+LIMITS = {"cast": (10.0, 15.0), "unfinished": (4.0, 26.0)}
 """Mean CIEDE2000, where another range than from SMALLEST on is wanted."""
 LONGEST = 4
 

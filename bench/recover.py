@@ -1,6 +1,7 @@
 """Degrade and recover: does an enhancer bring a damaged photo back, and does it leave a good one alone?
 
     python bench/recover.py FOLDER [--count 50] [--enhancers nuli,identity,my_module:my_function] [--sheet OUT.png]
+    python bench/recover.py FOLDER --tracks unfinished
 
 Every photo g is scaled down and damaged by a known chain of steps to d; the enhancer makes e from d, unaware
 of g. What is printed for each enhancer, in CIEDE2000 (smaller is nearer; about 1 is the least that shows):
@@ -9,6 +10,7 @@ of g. What is printed for each enhancer, in CIEDE2000 (smaller is nearer; about 
     gain    how much nearer to g it brings a damaged one: mean dE(d, g) - dE(e, g), and its standard error
     better  share of the photos that came nearer, by more than 0.01
     worse   share of the photos that ended more than 20 % farther from g than d was
+    left    share of the photos that it left as they were: dE(d, e) is less than 1
 
 An enhancer of your own is a function from an array [H,W,3] (float32, sRGB 0..1) to the same, in a module that
 lies in the current folder or is installed. The same seed damages a photo in the same way in every run.
@@ -22,7 +24,7 @@ import math
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,7 +42,8 @@ from nuli.sources import list_images
 BETTER = 0.01
 """CIEDE2000; less is rounding."""
 MUCH_WORSE = 1.2
-SHEET_ROWS = 6
+LEFT = 1.0
+"""CIEDE2000."""
 CUTOFF = 0.5
 """Percent of the pixels that autocontrast lets clip at each end."""
 
@@ -100,15 +103,15 @@ PEERS: dict[str, Enhancer] = {
 }
 
 
-def find_enhancer(name: str, options: dict[str, Any]) -> Enhancer:
-    """nuli with these options, one of PEERS, or "module:function". Raises ValueError."""
+def find_enhancer(name: str, options: dict[str, Any], peers: Mapping[str, Enhancer] = PEERS) -> Enhancer:
+    """One of the peers, nuli with these options, or "module:function". Raises ValueError."""
+    if name in peers:
+        return peers[name]
     if name == "nuli":
         return partial(run_nuli, **options)
-    if name in PEERS:
-        return PEERS[name]
     module, colon, function = name.partition(":")
     if not colon:
-        raise ValueError(f"no enhancer {name!r}: choose from nuli, {', '.join(PEERS)}, or give module:function")
+        raise ValueError(f"no enhancer {name!r}: choose from nuli, {', '.join(peers)}, or give module:function")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -151,6 +154,8 @@ class Findings:
     """For each track, dE(d, g) of every photo."""
     after: dict[tuple[str, str], list[float]]
     """For each enhancer and track, dE(e, g) of every photo."""
+    moved: dict[tuple[str, str], list[float]]
+    """For each enhancer and track, dE(d, e) of every photo."""
     harm: dict[str, list[float]]
     """For each enhancer, dE(g, enhancer(g)) of every photo."""
     rows: list[tuple[str, list[np.ndarray]]] = field(default_factory=list)
@@ -158,11 +163,15 @@ class Findings:
 
 
 def measure(
-    photos: Iterable[tuple[str, np.ndarray]], enhancers: dict[str, Enhancer], tracks: Sequence[str], seed: int
+    photos: Iterable[tuple[str, np.ndarray]],
+    enhancers: dict[str, Enhancer],
+    tracks: Sequence[str],
+    seed: int,
+    shown: int = 0,
 ) -> Findings:
-    """Degrade, enhance and compare all photos (name, pixels)."""
-    after = {(key, track): [] for key in enhancers for track in tracks}
-    found = Findings({track: [] for track in tracks}, after, {key: [] for key in enhancers})
+    """Degrade, enhance and compare all photos (name, pixels); keep the pictures of so many for the sheet."""
+    after, moved = ({(key, track): [] for key in enhancers for track in tracks} for _ in range(2))
+    found = Findings({track: [] for track in tracks}, after, moved, {key: [] for key in enhancers})
     for number, (name, good) in enumerate(photos):
         for key, enhancer in enhancers.items():
             found.harm[key].append(mean_difference(good, enhance(enhancer, good)))
@@ -177,7 +186,8 @@ def measure(
             found.before[track].append(mean_difference(bad, good))
             for key, result in results.items():
                 found.after[key, track].append(mean_difference(result, good))
-            if number < SHEET_ROWS and track == tracks[number % len(tracks)]:
+                found.moved[key, track].append(mean_difference(result, bad))
+            if number < shown and track == tracks[number % len(tracks)]:
                 found.rows.append((f"{name}, {track}", [good, bad, *results.values()]))
     return found
 
@@ -190,8 +200,9 @@ def table(found: Findings) -> str:
     n = len(next(iter(found.harm.values())))
     heads = [f"{t}: dE {np.mean(found.before[t]):.2f}, n {len(found.before[t])}" for t in tracks]
     lines = [
-        f"{f'n {n}':{width}}         " + "".join(f" | {head:30}" for head in heads),
-        f"{'enhancer':{width}}    harm " + f" | {'gain':>6} {'s.e.':>7} {'better':>7} {'worse':>7}" * len(tracks),
+        f"{f'n {n}':{width}}         " + "".join(f" | {head:36}" for head in heads),
+        f"{'enhancer':{width}}    harm "
+        + f" | {'gain':>6} {'s.e.':>7} {'better':>7} {'worse':>7} {'left':>5}" * len(tracks),
     ]
     for name in names:
         line = f"{name:{width}}  {np.mean(found.harm[name]):6.2f} "
@@ -200,7 +211,8 @@ def table(found: Findings) -> str:
             gain = before - after
             error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.nan
             better, worse = (gain > BETTER).mean(), (after > MUCH_WORSE * before).mean()
-            line += f" | {gain.mean():+6.2f} ± {error:5.2f} {better:6.0%} {worse:6.0%} "
+            left = (np.array(found.moved[name, track]) < LEFT).mean()
+            line += f" | {gain.mean():+6.2f} ± {error:5.2f} {better:6.0%} {worse:6.0%} {left:5.0%} "
         lines.append(line)
     return "\n".join(line.rstrip() for line in lines)
 
@@ -247,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--enhancers", default=",".join(["nuli", *PEERS]), help="(%(default)s) or module:function")
     parser.add_argument("--tracks", default=",".join(TRACKS), help="(%(default)s), or none: harm alone")
     parser.add_argument("--sheet", type=Path, help="write a picture of a few photos and results")
+    parser.add_argument("--rows", type=int, default=6, help="so many on that (6)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scorer", default="auto", help="for nuli (auto)")
     parser.add_argument("--evaluations", type=int, default=300, help="for nuli (300)")
@@ -262,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     try:
         files = list_images(asked.folder)[: asked.count]
-        found = measure(read(files, asked.size), enhancers, tracks, asked.seed)
+        found = measure(read(files, asked.size), enhancers, tracks, asked.seed, asked.rows)
     except NuliError as error:
         parser.error(str(error))
     if not (any(found.before.values()) if tracks else any(found.harm.values())):

@@ -134,6 +134,30 @@ def test_the_right_white_leaves_a_picture_alone(small: np.ndarray) -> None:
     assert degrade.wrong_white(small, 1, 0.0, 0.0) == pytest.approx(small, abs=1e-5)
 
 
+def test_developed_as_before(small: np.ndarray) -> None:
+    """No less light, the whole tone curve, sRGB's colours, the right white and a lens without flare."""
+    assert degrade.unfinished(small, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1) == pytest.approx(small, abs=1e-5)
+
+
+def chroma(lab: np.ndarray) -> float:
+    return float(np.hypot(lab[..., 1], lab[..., 2]).mean())
+
+
+def test_unfinished_is_dark_flat_and_pale(small: np.ndarray) -> None:
+    good = ciede2000.to_lab(small)
+    flat = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1))
+    assert flat[..., 0].std() < 0.9 * good[..., 0].std()
+    dark = ciede2000.to_lab(degrade.unfinished(small, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1))
+    assert dark[..., 0].mean() < flat[..., 0].mean() - 10
+    protected = ciede2000.to_lab(degrade.unfinished(small, 1, 1, 1, 0, 0, 0, 1, 0, 1, 1, 1))
+    assert dark[..., 0].mean() < protected[..., 0].mean() < flat[..., 0].mean() - 5
+    assert protected[..., 0].max() > dark[..., 0].max() + 10
+    for camera in np.eye(3):
+        assert degrade.sensor(camera) @ np.ones(3) == pytest.approx(np.ones(3))
+        pale = ciede2000.to_lab(degrade.unfinished(small, 1, 0, 1, 1, 0, 0, 0, 0, *camera))
+        assert chroma(pale) < 0.9 * chroma(flat)
+
+
 def test_harm_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recover.main([str(folder), "--tracks", "none", "--size", "32", "--enhancers", "identity,shades-of-grey"])
     lines = capsys.readouterr().out.splitlines()
@@ -185,7 +209,7 @@ def test_table_and_sheet(folder: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert columns.split("|")[0].split() == ["enhancer", "harm"]
     assert [line.split()[0] for line in lines] == names.split(",")
     assert {line.count("|") for line in (head, columns, *lines)} == {len(degrade.TRACKS)}
-    assert lines[0].split()[:6] == ["identity", "0.00", "|", "+0.00", "±", "0.00"]
+    assert lines[0].split()[:9] == ["identity", "0.00", "|", "+0.00", "±", "0.00", "0%", "0%", "100%"]
     assert "d.png" in first.err and "c.png: no mild chain" in first.err
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 5 * 48
