@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +191,55 @@ def test_the_reach_has_gradients_everywhere():
         candidate = original.clone().requires_grad_()
         Kept(original).reach(candidate).sum().backward()
         assert torch.isfinite(candidate.grad).all()
+
+
+def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, subsampling=2)
+    return Image.open(file).convert("RGB")
+
+
+def sky(low, high, size=(480, 320)) -> Image.Image:
+    """A photo's smooth sky, wall or studio backdrop, in which there is something with detail."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0 : 1 : size[1] * 1j, 0 : 1 : size[0] * 1j]
+    shade = ((rows + 0.4 * (columns - 0.5) ** 2) / 1.1)[..., None]
+    pixels = np.asarray(low) * (1 - shade) + np.asarray(high) * shade + rng.normal(0, 0.5, (*shade.shape[:2], 3))
+    pixels[200:, 180:300] = rng.normal(70, 30, (120, 120, 1)) + np.asarray([20, 0, -20])
+    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+SKIES = [
+    ((150, 185, 190), (178, 208, 210)),
+    ((30, 60, 110), (50, 90, 150)),
+    ((14, 15, 18), (30, 28, 26)),
+    ((90,) * 3, (112,) * 3),
+]
+
+
+@pytest.mark.parametrize("quality", [50, 70, 85])
+@pytest.mark.parametrize(("low", "high"), SKIES)
+def test_a_smooth_background_in_a_jpeg_is_no_drawing(low, high, quality):
+    """A JPEG makes it flat, block by block."""
+    frame = make_frame(np.asarray(as_jpeg(sky(low, high), quality)))
+    assert Kept(frame).strongest(lambda share: frame * (1 + 0.3 * share)) == 1
+
+
+@pytest.mark.parametrize("quality", [50, 85])
+def test_a_drawing_in_a_jpeg_keeps_its_colours(quality):
+    image = Image.new("RGB", (600, 400), (120, 190, 235))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 270, 600, 400), (90, 170, 80))
+    pen.ellipse((430, 40, 530, 140), (250, 220, 90), (20, 20, 20), 4)
+    pen.rectangle((100, 160, 280, 300), (200, 90, 70), (20, 20, 20), 4)
+    image = as_jpeg(image, quality)
+    assert abs(enhanced(image) - np.asarray(image)).mean() <= 1
+
+
+def test_what_the_user_asks_for_is_not_held_back():
+    image = window((60,) * 3, (75,) * 3, (220,) * 3, (200, 60, 40))
+    darker = image.point(lambda level: round(level * 0.8))
+    assert (
+        abs(enhanced(darker, match=image) - np.asarray(image)).mean()
+        < 0.3 * abs(np.asarray(darker) - np.asarray(image, int)).mean()
+    )

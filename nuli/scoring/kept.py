@@ -8,6 +8,7 @@ and then nothing here costs anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -38,6 +39,9 @@ COLOUR_SHARE, FLAT_SHARE = 0.003, 0.25
 """The least part of the picture that a flat colour takes, and that all of them take together in a drawing."""
 CLIPPED = 3
 """Levels from black and white within which a photo may be flat as well."""
+SAME, NEAR, ALONE = 1, 4, 0.4
+"""Levels within which two flat colours are the same, and within which they are steps of one gradient; and how much of
+those there may be near a colour that somebody chose. A sky in a JPEG is flat, block by block, in many such steps."""
 GREY_COLOUR, GREY_SHARE = 0.3, 0.15
 """Levels between the channels up to which a flat area is grey, and the least part of the picture that is so."""
 CELL = 8
@@ -73,11 +77,11 @@ class Kept:
         colour = _coloured(original) / LEVEL
         light = luma(original) / LEVEL
         paper = (light > PAPER_LIGHT) & (colour < PAPER_COLOUR) & ((spread < PAPER_RANGE) | _peak(light))
-        grey = flat & (colour < GREY_COLOUR) & (light > CLIPPED) & (light < 255 - CLIPPED)
+        flat = _large(original, flat & (light > CLIPPED) & (light < 255 - CLIPPED))
         self._border = _share(_border(original) & (spread < PAPER_RANGE), BORDER_SHARE)
         self._paper = _share(paper, PAPER_SHARE)
-        self._grey = _share(grey, GREY_SHARE)
-        self._flat = _share(_large(original, flat & (light > CLIPPED) & (light < 255 - CLIPPED)), FLAT_SHARE)
+        self._grey = _share(flat.gt(0) & (colour < GREY_COLOUR), GREY_SHARE)
+        self._flat = _share(flat, FLAT_SHARE)
         structure = _deviation(F.avg_pool2d(original, CELL)).item() / LEVEL
         self._spread = SPREAD * 2 ** max(0.0, (structure - QUIET) / 2) if structure < 4 * QUIET else 0.0
         """By how much the tones may be spread; 0 where that does not matter."""
@@ -191,12 +195,15 @@ def _border(frame: Tensor) -> Tensor:
 
 
 def _large(frame: Tensor, flat: Tensor) -> Tensor:
-    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that take a good part of it, all of them together in weights of
-    which the mean is that part, and each of them alike."""
-    red, green, blue = (frame[0] / LEVEL).round().long().unbind(0)
-    codes = (red << 16 | green << 8 | blue)[flat[0, 0]]
-    _, index, counts = codes.unique(return_inverse=True, return_counts=True)
-    large = counts >= COLOUR_SHARE * flat.numel()
+    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that take a good part of it and are no steps of a gradient, in
+    weights of which the mean is the part that all of them take together, and each of them counts alike."""
     weights = torch.zeros_like(flat, dtype=torch.float32)
+    pixels = (frame[0] / LEVEL).round()[:, flat[0, 0]].T
+    colours, index, counts = pixels.unique(dim=0, return_inverse=True, return_counts=True)
+    some = counts >= COLOUR_SHARE / 8 * flat.numel()
+    distances = torch.cdist(colours[some], colours[some], p=math.inf)
+    same, near = (((distances <= most).to(torch.float32) @ counts[some].to(torch.float32)) for most in (SAME, NEAR))
+    large = torch.zeros_like(some)
+    large[some] = (near - same < ALONE * same) & (counts[some] >= COLOUR_SHARE * flat.numel())
     weights[flat] = (large / counts * counts[large].sum() / large.sum().clamp(min=1))[index]
     return weights
