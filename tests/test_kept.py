@@ -167,14 +167,21 @@ def test_without_guards_a_scorer_has_its_way():
     assert moved(image, (250,) * 3, scorer=Darkness(), guards="off") > LEVELS
 
 
-def test_a_photo_has_nothing_to_keep(photo):
-    """Not even where its sky is white, or its ground black."""
+def under(photo: Image.Image, colour: int, part: float) -> np.ndarray:
+    """A photo's pixels under a sky of one colour, which ends at a skyline."""
     pixels = np.array(photo)
-    assert not Kept(make_frame(pixels))
-    pixels[: len(pixels) // 4] = 255
-    assert not Kept(make_frame(pixels))
-    pixels[: len(pixels) // 2] = 0
-    assert not Kept(make_frame(pixels))
+    ends = np.random.default_rng(0).integers(0, len(pixels) // 4, pixels.shape[1] // 20 + 1).repeat(20)
+    rows = np.arange(len(pixels))[:, None] < len(pixels) * part - ends[: pixels.shape[1]]
+    pixels[rows] = colour
+    return pixels
+
+
+def test_a_photo_has_nothing_to_keep(photo):
+    """Not even where its sky is white, or black."""
+    assert not Kept(make_frame(np.asarray(photo)))
+    for part in (0.3, 0.5, 0.7):
+        assert not Kept(make_frame(under(photo, 255, min(part, 0.5))))
+        assert not Kept(make_frame(under(photo, 0, part)))
 
 
 def test_few_colours(photo):

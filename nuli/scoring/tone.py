@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_difference, luma, to_lab
-from ..imaging.frames import FRAME, each, scorer_view, subsample
+from ..imaging.frames import FRAME, each, is_toned, scorer_view, subsample
 from ..ops.light import level_ends
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
@@ -202,7 +202,10 @@ def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
 
 def keep(values: Tensor, frame: Tensor) -> Tensor:
     """A correction [1,P] of a frame [1,3,h,w] as far as it leaves what is `kept` as it is: without its colours where
-    all of it does not, then with less of the rest."""
+    all of it does not, then with less of the rest. A toned picture keeps its tone."""
+    if is_toned(frame):
+        coloured = [get_op(op).group == "colour" or name == "colour" for op, name, _ in CORRECTION]
+        values = values.masked_fill(values.new_tensor(coloured, dtype=torch.bool), 0)
     kept = Kept(frame)
     small = subsample(frame)
     if not kept or kept.strongest(lambda share: correct(small, values)) == 1:
