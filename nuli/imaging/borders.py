@@ -21,11 +21,9 @@ EVEN, SOLID = 3.0, 0.95
 """By how many levels that row's pixels may differ from their median, and how many of them do not."""
 SAME, WRITTEN = 4.0, 0.7
 """The same of a bar's other rows: something may be written on it."""
-DRIFT = 1.0
-"""Levels by which half of a row may differ from the bar's colour: less than a sky's gradient."""
-STEP, OPEN, PLAIN = 8.0, 0.5, 12.0
-"""Levels from the bar's colour of what is no longer a bar, the part of the picture's first row that is so far from it,
-and the levels from which on it is plain that something ends there; twice as many for a thin bar."""
+HALF, DRIFT, STEP, PLAIN = 0.5, 1.0, 8.0, 12.0
+"""In levels from the bar's colour: how far half of a row of it may be, less than a sky's gradient; how far half of the
+picture's first row is; and how far one is that plainly ends a bar, twice as far for a thin one."""
 BLUR, SOFT = 2, 5
 """Rows in which a frame's filter blurs a bar's end, and in which a JPEG's blocks spoil it."""
 MARGIN = 1
@@ -97,20 +95,20 @@ def _bar(part: Tensor) -> int:
     if part.shape[1] <= EDGE + SOFT:
         return 0
     off = (part - part[:, EDGE].median(1).values[:, None, None]).abs().amax(0) / LEVEL
-    ends = (_share(off > STEP)[EDGE:] > OPEN).nonzero()
+    ends = (_share(off > STEP)[EDGE:] > HALF).nonzero()
     if _share(off[EDGE] <= EVEN) < SOLID or not len(ends):
         return 0
     end = EDGE + int(ends[0])
+    same, drifting = _share(off[:end] <= SAME), _share(off[:end] > DRIFT)
 
     def constant(last: int) -> bool:
         """Whether all rows before that one have the bar's colour, the last of them from end to end."""
-        rows = off[EDGE : max(EDGE + 1, last)]
-        same = _share(rows <= SAME)
-        return bool(rows.median(1).values.max() <= DRIFT and same.min() >= WRITTEN and same[-1] >= SOLID)
+        rows = slice(EDGE, max(EDGE + 1, last))
+        return bool(same[rows].min() >= WRITTEN and same[rows][-1] >= SOLID and drifting[rows].max() <= HALF)
 
-    step = off[end : end + BLUR].median(1).values.max()
+    step = PLAIN if end >= EDGE + 2 * SOFT - BLUR else 2 * PLAIN
     sharp = end >= EDGE + 2 * BLUR and constant(end - BLUR)
-    plain = step > (PLAIN if end >= EDGE + 2 * SOFT - BLUR else 2 * PLAIN) and constant(end - SOFT)
+    plain = _share(off[end : end + BLUR] > step).max() > HALF and constant(end - SOFT)
     return end + MARGIN if sharp or plain else 0
 
 
