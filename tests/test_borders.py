@@ -52,10 +52,11 @@ def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 def found(image: Image.Image) -> np.ndarray:
     """How many pixels of the picture are left out above, below, before and behind."""
-    view = subsample(make_frame(np.asarray(image)))[0]
-    rows, columns = inner(view) or (slice(0, view.shape[1]), slice(0, view.shape[2]))
-    cut = (rows.start, view.shape[1] - rows.stop, columns.start, view.shape[2] - columns.stop)
-    return np.array(cut) * image.height / view.shape[1]
+    view = subsample(make_frame(np.asarray(image)))
+    height, width = view.shape[2:]
+    rows, columns = inner(view) or (slice(0, height), slice(0, width))
+    cut = (rows.start, height - rows.stop, columns.start, width - columns.stop)
+    return np.array(cut) * image.height / height
 
 
 @pytest.mark.parametrize("quality", [None, 70])

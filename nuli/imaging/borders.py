@@ -6,8 +6,10 @@ here and there, where something stands before it, and a clear sky changes little
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -38,28 +40,36 @@ Box = tuple[slice, slice]
 
 
 def inner(view: Tensor) -> Box | None:
-    """The rows and columns of a subsampled frame [3,h,w], RGB 0..1, within its bars and borders; None where it has
+    """The rows and columns of a subsampled frame [1,3,h,w], RGB 0..1, within its bars and borders; None where it has
     none, as nearly all photos."""
-    if not _even_edges(view[None])[0]:
-        return None
-    height, width = view.shape[1:]
-    top, bottom, left, right = 0, height, 0, width
-    for _ in range(NESTED):
-        part = view[:, top:bottom, left:right]
-        turned = part.transpose(1, 2)
-        above, below, before, behind = (_bar(x) for x in (part, part.flip(1), turned, turned.flip(1)))
-        top, bottom, left, right = top + above, bottom - below, left + before, right - behind
-        if bottom - top < LEAST * height or right - left < LEAST * width:
-            return None
-        if not (above or below or before or behind):
-            break
-    box = slice(top, bottom), slice(left, right)
-    return None if box == (slice(0, height), slice(0, width)) else box
+    return inners(view)[0]
 
 
 def inners(views: Tensor) -> list[Box | None]:
     """`inner` for each of subsampled frames [N,3,h,w]."""
-    return [inner(view) if even else None for view, even in zip(views, _even_edges(views).tolist(), strict=True)]
+    height, width = views.shape[2:]
+    whole = (0, height, 0, width)
+    boxes = [whole] * len(views)
+    open_ = [i for i, even in enumerate(_even_edges(views).tolist()) if even]
+    for _ in range(NESTED):
+        within = defaultdict(list)  # most candidates for one picture have the same
+        for i in open_:
+            within[boxes[i]].append(i)
+        open_ = []
+        for (top, bottom, left, right), those in within.items():
+            parts = views[those, :, top:bottom, left:right]
+            rows, columns = _bars(parts), _bars(parts.transpose(2, 3))
+            for i, (above, below), (before, behind) in zip(those, rows, columns, strict=True):
+                if above or below or before or behind:
+                    boxes[i] = top + above, bottom - below, left + before, right - behind
+                    open_.append(i)
+        # so little is no picture
+        for i in open_:
+            top, bottom, left, right = boxes[i]
+            if bottom - top < LEAST * height or right - left < LEAST * width:
+                boxes[i] = whole
+        open_ = [i for i in open_ if boxes[i] != whole]
+    return [None if box == whole else (slice(*box[:2]), slice(*box[2:])) for box in boxes]
 
 
 def shared(boxes: Sequence[Box | None]) -> Box | None:
@@ -73,7 +83,7 @@ def shared(boxes: Sequence[Box | None]) -> Box | None:
 def without_borders(frame: Tensor) -> Tensor:
     """A frame [1,3,h,w] as it would be of what is within the picture's borders, its short side FRAME again; the very
     same where there are none."""
-    box = inner(subsample(frame)[0])
+    box = inner(subsample(frame))
     if box is None:
         return frame
     rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
@@ -90,28 +100,37 @@ def _even_edges(views: Tensor) -> Tensor:
     return torch.stack([edge.std(2).amax(1) < EVEN * LEVEL for edge in edges]).any(0)
 
 
-def _bar(part: Tensor) -> int:
-    """How many rows at the top of a part of a view [3,h,w] are a bar."""
-    if part.shape[1] <= EDGE + SOFT:
-        return 0
-    off = (part - part[:, EDGE].median(1).values[:, None, None]).abs().amax(0) / LEVEL
-    ends = (_share(off > STEP)[EDGE:] > HALF).nonzero()
-    if _share(off[EDGE] <= EVEN) < SOLID or not len(ends):
+def _bars(parts: Tensor) -> list[tuple[int, int]]:
+    """How many rows at the top and at the bottom of each of parts of views [N,3,h,w] are a bar."""
+    if parts.shape[2] <= EDGE + SOFT:
+        return [(0, 0)] * len(parts)
+    parts = parts[..., ::2]  # half of a row tells as much
+    found = []
+    for edge in (EDGE, -1 - EDGE):
+        colours = parts[:, :, edge].median(2).values[..., None, None]
+        off = (parts - colours).abs().amax(1) / LEVEL
+        farther = [(off > level).to(torch.float32).mean(2) for level in (EVEN, SAME, DRIFT, STEP, PLAIN, 2 * PLAIN)]
+        shares = torch.stack(farther, 1).cpu().numpy()
+        found.append([_bar(*(one if edge == EDGE else one[:, ::-1])) for one in shares])
+    return list(zip(*found, strict=True))
+
+
+def _bar(
+    even: np.ndarray, same: np.ndarray, drift: np.ndarray, step: np.ndarray, plain: np.ndarray, very: np.ndarray
+) -> int:
+    """How many rows are a bar, by the part of each [h] that is farther from the first one's colour than EVEN, SAME,
+    DRIFT, STEP, PLAIN, and twice PLAIN."""
+    ends = (step[EDGE:] > HALF).nonzero()[0]
+    if even[EDGE] > 1 - SOLID or not len(ends):
         return 0
     end = EDGE + int(ends[0])
-    same, drifting = _share(off[:end] <= SAME), _share(off[:end] > DRIFT)
 
     def constant(last: int) -> bool:
         """Whether all rows before that one have the bar's colour, the last of them from end to end."""
         rows = slice(EDGE, max(EDGE + 1, last))
-        return bool(same[rows].min() >= WRITTEN and same[rows][-1] >= SOLID and drifting[rows].max() <= HALF)
+        return same[rows].max() <= 1 - WRITTEN and same[rows][-1] <= 1 - SOLID and drift[rows].max() <= HALF
 
-    step = PLAIN if end >= EDGE + 2 * SOFT - BLUR else 2 * PLAIN
-    sharp = end >= EDGE + 2 * BLUR and constant(end - BLUR)
-    plain = _share(off[end : end + BLUR] > step).max() > HALF and constant(end - SOFT)
-    return end + MARGIN if sharp or plain else 0
-
-
-def _share(where: Tensor) -> Tensor:
-    """The part of each row of a mask [...,w]."""
-    return where.to(torch.float32).mean(-1)
+    is_sharp = end >= EDGE + 2 * BLUR and constant(end - BLUR)
+    ending = plain if end >= EDGE + 2 * SOFT - BLUR else very
+    is_plain = ending[end : end + BLUR].max() > HALF and constant(end - SOFT)
+    return end + MARGIN if is_sharp or is_plain else 0

@@ -180,7 +180,7 @@ def _edge(mask: Tensor) -> Tensor:
 def _outside(frame: Tensor) -> Tensor:
     """Where a frame [1,3,h,w] is border, [1,1,h,w]."""
     outside = torch.zeros_like(frame[:, :1], dtype=torch.bool)
-    box = inner(subsample(frame)[0])
+    box = inner(subsample(frame))
     if box is not None:
         rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
         outside[...] = True
