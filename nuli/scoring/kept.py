@@ -8,7 +8,6 @@ and then nothing here costs anything.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -207,11 +206,12 @@ def _peak(light: Tensor) -> Tensor:
 def _drawn(frame: Tensor, flat: Tensor) -> Tensor | None:
     """The flat colours [1,1,h,w] of a frame [1,3,h,w] that each take a part of it and are no steps of a gradient, as
     weights by which each of them counts alike; None where it is no drawing."""
-    pixels = (frame[0] / LEVEL).round()[:, flat[0, 0]].T
-    colours, index, counts = pixels.unique(dim=0, return_inverse=True, return_counts=True)
+    red, green, blue = (frame[0] / LEVEL).round().long()[:, flat[0, 0]]
+    codes, index, counts = (red << 16 | green << 8 | blue).unique(return_inverse=True, return_counts=True)
+    colours = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1)
     shares = counts / flat.numel()
-    some = shares >= COLOUR_SHARE / 8
-    distances = torch.cdist(colours[some], colours[some], p=math.inf)
+    some = shares >= COLOUR_SHARE / 4
+    distances = (colours[some][:, None] - colours[some]).abs().amax(2)
     same, near = ((distances <= most).to(torch.float32) @ shares[some] for most in (SAME, NEAR))
     large = torch.zeros_like(some)
     large[some] = (near - same < ALONE * same) & (shares[some] >= COLOUR_SHARE)
