@@ -8,8 +8,6 @@ and then nothing here costs anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from ..imaging.borders import inner
 from ..imaging.color import luma
-from ..imaging.frames import subsample
+from ..imaging.frames import is_toned, subsample
 from ..imaging.photo import Photo
 
 LEVEL = 1 / 255
@@ -49,9 +47,6 @@ POWER = 8
 """Of the mean that stands for the most in an area: a small part that moves more than the rest shows as well."""
 FREE = 0.9
 """How far a correction may go on its way to what is not kept: rounding must not take it beyond."""
-HALVINGS = 5
-WORTH = 0.25
-"""The least share of a correction that is worth to be made."""
 FEW_COLOURS, FEW_GREYS, FEWEST_PIXELS = 64, 8, 64
 """Colours, or greys, up to which a picture of at least so many pixels has a palette."""
 SAMPLE = 1 << 14
@@ -70,15 +65,20 @@ class Kept:
 
     def __init__(self, original: Tensor) -> None:
         self._original = original
+        self.toned = is_toned(original)
+        """Whether it is black and white but for its tone, which is kept by ops that are left out."""
         padded = F.pad(original, (1, 1, 1, 1), "replicate")
         spread = (F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)).amax(1, keepdim=True) / LEVEL
         light = luma(original) / LEVEL
         paper = (light > PAPER_LIGHT) & (_coloured(original) < PAPER_COLOUR * LEVEL)
-        border = _outside(original) & (spread < PAPER_RANGE) & (light > DARK)
+        border = _border(original) & (spread < PAPER_RANGE)
         white = paper & ((spread < PAPER_RANGE) | _peak(light))
         is_page = white.to(torch.float32).mean() * _edge(white).clamp(min=AROUND) >= PAPER
         self._paper = _weight(white if is_page else border & paper)
-        self._fixed = [_weight(border & ~paper), _drawn(original, spread < FLAT_RANGE)]
+        drawn = _drawn(original, (spread < FLAT_RANGE) & ~border, ~border)
+        self.drawn = drawn is not None
+        """Whether it is a drawing, a screen, or pixel art."""
+        self._fixed = [_weight(border & ~paper & (light > DARK)), drawn]
         self._spread = 0.0
         """By how much the tones may be spread; 0 where that does not matter."""
         structure = _structure(original)
@@ -110,24 +110,9 @@ class Kept:
             found.append((after - before).clamp(min=0) / ((self._spread - 1) * before).clamp(min=LEVEL / 10))
         return torch.stack(found).amax(0)
 
-    def strongest(self, make: Callable[[float], Tensor]) -> float:
-        """The largest share, of 0..1 in steps of 1/32, of a correction that leaves what is kept; 0 where it is hardly
-        any: who keeps a page wants it as it is, not two levels darker.
-
-        Args:
-            make: the frame [1,3,h,w] with a share of the correction.
-        """
-
-        def holds(share: float) -> bool:
-            return bool(self.reach(make(share)) <= FREE)
-
-        least, most = 0.0, 1.0
-        if holds(most):
-            return most
-        for _ in range(HALVINGS):
-            middle = (least + most) / 2
-            least, most = (middle, most) if holds(middle) else (least, middle)
-        return least if least >= WORTH else 0.0
+    def holds(self, frame: Tensor) -> bool:
+        """Whether a candidate's frame [1,3,h,w] leaves what is kept, with some room for rounding."""
+        return bool(self.reach(frame) <= FREE)
 
 
 def has_few_colours(photo: Photo) -> bool:
@@ -176,15 +161,24 @@ def _edge(mask: Tensor) -> Tensor:
     return torch.cat([near[0], near[-1], near[:, 0], near[:, -1]]).mean()
 
 
-def _outside(frame: Tensor) -> Tensor:
-    """Where a frame [1,3,h,w] is border, [1,1,h,w]."""
-    outside = torch.zeros_like(frame[:, :1], dtype=torch.bool)
+def _border(frame: Tensor) -> Tensor:
+    """Where a frame [1,3,h,w] has the colour of the border that is beside the picture there, [1,1,h,w]."""
+    border = torch.zeros_like(frame[:, :1], dtype=torch.bool)
     box = inner(subsample(frame))
-    if box is not None:
-        rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
-        outside[...] = True
-        outside[..., rows, columns] = False
-    return outside
+    if box is None:
+        return border
+    rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
+    first, last, every = slice(2, 3), slice(-3, -2), slice(None)  # within the picture's own edge
+    sides = (
+        ((slice(0, rows.start), every), (first, every)),
+        ((slice(rows.stop, None), every), (last, every)),
+        ((every, slice(0, columns.start)), (every, first)),
+        ((every, slice(columns.stop, None)), (every, last)),
+    )
+    for bar, edge in sides:
+        same = (frame[(..., *bar)] - frame[(..., *edge)]).abs().amax(1, keepdim=True) < MOST * LEVEL
+        border[(..., *bar)] |= same
+    return border
 
 
 def _most(values: Tensor, weight: Tensor) -> Tensor:
@@ -203,13 +197,13 @@ def _peak(light: Tensor) -> Tensor:
     return at if 3 * rim.sum() < at.sum() else torch.zeros_like(at)
 
 
-def _drawn(frame: Tensor, flat: Tensor) -> Tensor | None:
-    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that each take a part of it and are no steps of a gradient, as
-    weights by which each of them counts alike; None where it is no drawing."""
+def _drawn(frame: Tensor, flat: Tensor, within: Tensor) -> Tensor | None:
+    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that each take a part of what is within its border and are no
+    steps of a gradient, as weights by which each of them counts alike; None where it is no drawing."""
     red, green, blue = (frame[0] / LEVEL).round().long()[:, flat[0, 0]]
     codes, index, counts = (red << 16 | green << 8 | blue).unique(return_inverse=True, return_counts=True)
     colours = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1)
-    shares = counts / flat.numel()
+    shares = counts / within.sum()
     some = shares >= COLOUR_SHARE / 4
     distances = (colours[some][:, None] - colours[some]).abs().amax(2)
     same, near = ((distances <= most).to(torch.float32) @ shares[some] for most in (SAME, NEAR))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.color import color_difference, luma, to_lab
-from ..imaging.frames import FRAME, each, is_toned, scorer_view, subsample
+from ..imaging.frames import FRAME, each, scorer_view, subsample
 from ..ops.light import level_ends
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
@@ -64,10 +64,6 @@ OUT_OF_DISTRIBUTION = 0.4
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
 SLIGHT_CAST = 0.3
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
-COLOURING = ("white_balance", "temperature", "tint")
-"""Ops that give colour to a grey."""
-COLOURS = torch.tensor([op in COLOURING or name == "colour" for op, name, _ in CORRECTION])
-"""Which parameters do so."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
 
@@ -201,17 +197,24 @@ def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
 
 
 def keep(values: Tensor, frame: Tensor) -> Tensor:
-    """A correction [1,P] of a frame [1,3,h,w] as far as it leaves what is `kept` as it is: without its colours where
-    all of it does not, then with less of the rest. A toned picture keeps its tone."""
-    if is_toned(frame):
+    """A correction [1,P] of a frame [1,3,h,w] without the ops that would move what is `kept`, those first that move it
+    the farthest. A drawing is left alone, and a toned picture keeps its tone."""
+    kept = Kept(frame)
+    if kept.toned:
         coloured = [get_op(op).group == "colour" or name == "colour" for op, name, _ in CORRECTION]
         values = values.masked_fill(values.new_tensor(coloured, dtype=torch.bool), 0)
-    kept = Kept(frame)
     small = subsample(frame)
-    if not kept or kept.strongest(lambda share: correct(small, values)) == 1:
+    if not kept or kept.holds(correct(small, values)):
         return values
-    light = values.masked_fill(COLOURS.to(values.device), 0)
-    return shrink(light, kept.strongest(lambda share: correct(small, shrink(light, share))))
+    alone = {}
+    for step in STEPS:
+        others = values.new_tensor([op != step for op, _, _ in CORRECTION], dtype=torch.bool)
+        alone[step] = kept.reach(correct(small, values.masked_fill(others, 0))).item()
+    for farthest in sorted(STEPS, key=lambda step: -alone[step]):
+        values = values.masked_fill(values.new_tensor([op == farthest for op, _, _ in CORRECTION], dtype=torch.bool), 0)
+        if not kept.drawn and kept.holds(correct(small, values)):
+            break
+    return values
 
 
 class Tone:
