@@ -13,6 +13,7 @@ import nuli
 from nuli.imaging.frames import make_frame
 from nuli.imaging.photo import Photo
 from nuli.scoring.kept import Kept, has_few_colours
+from nuli.scoring.tone import CORRECTION, keep
 
 LEVELS = 3
 """Of 255, that what is kept may move."""
@@ -250,3 +251,21 @@ def test_what_the_user_asks_for_is_not_held_back():
         abs(enhanced(darker, match=image) - np.asarray(image)).mean()
         < 0.3 * abs(np.asarray(darker) - np.asarray(image, int)).mean()
     )
+
+
+def test_a_correction_leaves_out_what_moves_paper():
+    """Darkening goes, a page's levels are stretched nevertheless."""
+    given = {("exposure", "stops"): -0.1, ("temperature", "shift"): 0.1, ("auto_level", "amount"): 0.4}
+    values = torch.tensor([[given.get((op, name), 0.0) for op, name, _ in CORRECTION]])
+    left = keep(values, make_frame(np.asarray(page((255,) * 3, (90,) * 3))))[0].tolist()
+    found = {(op, name): value for (op, name, _), value in zip(CORRECTION, left, strict=True) if value}
+    assert found == {("auto_level", "amount"): pytest.approx(0.4)}
+    assert not keep(values, make_frame(np.asarray(window((60,) * 3, (75,) * 3, (220,) * 3, (200, 60, 40))))).any()
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (16, 16, 16), (0, 0, 0)])
+def test_a_border_keeps_back_nothing_of_the_picture(photo, colour):
+    image = Image.new("RGB", (photo.width + 40, photo.height + 120), colour)
+    image.paste(photo.point(lambda level: level // 2), (20, 20))
+    frame = make_frame(np.asarray(image))
+    assert Kept(frame).holds((frame * 1.4).clamp(0, 1))

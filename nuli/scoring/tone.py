@@ -206,12 +206,10 @@ def keep(values: Tensor, frame: Tensor) -> Tensor:
     small = subsample(frame)
     if not kept or kept.holds(correct(small, values)):
         return values
-    alone = {}
-    for step in STEPS:
-        others = values.new_tensor([op != step for op, _, _ in CORRECTION], dtype=torch.bool)
-        alone[step] = kept.reach(correct(small, values.masked_fill(others, 0))).item()
+    of = {step: values.new_tensor([op == step for op, _, _ in CORRECTION], dtype=torch.bool) for step in STEPS}
+    alone = {step: kept.reach(correct(small, values * of[step])).item() for step in STEPS}
     for farthest in sorted(STEPS, key=lambda step: -alone[step]):
-        values = values.masked_fill(values.new_tensor([op == farthest for op, _, _ in CORRECTION], dtype=torch.bool), 0)
+        values = values.masked_fill(of[farthest], 0)
         if not kept.drawn and kept.holds(correct(small, values)):
             break
     return values
