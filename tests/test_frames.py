@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nuli.imaging import frames
 from nuli.imaging import reduce as reducing
-from nuli.imaging.frames import is_grey, make_frame, scorer_view, to_pixels, to_tensor
+from nuli.imaging.frames import is_grey, is_toned, make_frame, scorer_view, to_pixels, to_tensor
 
 
 @pytest.mark.parametrize("size", [(640, 427), (427, 640), (224, 224), (100, 80), (1500, 900)])
@@ -128,3 +130,22 @@ def test_what_is_transparent_is_not_judged(photo: Image.Image) -> None:
     opaque = np.full_like(alpha, 255)
     torch.testing.assert_close(make_frame(pixels, opaque), make_frame(pixels), atol=1e-5, rtol=0)
     assert torch.isfinite(make_frame(pixels, np.zeros_like(alpha))).all()
+
+
+@pytest.mark.parametrize("quality", [None, 75])
+def test_what_is_toned(photo: Image.Image, quality: int | None) -> None:
+    def seen(image: Image.Image) -> bool:
+        if quality:
+            file = io.BytesIO()
+            image.save(file, "JPEG", quality=quality)
+            image = Image.open(file).convert("RGB")
+        return is_toned(make_frame(np.asarray(image)))
+
+    grey = photo.convert("L")
+    assert seen(ImageOps.colorize(grey, "#1c120a", "#ffeccb", mid="#8a6f4d"))
+    assert seen(ImageOps.colorize(grey, "#101a30", "#fff4dc", mid="#808080"))
+    assert not seen(photo)
+    assert not seen(photo.point(lambda level: level // 8))  # dark
+    assert not seen(Image.blend(grey.convert("RGB"), photo, 0.25))  # pale
+    assert not seen(Image.new("RGB", photo.size, (200, 160, 110)))
+    assert not seen(Image.new("RGB", photo.size, (255, 255, 110)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ import nuli
 from nuli.imaging.frames import make_frame
 from nuli.imaging.photo import Photo
 from nuli.scoring.kept import Kept, has_few_colours
+from nuli.scoring.tone import CORRECTION, keep
 
 LEVELS = 3
 """Of 255, that what is kept may move."""
@@ -165,14 +168,21 @@ def test_without_guards_a_scorer_has_its_way():
     assert moved(image, (250,) * 3, scorer=Darkness(), guards="off") > LEVELS
 
 
-def test_a_photo_has_nothing_to_keep(photo):
-    """Not even where its sky is white, or its ground black."""
+def under(photo: Image.Image, colour: int, part: float) -> np.ndarray:
+    """A photo's pixels under a sky of one colour, which ends at a skyline."""
     pixels = np.array(photo)
-    assert not Kept(make_frame(pixels))
-    pixels[: len(pixels) // 4] = 255
-    assert not Kept(make_frame(pixels))
-    pixels[: len(pixels) // 2] = 0
-    assert not Kept(make_frame(pixels))
+    ends = np.random.default_rng(0).integers(0, len(pixels) // 4, pixels.shape[1] // 20 + 1).repeat(20)
+    rows = np.arange(len(pixels))[:, None] < len(pixels) * part - ends[: pixels.shape[1]]
+    pixels[rows] = colour
+    return pixels
+
+
+def test_a_photo_has_nothing_to_keep(photo):
+    """Not even where its sky is white, or black."""
+    assert not Kept(make_frame(np.asarray(photo)))
+    for part in (0.3, 0.5, 0.7):
+        assert not Kept(make_frame(under(photo, 255, min(part, 0.5))))
+        assert not Kept(make_frame(under(photo, 0, part)))
 
 
 def test_few_colours(photo):
@@ -189,3 +199,73 @@ def test_the_reach_has_gradients_everywhere():
         candidate = original.clone().requires_grad_()
         Kept(original).reach(candidate).sum().backward()
         assert torch.isfinite(candidate.grad).all()
+
+
+def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, subsampling=2)
+    return Image.open(file).convert("RGB")
+
+
+def sky(low, high, size=(480, 320)) -> Image.Image:
+    """A photo's smooth sky, wall or studio backdrop, in which there is something with detail."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0 : 1 : size[1] * 1j, 0 : 1 : size[0] * 1j]
+    shade = ((rows + 0.4 * (columns - 0.5) ** 2) / 1.1)[..., None]
+    pixels = np.asarray(low) * (1 - shade) + np.asarray(high) * shade + rng.normal(0, 0.5, (*shade.shape[:2], 3))
+    pixels[200:, 180:300] = rng.normal(70, 30, (120, 120, 1)) + np.asarray([20, 0, -20])
+    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+SKIES = [
+    ((150, 185, 190), (178, 208, 210)),
+    ((30, 60, 110), (50, 90, 150)),
+    ((14, 15, 18), (30, 28, 26)),
+    ((90,) * 3, (112,) * 3),
+]
+
+
+@pytest.mark.parametrize("quality", [50, 70, 85])
+@pytest.mark.parametrize(("low", "high"), SKIES)
+def test_a_smooth_background_in_a_jpeg_is_no_drawing(low, high, quality):
+    """A JPEG makes it flat, block by block."""
+    frame = make_frame(np.asarray(as_jpeg(sky(low, high), quality)))
+    assert Kept(frame).holds(frame * 1.3)
+
+
+@pytest.mark.parametrize("quality", [50, 85])
+def test_a_drawing_in_a_jpeg_keeps_its_colours(quality):
+    image = Image.new("RGB", (600, 400), (120, 190, 235))
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 270, 600, 400), (90, 170, 80))
+    pen.ellipse((430, 40, 530, 140), (250, 220, 90), (20, 20, 20), 4)
+    pen.rectangle((100, 160, 280, 300), (200, 90, 70), (20, 20, 20), 4)
+    image = as_jpeg(image, quality)
+    assert abs(enhanced(image) - np.asarray(image)).mean() <= 1
+
+
+def test_what_the_user_asks_for_is_not_held_back():
+    image = window((60,) * 3, (75,) * 3, (220,) * 3, (200, 60, 40))
+    darker = image.point(lambda level: round(level * 0.8))
+    assert (
+        abs(enhanced(darker, match=image) - np.asarray(image)).mean()
+        < 0.3 * abs(np.asarray(darker) - np.asarray(image, int)).mean()
+    )
+
+
+def test_a_correction_leaves_out_what_moves_paper():
+    """Darkening goes, a page's levels are stretched nevertheless."""
+    given = {("exposure", "stops"): -0.1, ("temperature", "shift"): 0.1, ("auto_level", "amount"): 0.4}
+    values = torch.tensor([[given.get((op, name), 0.0) for op, name, _ in CORRECTION]])
+    left = keep(values, make_frame(np.asarray(page((255,) * 3, (90,) * 3))))[0].tolist()
+    found = {(op, name): value for (op, name, _), value in zip(CORRECTION, left, strict=True) if value}
+    assert found == {("auto_level", "amount"): pytest.approx(0.4)}
+    assert not keep(values, make_frame(np.asarray(window((60,) * 3, (75,) * 3, (220,) * 3, (200, 60, 40))))).any()
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (16, 16, 16), (0, 0, 0)])
+def test_a_border_keeps_back_nothing_of_the_picture(photo, colour):
+    image = Image.new("RGB", (photo.width + 40, photo.height + 120), colour)
+    image.paste(photo.point(lambda level: level // 2), (20, 20))
+    frame = make_frame(np.asarray(image))
+    assert Kept(frame).holds((frame * 1.4).clamp(0, 1))

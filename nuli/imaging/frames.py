@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .color import luma
 from .photo import Photo
 from .reduce import reduce
 
@@ -25,6 +26,12 @@ FRAME = 224
 """Short side of the frame in pixels: CLIP's input, so that its view is a plain crop of the frame."""
 MAX_ASPECT = 4
 """Long side of the frame at most, in short sides; panoramas beyond are squeezed to it."""
+CELL, UNCLIPPED, FEWEST_CELLS = 8, 0.98, 100
+"""Pixels of a frame, each way, of which the mean colour is taken, the level that none of them reaches there, and how
+many such cells there must be."""
+ONE_TONE, ONE_COLOUR, MOST_TONE = 0.035, 0.2, 1.9
+"""A picture has one tone where the standard deviation of red and blue less green, among what is equally light, is below
+these parts of that of luma and of their own size, and below so many levels."""
 _BAND = 1 << 20
 """Pixels worked on at a time while a picture is shrunk: bounds the memory."""
 _WIDENED = 1 << 24
@@ -134,6 +141,22 @@ def scorer_view(frames: Tensor, view_mode: str, input_size: int) -> Tensor:
 def is_grey(frame: Tensor) -> bool:
     """Whether a picture has no colours, by its frame [1,3,h,w]."""
     return bool((frame.amax(1) - frame.amin(1)).max() < 2 / 255)
+
+
+def is_toned(frame: Tensor) -> bool:
+    """Whether a picture is black and white but for a tone, as sepia is, by its frame [1,3,h,w]: then places that are
+    equally light have the same colour. So have hardly any others, but for dark and pale ones, whose colours differ
+    little from each other and from grey.
+    """
+    unclipped = F.max_pool2d(frame.amax(1), CELL).flatten() < UNCLIPPED
+    cells = F.avg_pool2d(frame, CELL).flatten(2)[..., unclipped]  # means lack what a JPEG does to colours
+    if cells.shape[2] < FEWEST_CELLS:
+        return False
+    light = luma(cells[..., None]).flatten()
+    shades = cells[:, ::2] - cells[:, 1:2]
+    differing = (shades[..., light.argsort()].diff(dim=2).square().mean() / 2).sqrt()
+    limit = torch.minimum(ONE_TONE * light.std(), ONE_COLOUR * shades.square().mean().sqrt())
+    return bool(differing < limit.clamp(max=MOST_TONE / 255))
 
 
 def each(frames: Tensor) -> Sequence[Tensor]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError, RecipeError, shown
+from ..imaging.borders import inners, shared
 from ..imaging.frames import stacked, subsample
 from ..options import GROUPS
 
@@ -217,9 +218,22 @@ def measure_statistics(op: Op, frames: Tensor, together: int = 1) -> Tensor | No
 
 
 def measure_subsampled(op: Op, frames: Tensor, together: int = 1) -> Tensor | None:
-    """The statistics of frames [N,3,h,w] that are subsampled already."""
-    if op.statistics is None or together == 1:
-        return op.statistics(frames) if op.statistics else None
+    """The statistics of frames [N,3,h,w] that are subsampled already, of what is within their borders: a white frame
+    is no light."""
+    if op.statistics is None:
+        return None
+    boxes = inners(frames)
+    if not any(boxes):
+        return _measure_inside(op, frames, together)
+    common = [shared(boxes[i : i + together]) for i in range(0, len(boxes), together)]
+    parts = zip(frames.split(together), common, strict=True)
+    return torch.cat([_measure_inside(op, part if box is None else part[(..., *box)], together) for part, box in parts])
+
+
+def _measure_inside(op: Op, frames: Tensor, together: int) -> Tensor:
+    """The statistics of subsampled frames [N,3,h,w] without borders."""
+    if together == 1:
+        return op.statistics(frames)
     if op.measures_places:  # a seam would be measured as an edge
         common = op.statistics(frames).unflatten(0, (-1, together)).mean(1)
     else:

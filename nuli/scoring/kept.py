@@ -8,15 +8,14 @@ and then nothing here costs anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..imaging.borders import inner
 from ..imaging.color import luma
-from ..imaging.frames import subsample
+from ..imaging.frames import is_toned, subsample
 from ..imaging.photo import Photo
 
 LEVEL = 1 / 255
@@ -27,35 +26,34 @@ PAPER_LIGHT, PAPER_COLOUR, PAPER_RANGE = 212, 26, 6
 channel less the smallest, and of each channel."""
 PEAK, RIM = 2, 30
 """Levels from the most frequent light one within which it counts as paper as well, and down to which its rim goes."""
-BORDER_SHARE, INSET, DARK = 0.05, 1, 24
-"""The least part of the picture that a border takes, the pixels of a frame that its own edge may take, and the levels
-below which it may be a photo's dark ground."""
-PAPER_SHARE = 0.36
-"""The part of the picture from which on that is paper; below it may be the white sky of a photo."""
+PAPER, AROUND = 0.22, 0.45
+"""The least product of the part of the picture that is paper, and of the part of its edge: a sky or a window is at one
+side. A page may lie on a table: then this stands for its part of the edge."""
+DARK = 24
+"""Levels below which a border may change with the picture: nobody sees it."""
 FLAT_RANGE = 0.5
 """Levels among neighbours below which an area is one colour."""
-COLOUR_SHARE, FLAT_SHARE = 0.003, 0.25
-"""The least part of the picture that a flat colour takes, and that all of them take together in a drawing."""
-CLIPPED = 3
-"""Levels from black and white within which a photo may be flat as well."""
-GREY_COLOUR, GREY_SHARE = 0.3, 0.15
-"""Levels between the channels up to which a flat area is grey, and the least part of the picture that is so."""
+COLOUR_SHARE, PLAIN, DRAWN = 0.003, 0.05, 0.45
+"""The least part of the picture that such a colour takes; that all take that are neither black nor white, as clipped
+light is; and that all of them take together in a drawing, where those count twice."""
+BLACK, WHITE = 12, 252
+"""Levels up to which all channels are black, and from which on white."""
+SAME, NEAR, ALONE = 1, 4, 0.4
+"""Levels within which two flat colours are the same, and within which they are steps of one gradient; and how much of
+those there may be near a colour that somebody chose. A sky in a JPEG is flat, block by block, in many such steps."""
 CELL = 8
 """Pixels of a frame, each way, whose mean has hardly any noise."""
 POWER = 8
 """Of the mean that stands for the most in an area: a small part that moves more than the rest shows as well."""
 FREE = 0.9
 """How far a correction may go on its way to what is not kept: rounding must not take it beyond."""
-HALVINGS = 5
-WORTH = 0.25
-"""The least share of a correction that is worth to be made."""
 FEW_COLOURS, FEW_GREYS, FEWEST_PIXELS = 64, 8, 64
 """Colours, or greys, up to which a picture of at least so many pixels has a palette."""
 SAMPLE = 1 << 14
 """Pixels looked at first."""
 QUIET, SPREAD = 4.0, 1.5
-"""The standard deviation of such cells, in levels, up to which a picture has no structure to bring out, and by how much
-its tones may be spread then; twice as much for every two levels more."""
+"""The standard deviation of the means of cells, in levels, up to which a picture has no structure to bring out, and by
+how much its tones may be spread then; twice as much for every two levels more, up to twice QUIET."""
 
 
 class Kept:
@@ -67,26 +65,29 @@ class Kept:
 
     def __init__(self, original: Tensor) -> None:
         self._original = original
+        self.toned = is_toned(original)
+        """Whether it is black and white but for its tone, which is kept by ops that are left out."""
         padded = F.pad(original, (1, 1, 1, 1), "replicate")
         spread = (F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)).amax(1, keepdim=True) / LEVEL
-        flat = spread < FLAT_RANGE
-        colour = _coloured(original) / LEVEL
         light = luma(original) / LEVEL
-        paper = (light > PAPER_LIGHT) & (colour < PAPER_COLOUR) & ((spread < PAPER_RANGE) | _peak(light))
-        grey = flat & (colour < GREY_COLOUR) & (light > CLIPPED) & (light < 255 - CLIPPED)
-        self._border = _share(_border(original) & (spread < PAPER_RANGE), BORDER_SHARE)
-        self._paper = _share(paper, PAPER_SHARE)
-        self._grey = _share(grey, GREY_SHARE)
-        self._flat = _share(_large(original, flat & (light > CLIPPED) & (light < 255 - CLIPPED)), FLAT_SHARE)
-        structure = _deviation(F.avg_pool2d(original, CELL)).item() / LEVEL
-        self._spread = SPREAD * 2 ** max(0.0, (structure - QUIET) / 2) if structure < 4 * QUIET else 0.0
+        paper = (light > PAPER_LIGHT) & (_coloured(original) < PAPER_COLOUR * LEVEL)
+        border = _border(original) & (spread < PAPER_RANGE)
+        white = paper & ((spread < PAPER_RANGE) | _peak(light))
+        is_page = white.to(torch.float32).mean() * _edge(white).clamp(min=AROUND) >= PAPER
+        self._paper = _weight(white if is_page else border & paper)
+        drawn = _drawn(original, (spread < FLAT_RANGE) & ~border, ~border)
+        self.drawn = drawn is not None
+        """Whether it is a drawing, a screen, or pixel art."""
+        self._fixed = [_weight(border & ~paper & (light > DARK)), drawn]
+        self._spread = 0.0
         """By how much the tones may be spread; 0 where that does not matter."""
+        structure = _structure(original)
+        if structure < 2 * QUIET:
+            self._spread = SPREAD * 2 ** max(0.0, (structure - QUIET) / 2)
 
     def __bool__(self) -> bool:
         """Whether there is anything to keep."""
-        return self._spread > 0 or any(
-            where is not None for where in (self._paper, self._border, self._grey, self._flat)
-        )
+        return self._spread > 0 or any(area is not None for area in (self._paper, *self._fixed))
 
     def reach(self, frames: Tensor) -> Tensor:
         """How far candidates' frames [N,3,h,w] are on their way to what is no longer kept, [N], 1 at it.
@@ -94,16 +95,14 @@ class Kept:
         They may be every second pixel in both directions of frames, as `subsample` makes them.
         """
         whole = frames.shape[2:] == self._original.shape[2:]
-        areas = (self._original, self._paper, self._grey, self._border, self._flat)
-        original, paper, grey, *plain = (x if x is None or whole else subsample(x) for x in areas)
+        areas = (self._original, self._paper, *self._fixed)
+        original, paper, *fixed = (x if x is None or whole else subsample(x) for x in areas)
         found = [frames.new_zeros(len(frames))]
         if paper is not None:
             # paper may get lighter, not darker, and has no other colour
             darker = (luma(original) - luma(frames)).clamp(min=0)
             found += [_most(darker, paper), _most(_coloured(frames - original), paper)]
-        if grey is not None:
-            found.append(_most(_coloured(frames), grey))
-        for area in plain:
+        for area in fixed:
             if area is not None:
                 found.append(_most((frames - original).abs().amax(1, keepdim=True), area))
         if self._spread:
@@ -111,24 +110,9 @@ class Kept:
             found.append((after - before).clamp(min=0) / ((self._spread - 1) * before).clamp(min=LEVEL / 10))
         return torch.stack(found).amax(0)
 
-    def strongest(self, make: Callable[[float], Tensor]) -> float:
-        """The largest share, of 0..1 in steps of 1/32, of a correction that leaves what is kept; 0 where it is hardly
-        any: who keeps a page wants it as it is, not two levels darker.
-
-        Args:
-            make: the frame [1,3,h,w] with a share of the correction.
-        """
-
-        def holds(share: float) -> bool:
-            return bool(self.reach(make(share)) <= FREE)
-
-        least, most = 0.0, 1.0
-        if holds(most):
-            return most
-        for _ in range(HALVINGS):
-            middle = (least + most) / 2
-            least, most = (middle, most) if holds(middle) else (least, middle)
-        return least if least >= WORTH else 0.0
+    def holds(self, frame: Tensor) -> bool:
+        """Whether a candidate's frame [1,3,h,w] leaves what is kept, with some room for rounding."""
+        return bool(self.reach(frame) <= FREE)
 
 
 def has_few_colours(photo: Photo) -> bool:
@@ -159,10 +143,42 @@ def _deviation(x: Tensor) -> Tensor:
     return (x.var((2, 3)).mean(1) + 1e-10).sqrt()
 
 
-def _share(mask: Tensor, least: float) -> Tensor | None:
-    """A mask [1,1,h,w] as weights, of which the mean is 1; None where it is less than that part of the picture."""
-    weight = mask.to(torch.float32)
-    return weight / weight.mean() if weight.mean() >= least else None
+def _structure(frame: Tensor) -> float:
+    """The standard deviation of the means of a frame's cells, in levels, without what noise gives them."""
+    means = F.avg_pool2d(frame, CELL)
+    noise = (F.avg_pool2d(frame.square(), CELL) - means.square()).mean() / CELL**2
+    return (means.var((2, 3)).mean() - noise).clamp(min=0).sqrt().item() / LEVEL
+
+
+def _weight(mask: Tensor) -> Tensor | None:
+    """A mask [1,1,h,w] as weights; None where there is nothing of it."""
+    return mask.to(torch.float32) if mask.any() else None
+
+
+def _edge(mask: Tensor) -> Tensor:
+    """The part of a frame's edge that a mask [1,1,h,w] takes."""
+    near = mask[0, 0, 1:-1, 1:-1].to(torch.float32)  # the very edge may be a line of its own
+    return torch.cat([near[0], near[-1], near[:, 0], near[:, -1]]).mean()
+
+
+def _border(frame: Tensor) -> Tensor:
+    """Where a frame [1,3,h,w] has the colour of the border that is beside the picture there, [1,1,h,w]."""
+    border = torch.zeros_like(frame[:, :1], dtype=torch.bool)
+    box = inner(subsample(frame))
+    if box is None:
+        return border
+    rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
+    first, last, every = slice(2, 3), slice(-3, -2), slice(None)  # within the picture's own edge
+    sides = (
+        ((slice(0, rows.start), every), (first, every)),
+        ((slice(rows.stop, None), every), (last, every)),
+        ((every, slice(0, columns.start)), (every, first)),
+        ((every, slice(columns.stop, None)), (every, last)),
+    )
+    for bar, edge in sides:
+        same = (frame[(..., *bar)] - frame[(..., *edge)]).abs().amax(1, keepdim=True) < MOST * LEVEL
+        border[(..., *bar)] |= same
+    return border
 
 
 def _most(values: Tensor, weight: Tensor) -> Tensor:
@@ -181,22 +197,22 @@ def _peak(light: Tensor) -> Tensor:
     return at if 3 * rim.sum() < at.sum() else torch.zeros_like(at)
 
 
-def _border(frame: Tensor) -> Tensor:
-    """Where a frame [1,3,h,w] has the colour that goes all around it: of a Polaroid's border, a page's margin."""
-    near = frame[..., INSET:-INSET, INSET:-INSET]
-    around = torch.cat([near[..., 0, :], near[..., -1, :], near[..., :, 0], near[..., :, -1]], 2)
-    mean = around.mean(2)[..., None, None]
-    even = ((around.amax(2) - around.amin(2)).max() < PAPER_RANGE * LEVEL) & (mean.mean() > DARK * LEVEL)
-    return ((frame - mean).abs().amax(1, keepdim=True) < MOST * LEVEL) & even
-
-
-def _large(frame: Tensor, flat: Tensor) -> Tensor:
-    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that take a good part of it, all of them together in weights of
-    which the mean is that part, and each of them alike."""
-    red, green, blue = (frame[0] / LEVEL).round().long().unbind(0)
-    codes = (red << 16 | green << 8 | blue)[flat[0, 0]]
-    _, index, counts = codes.unique(return_inverse=True, return_counts=True)
-    large = counts >= COLOUR_SHARE * flat.numel()
+def _drawn(frame: Tensor, flat: Tensor, within: Tensor) -> Tensor | None:
+    """The flat colours [1,1,h,w] of a frame [1,3,h,w] that each take a part of what is within its border and are no
+    steps of a gradient, as weights by which each of them counts alike; None where it is no drawing."""
+    red, green, blue = (frame[0] / LEVEL).round().long()[:, flat[0, 0]]
+    codes, index, counts = (red << 16 | green << 8 | blue).unique(return_inverse=True, return_counts=True)
+    colours = torch.stack([codes >> 16, codes >> 8 & 255, codes & 255], 1)
+    shares = counts / within.sum()
+    some = shares >= COLOUR_SHARE / 4
+    distances = (colours[some][:, None] - colours[some]).abs().amax(2)
+    same, near = ((distances <= most).to(torch.float32) @ shares[some] for most in (SAME, NEAR))
+    large = torch.zeros_like(some)
+    large[some] = (near - same < ALONE * same) & (shares[some] >= COLOUR_SHARE)
+    clipped = (colours.amax(1) <= BLACK) | (colours.amin(1) >= WHITE)
+    plain = shares[large & ~clipped].sum()
+    if plain < PLAIN or shares[large].sum() + plain < DRAWN:
+        return None
     weights = torch.zeros_like(flat, dtype=torch.float32)
-    weights[flat] = (large / counts * counts[large].sum() / large.sum().clamp(min=1))[index]
+    weights[flat] = (large / shares)[index]
     return weights

@@ -64,10 +64,6 @@ OUT_OF_DISTRIBUTION = 0.4
 square of its features, in standard deviations beyond the second (5 at most). Photos seldom reach it."""
 SLIGHT_CAST = 0.3
 """A cast of which only half is taken out, in log ratios of light: slighter ones are often meant, or a film's."""
-COLOURING = ("white_balance", "temperature", "tint")
-"""Ops that give colour to a grey."""
-COLOURS = torch.tensor([op in COLOURING or name == "colour" for op, name, _ in CORRECTION])
-"""Which parameters do so."""
 POINT = 3.0
 """Mean color difference that costs a point of the score."""
 
@@ -201,14 +197,22 @@ def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
 
 
 def keep(values: Tensor, frame: Tensor) -> Tensor:
-    """A correction [1,P] of a frame [1,3,h,w] as far as it leaves what is `kept` as it is: without its colours where
-    all of it does not, then with less of the rest."""
+    """A correction [1,P] of a frame [1,3,h,w] without the ops that would move what is `kept`, those first that move it
+    the farthest. A drawing is left alone, and a toned picture keeps its tone."""
     kept = Kept(frame)
+    if kept.toned:
+        coloured = [get_op(op).group == "colour" or name == "colour" for op, name, _ in CORRECTION]
+        values = values.masked_fill(values.new_tensor(coloured, dtype=torch.bool), 0)
     small = subsample(frame)
-    if not kept or kept.strongest(lambda share: correct(small, values)) == 1:
+    if not kept or kept.holds(correct(small, values)):
         return values
-    light = values.masked_fill(COLOURS.to(values.device), 0)
-    return shrink(light, kept.strongest(lambda share: correct(small, shrink(light, share))))
+    of = {step: values.new_tensor([op == step for op, _, _ in CORRECTION], dtype=torch.bool) for step in STEPS}
+    alone = {step: kept.reach(correct(small, values * of[step])).item() for step in STEPS}
+    for farthest in sorted(STEPS, key=lambda step: -alone[step]):
+        values = values.masked_fill(of[farthest], 0)
+        if not kept.drawn and kept.holds(correct(small, values)):
+            break
+    return values
 
 
 class Tone:

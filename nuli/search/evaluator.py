@@ -119,8 +119,10 @@ class Evaluator:
         """Those of each picture; empty where there are none."""
         self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
         """What each picture's result must keep to, likewise."""
-        self.kept = [Kept(picture) for picture in each(frame)] if mode == "soft" and guard_weight else []
-        """What is to be left as it is of each picture, whoever scores."""
+        asked_for = getattr(scorer, "faithful", False)
+        kept = mode == "soft" and guard_weight and not asked_for
+        self.kept = [Kept(picture) for picture in each(frame)] if kept else []
+        """What is to be left as it is of each picture, unless the user asked for a definite one."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -271,13 +273,16 @@ class Evaluator:
 
     def hold(self, recipe: Recipe) -> bool:
         """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
-        frames = self.frames([recipe]).split(1) if self.limits else ()
-        within = all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=True))
-        return within and self.keep(recipe)
+        frames = self.frames([recipe]).split(1) if self.limits or any(self.kept) else ()
+        within = all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=False))
+        return within and self._left_by(frames)
 
     def keep(self, recipe: Recipe) -> bool:
         """Whether a recipe leaves of each picture what is to be kept. Costs no evaluation."""
-        frames = self.frames([recipe]).split(1) if any(self.kept) else ()
+        return self._left_by(self.frames([recipe]).split(1) if any(self.kept) else ())
+
+    def _left_by(self, frames: Sequence[Tensor]) -> bool:
+        """Whether these frames, one of each picture, leave what is to be kept."""
         return all(bool(one.reach(frame) <= 1) for one, frame in zip(self.kept, frames, strict=False) if one)
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from PIL import Image
 from ..checkpoint import SavedSearch
 from ..devices import pick_device
 from ..heap import give_back
-from ..imaging.frames import is_grey, to_pixels
+from ..imaging.frames import each, is_grey, is_toned, to_pixels
 from ..imaging.photo import Photo
 from ..ops.registry import select_ops
 from ..options import AS_FOUND, Options
@@ -91,10 +91,13 @@ class Search:
         if mask is not None and not mask.any():
             self.ops = ()  # nothing would change
         reach = min(1.0, max((self.bounds.of(op.group) for op in self.ops), default=1.0))
-        if options.mode == "soft" and is_grey(frame):
+        keeps = options.mode == "soft" and WEIGHTS[options.guards] and not getattr(scorer, "faithful", False)
+        toned = keeps and all(is_toned(one) for one in each(frame))
+        if (options.mode == "soft" and is_grey(frame)) or toned:
             self.ops = tuple(o for o in self.ops if o.group != "colour")
-            self.notes.append("a grey picture: colours are left alone")
-        if options.mode == "soft" and WEIGHTS[options.guards] and all(has_few_colours(s.photo) for s in self.samples):
+            what = "grey" if is_grey(frame) else "toned"
+            self.notes.append(f"a {what} picture: colours are left alone")
+        if keeps and all(has_few_colours(sample.photo) for sample in self.samples):
             self.ops = ()
             self.notes.append("a picture of few colours: its palette is kept")
         # large and small pictures of one series are judged at a size between
