@@ -14,6 +14,9 @@ import nuli
 from nuli.imaging.borders import inner, inners, shared, without_borders
 from nuli.imaging.frames import FRAME, make_frame, subsample
 from nuli.ops.registry import get_op, measure_statistics
+from nuli.scoring.tone import CORRECTION, Tone
+
+LEVELS = [name for name, _, _ in CORRECTION].index("auto_level")
 
 SIDES = {
     "letterbox": (0.14, 0.14, 0, 0),
@@ -154,6 +157,15 @@ def test_levels_are_stretched_within_a_letterbox(photo, colour):
     recipe = nuli.Recipe.from_line("nuli1 auto_level=1/0")
     alone, within = (np.asarray(recipe.apply(x)).astype(int) for x in (pale, image))
     assert abs(within[above:-below] - alone).mean() < 6
+
+
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_a_correction_is_predicted_from_the_picture_within(photo, colour):
+    dark = photo.point(lambda level: round(0.4 * level))
+    image, _ = bordered(dark, COLOURS[colour], SIDES["letterbox"])
+    tone = Tone.load()
+    alone, within = (tone.correction(make_frame(np.asarray(x)))[0, LEVELS].item() for x in (dark, image))
+    assert alone > 0.1 and within == pytest.approx(alone, abs=0.1)
 
 
 def test_the_file_of_the_tests_has_none(photo_path: Path):

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..imaging.borders import without_borders
 from ..imaging.color import color_difference, luma, to_lab
 from ..imaging.frames import FRAME, each, scorer_view, subsample
 from ..ops.light import level_ends
@@ -259,7 +260,7 @@ class Tone:
         if known is not None and known[0] is frame:  # asked for twice: to score, and to begin a search
             return known[1]
         device = self._weights["mean"].device
-        view = scorer_view(frame, "whole", SIZE).to(device)
+        view = scorer_view(without_borders(frame), "whole", SIZE).to(device)
         gains = white_gains(view)
         values = self.predict(statistics(view, gains), Backbone.load(device).features(view))
         values = spare_slight_changes(values, view, gains, level_ends(view)).to(frame.device)
