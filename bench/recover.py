@@ -126,6 +126,11 @@ def as_float(pixels: np.ndarray) -> np.ndarray:
     return np.broadcast_to(pixels.astype(np.float32) / np.float32(top), (*pixels.shape[:2], 3))
 
 
+def to_bytes(x: np.ndarray) -> np.ndarray:
+    """Values of 0..1 in 8 bits."""
+    return np.uint8(x * 255 + 0.5)
+
+
 def load(file: Path, short: int) -> np.ndarray:
     """The photo with that short side (or its own, if less), float32 0..1. Raises ImageError."""
     x = as_float(load_photo(file).pixels)
@@ -230,7 +235,7 @@ def sheet(found: Findings, heads: Sequence[str]) -> Image.Image:
         top = bar + sum(heights[:number])
         pen.text((2, top + 1), title, "black")
         for column, picture in enumerate(row):
-            image.paste(Image.fromarray(np.uint8(picture * 255 + 0.5)), (column * width, top + bar))
+            image.paste(Image.fromarray(to_bytes(picture)), (column * width, top + bar))
     return image
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from recover import to_bytes
 from torch import Tensor
 
 SIZE = 224
@@ -43,7 +44,7 @@ class Referee:
 
     def score(self, x: np.ndarray) -> float:
         """The mark of a picture [H,W,3] in 0..1, squeezed to a square as in training."""
-        image = Image.fromarray(np.uint8(x * 255 + 0.5)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        image = Image.fromarray(to_bytes(x)).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
         view = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.no_grad():
             return float(self.marks(view)[0] @ MARKS)

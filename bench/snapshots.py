@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 from ciede2000 import mean_difference
-from degrade import LUMA
+from degrade import contrast, saturation
 from PIL import Image, ImageDraw
-from recover import Enhancer, as_float, autocontrast, enhance, find_enhancer, identity, read
+from recover import Enhancer, as_float, autocontrast, enhance, find_enhancer, identity, read, to_bytes
 from referee import Referee
 
 import nuli
@@ -44,21 +44,6 @@ CELL, BAR, PAIRS, ABREAST = 300, 14, 21, 3
 """The sheet: pixels of a picture's long side and of the line above it, pairs on a page, and in a row of it."""
 
 
-def contrast(x: np.ndarray, factor: float = 1.15) -> np.ndarray:
-    """Around the mean luma."""
-    mean = (x @ LUMA).mean()
-    return mean + factor * (x - mean)
-
-
-def saturation(x: np.ndarray, factor: float = 1.25) -> np.ndarray:
-    grey = (x @ LUMA)[..., None]
-    return grey + factor * (x - grey)
-
-
-def brightness(x: np.ndarray, factor: float = 1.12) -> np.ndarray:
-    return x * factor
-
-
 def nuli_version(x: np.ndarray, direction: str, **options: Any) -> np.ndarray:
     """What nuli makes of a file of 8 bits: its other result of that name, its main one where there is none."""
     result = nuli.enhance(to_bytes(x), **options)
@@ -71,9 +56,9 @@ def nuli_version(x: np.ndarray, direction: str, **options: Any) -> np.ndarray:
 PEERS: dict[str, Enhancer] = {
     "identity": identity,
     "half-autocontrast": partial(autocontrast, amount=0.5),
-    "contrast": contrast,
-    "saturation": saturation,
-    "brightness": brightness,
+    "contrast": partial(contrast, size=1, factor=1.15),
+    "saturation": partial(saturation, size=1, factor=1.25),
+    "brightness": lambda x: x * 1.12,
 }
 VERSIONS = ("nuli", "gentle", "bolder")
 
@@ -97,10 +82,6 @@ def newly_clipped(before: np.ndarray, after: np.ndarray) -> float:
     """Share of the pixels of which a channel is at 0 or 255, rounded, and was not."""
     x, y = to_bytes(before), to_bytes(after)
     return float(np.any((y != x) & ((y == 0) | (y == 255)), axis=2).mean())
-
-
-def to_bytes(x: np.ndarray) -> np.ndarray:
-    return np.uint8(x * 255 + 0.5)
 
 
 def table(findings: Sequence[Finding], refereed: bool) -> str:

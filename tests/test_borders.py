@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pictures import as_jpeg
 from PIL import Image, ImageDraw
 
 import nuli
@@ -45,12 +45,6 @@ def bordered(image: Image.Image, colour, sides) -> tuple[Image.Image, tuple[int,
     whole = Image.new("RGB", (image.width + before + behind, image.height + above + below), colour)
     whole.paste(image, (before, above))
     return whole, borders
-
-
-def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return Image.open(file).convert("RGB")
 
 
 def found(image: Image.Image) -> np.ndarray:

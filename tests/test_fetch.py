@@ -76,7 +76,7 @@ def hub(tmp_path, monkeypatch, photo_path) -> Hub:
         {
             **dict.fromkeys(COLUMNS, "-"),
             **{"package": "someone/photos", "registry": "github", "version": commit, "file": name},
-            **{"sha256": fetch.sha256(originals / name), "scaled_sha256": "", "use": use},
+            **{"sha256": fetch.sha256_of(originals / name), "scaled_sha256": "", "use": use},
         }
         for name, use in zip(FILES, ("train", "train", "clean"), strict=True)
     ]
@@ -179,7 +179,7 @@ def test_pictures_of_a_local_folder(hub, tmp_path, monkeypatch, capsys):
     shutil.copy(hub.originals / FILES[0], local / "deeper" / "an original")
     for name in FILES[1:]:
         Image.open(hub.originals / name).resize((30, 20)).save(local / f"{Path(name).stem[0]}.jpg", quality=90)
-    write_lists([*hub.rows[:2], {**hub.rows[2], "scaled_sha256": fetch.sha256(local / "s.jpg")}])
+    write_lists([*hub.rows[:2], {**hub.rows[2], "scaled_sha256": fetch.sha256_of(local / "s.jpg")}])
     shutil.rmtree(hub.folder)
     monkeypatch.setattr(sys, "argv", ["fetch.py", str(folder), "--local", str(local)])
     assert fetch.main() == 1

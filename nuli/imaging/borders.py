@@ -45,6 +45,12 @@ def inner(view: Tensor) -> Box | None:
     return inners(view)[0]
 
 
+def inner_of_frame(frame: Tensor) -> Box | None:
+    """`inner` of a frame [1,3,h,w], in its own rows and columns."""
+    box = inner(subsample(frame))
+    return box and tuple(slice(2 * side.start, 2 * side.stop) for side in box)
+
+
 def inners(views: Tensor) -> list[Box | None]:
     """`inner` for each of subsampled frames [N,3,h,w]."""
     height, width = views.shape[2:]
@@ -83,11 +89,10 @@ def shared(boxes: Sequence[Box | None]) -> Box | None:
 def without_borders(frame: Tensor) -> Tensor:
     """A frame [1,3,h,w] as it would be of what is within the picture's borders, its short side FRAME again; the very
     same where there are none."""
-    box = inner(subsample(frame))
+    box = inner_of_frame(frame)
     if box is None:
         return frame
-    rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
-    part = frame[..., rows, columns]
+    part = frame[(..., *box)]
     size = [round(side * FRAME / min(part.shape[2:])) for side in part.shape[2:]]
     return F.interpolate(part, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..imaging.borders import inner
+from ..imaging.borders import inner_of_frame
 from ..imaging.color import luma
-from ..imaging.frames import is_toned, subsample
+from ..imaging.frames import subsample
 from ..imaging.photo import Photo
+from .protocol import Scorer
 
 LEVEL = 1 / 255
 MOST = 2.5
@@ -65,8 +66,6 @@ class Kept:
 
     def __init__(self, original: Tensor) -> None:
         self._original = original
-        self.toned = is_toned(original)
-        """Whether it is black and white but for its tone, which is kept by ops that are left out."""
         padded = F.pad(original, (1, 1, 1, 1), "replicate")
         spread = (F.max_pool2d(padded, 3, 1) + F.max_pool2d(-padded, 3, 1)).amax(1, keepdim=True) / LEVEL
         light = luma(original) / LEVEL
@@ -113,6 +112,11 @@ class Kept:
     def holds(self, frame: Tensor) -> bool:
         """Whether a candidate's frame [1,3,h,w] leaves what is kept, with some room for rounding."""
         return bool(self.reach(frame) <= FREE)
+
+
+def keeps(scorer: Scorer, mode: str, guard_weight: float) -> bool:
+    """Whether a search keeps anything: in soft mode with guards, unless the user asked for a definite picture."""
+    return mode == "soft" and guard_weight > 0 and not getattr(scorer, "faithful", False)
 
 
 def has_few_colours(photo: Photo) -> bool:
@@ -164,10 +168,10 @@ def _edge(mask: Tensor) -> Tensor:
 def _border(frame: Tensor) -> Tensor:
     """Where a frame [1,3,h,w] has the colour of the border that is beside the picture there, [1,1,h,w]."""
     border = torch.zeros_like(frame[:, :1], dtype=torch.bool)
-    box = inner(subsample(frame))
+    box = inner_of_frame(frame)
     if box is None:
         return border
-    rows, columns = (slice(2 * side.start, 2 * side.stop) for side in box)
+    rows, columns = box
     first, last, every = slice(2, 3), slice(-3, -2), slice(None)  # within the picture's own edge
     sides = (
         ((slice(0, rows.start), every), (first, every)),

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..imaging.borders import without_borders
 from ..imaging.color import color_difference, luma, to_lab
-from ..imaging.frames import FRAME, each, scorer_view, subsample
+from ..imaging.frames import FRAME, each, is_toned, scorer_view, subsample
 from ..ops.light import level_ends
 from ..ops.registry import Op, Scale, apply_op, get_op, measure_subsampled
 from ..ops.step import Step
@@ -200,18 +200,19 @@ def spare_slight_casts(values: Tensor, statistics: Tensor) -> Tensor:
 def keep(values: Tensor, frame: Tensor) -> Tensor:
     """A correction [1,P] of a frame [1,3,h,w] without the ops that would move what is `kept`, those first that move it
     the farthest. A drawing is left alone, and a toned picture keeps its tone."""
-    kept = Kept(frame)
-    if kept.toned:
+    if is_toned(frame):
         coloured = [get_op(op).group == "colour" or name == "colour" for op, name, _ in CORRECTION]
         values = values.masked_fill(values.new_tensor(coloured, dtype=torch.bool), 0)
-    small = subsample(frame)
+    kept, small = Kept(frame), subsample(frame)
     if not kept or kept.holds(correct(small, values)):
         return values
+    if kept.drawn:
+        return torch.zeros_like(values)
     of = {step: values.new_tensor([op == step for op, _, _ in CORRECTION], dtype=torch.bool) for step in STEPS}
     alone = {step: kept.reach(correct(small, values * of[step])).item() for step in STEPS}
     for farthest in sorted(STEPS, key=lambda step: -alone[step]):
         values = values.masked_fill(of[farthest], 0)
-        if not kept.drawn and kept.holds(correct(small, values)):
+        if kept.holds(correct(small, values)):
             break
     return values
 

@@ -17,7 +17,7 @@ from ..ops.pipeline import apply_chains, apply_chains_subsampled, scale_of
 from ..ops.registry import apply_op, get_op, measure_statistics
 from ..ops.step import Step
 from ..recipe import Recipe
-from ..scoring.kept import Kept
+from ..scoring.kept import Kept, keeps
 from ..scoring.limits import WATCHED, thinned, wall
 from ..scoring.penalties import NAMES, Guards
 from ..scoring.protocol import Scorer
@@ -119,10 +119,8 @@ class Evaluator:
         """Those of each picture; empty where there are none."""
         self.limits = [guards.limits for guards in self.guards] if mode == "soft" else []
         """What each picture's result must keep to, likewise."""
-        asked_for = getattr(scorer, "faithful", False)
-        kept = mode == "soft" and guard_weight and not asked_for
-        self.kept = [Kept(picture) for picture in each(frame)] if kept else []
-        """What is to be left as it is of each picture, unless the user asked for a definite one."""
+        self.kept = [Kept(picture) for picture in each(frame)] if keeps(scorer, mode, guard_weight) else []
+        """What is to be left as it is of each picture; empty where nothing is."""
         self._lacking = bind_each(critic.bind_guard, self._seen_by_critic(guarded)) if critic else None
 
     def _view(self, frames: Tensor) -> Tensor:
@@ -274,8 +272,8 @@ class Evaluator:
     def hold(self, recipe: Recipe) -> bool:
         """Whether each picture's frame keeps within its limits with a recipe. Costs no evaluation."""
         frames = self.frames([recipe]).split(1) if self.limits or any(self.kept) else ()
-        within = all(one.hold(thinned(frame, WATCHED)) for one, frame in zip(self.limits, frames, strict=False))
-        return within and self._left_by(frames)
+        limited = zip(self.limits, frames, strict=True) if self.limits else ()
+        return all(one.hold(thinned(frame, WATCHED)) for one, frame in limited) and self._left_by(frames)
 
     def keep(self, recipe: Recipe) -> bool:
         """Whether a recipe leaves of each picture what is to be kept. Costs no evaluation."""

@@ -19,7 +19,7 @@ from ..ops.registry import select_ops
 from ..options import AS_FOUND, Options
 from ..recipe import Recipe
 from ..result import Event
-from ..scoring.kept import has_few_colours
+from ..scoring.kept import has_few_colours, keeps
 from ..scoring.penalties import WEIGHTS
 from ..scoring.protocol import Scorer, known_as
 from ..scoring.registry import default_seconds, members
@@ -91,17 +91,17 @@ class Search:
         if mask is not None and not mask.any():
             self.ops = ()  # nothing would change
         reach = min(1.0, max((self.bounds.of(op.group) for op in self.ops), default=1.0))
-        keeps = options.mode == "soft" and WEIGHTS[options.guards] and not getattr(scorer, "faithful", False)
-        toned = keeps and all(is_toned(one) for one in each(frame))
-        if (options.mode == "soft" and is_grey(frame)) or toned:
+        weight = WEIGHTS[options.guards]
+        keeping = keeps(scorer, options.mode, weight)
+        grey = not hard and is_grey(frame)
+        if grey or (keeping and all(is_toned(one) for one in each(frame))):
             self.ops = tuple(o for o in self.ops if o.group != "colour")
-            what = "grey" if is_grey(frame) else "toned"
-            self.notes.append(f"a {what} picture: colours are left alone")
-        if keeps and all(has_few_colours(sample.photo) for sample in self.samples):
+            self.notes.append(f"a {'grey' if grey else 'toned'} picture: colours are left alone")
+        if keeping and all(has_few_colours(sample.photo) for sample in self.samples):
             self.ops = ()
             self.notes.append("a picture of few colours: its palette is kept")
         # large and small pictures of one series are judged at a size between
-        short, weight = sum(sample.short for sample in self.samples) / len(self.samples), WEIGHTS[options.guards]
+        short = sum(sample.short for sample in self.samples) / len(self.samples)
         guarded = weight and not getattr(scorer, "has_target", False)
         judged = judged_with(scorer, options)
         self.critic = Taste.load(self.device) if judged["realism"] == "on" else None
